@@ -1,0 +1,48 @@
+"""Every way to stop, each with the exit code a caller sees (architecture §9).
+
+A boundary (HTTP, git, the platform, the store) lets only these out, chained to what it caught, so one
+context manager in `tasks.py` can turn any of them into one line and the right code. A message says what
+is wrong, where, and what to do; it never carries a secret.
+"""
+
+from __future__ import annotations
+
+
+class RoadworthyError(Exception):
+    """What every error of this package is; `code` is the exit code."""
+
+    code = 1
+
+
+class CheckFailed(RoadworthyError):
+    """A check of a running system failed, or a release did not come up."""
+
+    code = 1
+
+
+class UsageError(RoadworthyError):
+    """The command, the configuration or the repository is not fit for what was asked."""
+
+    code = 2
+
+
+class Refused(RoadworthyError):
+    """One or more guards refused; `code` is 2 when production is locked, 42 for deploy_guard, else 3."""
+
+    code = 3
+
+    def __init__(self, message: str, code: int = 3) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class OutcomeUnknown(RoadworthyError):
+    """Something may or may not have happened. Look at the platform, then `invoke reconcile`."""
+
+    code = 4
+
+
+class Held(RoadworthyError):
+    """Another release holds the environment."""
+
+    code = 5
