@@ -1,0 +1,80 @@
+"""Ask every guard, report every answer.
+
+A guard is a pure function of a plan and the facts, in a file of its own in the team's `guards/` folder. It
+returns nothing when its rule holds, a reason when it refuses, or raises `NotApplicable(why)`. Doubt refuses:
+a missing fact, a crash inside a guard, or production without guards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+from .model import Fact, Facts, MissingFact, Plan, Verdict
+
+Guard = Callable[[Plan, Facts], str | None]
+
+
+class NotApplicable(Exception):
+    """The rule says nothing about this plan; the text says why."""
+
+
+def load(root: Path, action: str) -> tuple[tuple[Guard, int], ...]:
+    """The guards of an action in the order of `guards/__init__.py`, each with the exit code of its refusal."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    policy = importlib.import_module("guards")
+    codes: dict[str, int] = policy.EXIT_CODES
+    guards: Sequence[Guard] = policy.GUARDS.get(action, ())
+    return tuple((guard, codes.get(guard.__name__, 3)) for guard in guards)
+
+
+def evaluate(guards: Sequence[tuple[Guard, int]], plan: Plan, facts: Facts) -> tuple[Verdict, ...]:
+    """Ask all guards, in order; none is skipped because another refused. Pure but for reading the guard files."""
+    if not guards and facts.environment.production:
+        rule = "production has guards"
+        return (Verdict("guards", "refuse", f"no guard is declared for {plan.request.action}", rule, ""),)
+    return tuple(_ask(guard, code, plan, facts) for guard, code in guards)
+
+
+def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
+    reads: list[str] = []
+    watched = replace(
+        facts,
+        **{
+            f.name: replace(v, reads=reads)
+            for f in fields(facts)
+            if isinstance(v := getattr(facts, f.name), Fact)
+        },
+    )
+    try:
+        reason = guard(plan, watched)
+        outcome = "refuse" if reason else "pass"
+    except NotApplicable as why:
+        outcome, reason = "n/a", str(why)
+    except MissingFact as error:
+        outcome, reason = "refuse", f"cannot tell: {error}"
+    except Exception as error:  # noqa: BLE001 - a guard that crashes must refuse, whatever it raised
+        outcome, reason = "refuse", f"the guard itself failed: {type(error).__name__}: {error}"
+    rule = (guard.__doc__ or guard.__name__).strip().splitlines()[0]
+    return Verdict(guard.__name__, outcome, reason or "", rule, _digest(guard), tuple(reads), code)
+
+
+def refusals(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts that stop the plan."""
+    return tuple(v for v in verdicts if v.outcome == "refuse")
+
+
+def exit_code(verdicts: Sequence[Verdict]) -> int:
+    """The exit code of a refusal: a locked production (2) before deploy_guard (42) before any other (3)."""
+    codes = {v.code for v in refusals(verdicts)}
+    return next((code for code in (2, 42, 3) if code in codes), 3)
+
+
+def _digest(guard: Guard) -> str:
+    file = sys.modules[guard.__module__].__file__
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""

@@ -1,0 +1,357 @@
+"""The values that travel the road: frozen, without behaviour that reads or changes anything.
+
+A `Request` is what a person or CI asked for. `Facts` are what was read, once, before deciding. A `Plan` is
+what would be done. `Verdict`s say whether it may. A `Receipt` is what a step left behind. An `Outcome` is
+how it ended: *unknown is never success and never failure*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .errors import RoadworthyError
+
+if TYPE_CHECKING:
+    from .config import Environment
+    from .facts.git import Tree
+    from .facts.migrations import Migrations
+
+
+class Outcome(StrEnum):
+    """How an action ended. `unknown` stays open in the journal until someone has looked."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What is deployed: built once per commit, named by digest. `file` is "" when only the platform has it."""
+
+    commit: str
+    digest: str
+    size: int
+    file: str = ""
+    kind: str = "slug"
+
+    @property
+    def name(self) -> str:
+        """The subject of its journal entries."""
+        return f"{self.kind}:{self.commit}"
+
+
+# ---- what is asked ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The two keys of production, and where a forbidden copy of one was found.
+
+    `allow_prod` and `allow_prod_deploy` are the values of the process environment; `misplaced` names the files
+    (`.env`, `release.toml`) in which somebody wrote one, which is itself a refusal (architecture §6).
+    """
+
+    allow_prod: str = ""
+    allow_prod_deploy: str = ""
+    misplaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One action on one environment, and why. `to` is the rollback target as the person wrote it."""
+
+    action: str
+    environment: str
+    commit: str = ""
+    change: str = ""
+    why: str = ""
+    to: str = ""
+    approval: str = ""
+    maintenance: bool = False
+    automatic: bool = False  # asked by the road itself: the rollback of a failed deploy
+    keys: Keys = Keys()
+
+
+# ---- what is read ----------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+class MissingFact(RoadworthyError):
+    """A guard needed a fact that could not be read; doubt refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact(Generic[T]):
+    """A fact, or the reason why it is missing. `reads` collects the names of the facts that a guard looked at."""
+
+    name: str
+    known: T | None = None
+    missing: str = ""
+    reads: list[str] | None = field(default=None, compare=False)
+
+    @property
+    def value(self) -> T:
+        """The fact; raises MissingFact with the reason when it could not be read."""
+        if self.reads is not None and self.name not in self.reads:
+            self.reads.append(self.name)
+        if self.missing:
+            raise MissingFact(self.missing)
+        return self.known  # type: ignore[return-value]  # a fact without `missing` was read; None may be its value
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformRelease:
+    """One release as the platform lists it; `version` is its number (12 for v12)."""
+
+    version: int
+    status: str
+    current: bool
+    slug: str
+    description: str
+    user: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dyno:
+    """One process as the platform lists it; `release` is the number of the release that it runs."""
+
+    name: str
+    type: str
+    state: str
+    release: int
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the platform says about one app: newest release first, and the package that the newest one is."""
+
+    url: str
+    maintenance: bool
+    releases: tuple[PlatformRelease, ...]
+    dynos: tuple[Dyno, ...]
+    digest: str = ""  # of the newest release's slug, "" when it has none
+    commit: str = ""
+
+    @property
+    def current(self) -> PlatformRelease | None:
+        """The newest release that did not fail; None before the first."""
+        return next((r for r in self.releases if r.status != "failed"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A package that the journal says was verified in an environment. `revision` is the database's, after it."""
+
+    package: Package
+    release: int
+    slug: str
+    seq: int
+    at: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A certificate as the journal holds it, with the digest that its file must have."""
+
+    package_digest: str
+    commit: str
+    seq: int
+    expires: str
+    file_sha256: str
+    file_found: str  # sha256 of the file on disk, "" when there is none
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the journal of one environment says: verified packages, newest first, and the schema revision."""
+
+    deployed: tuple[Deployed, ...] = ()
+    revision: str | None = None
+    certified: tuple[Certified, ...] = ()
+
+    @property
+    def running(self) -> Deployed | None:
+        """The package that should be running."""
+        return self.deployed[0] if self.deployed else None
+
+    @property
+    def previous(self) -> Deployed | None:
+        """The last verified package before the running one: where a rollback goes."""
+        if not self.deployed:
+            return None
+        now = self.deployed[0].package.digest
+        return next((d for d in self.deployed[1:] if d.package.digest != now), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CiState:
+    """The test result of one commit: `outcome` as its source says it, `source` in words, `url` to look at."""
+
+    outcome: str
+    source: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """An open problem that stops a release to production."""
+
+    id: str
+    priority: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackTarget:
+    """Where a rollback would go, and whether the platform (or this machine) still has that package."""
+
+    deployed: Deployed
+    available: bool
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a plan or a guard may look at, read once with one clock."""
+
+    now: datetime
+    name: str  # of the environment
+    environment: Environment
+    target: str
+    tree: Fact[Tree]
+    package: Fact[Package]
+    procfile: Fact[str]
+    ci: Fact[CiState]
+    certificate: Fact[Certified | None]
+    migrations: Fact[Migrations]
+    revision: Fact[str | None]
+    history: Fact[History]
+    observed: Fact[Observed]
+    blockers: Fact[tuple[Blocker, ...]]
+    back: Fact[RollbackTarget | None]
+
+
+# ---- what would be done ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePackage:
+    """Step: make `package` the app's release. `slug` is its id on the platform when it is already there."""
+
+    package: Package
+    slug: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommand:
+    """Step: run `command` as a one-off process of the app's current release; its exit status decides."""
+
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Step: turn the app's maintenance mode on or off."""
+
+    on: bool
+
+
+Step = ReleasePackage | RunCommand | Maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an action would do. `already` says why nothing is left to do; `pending` names migrations."""
+
+    request: Request
+    app: str
+    steps: tuple[Step, ...]
+    package: Package | None
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    already: str = ""
+    pending: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A guard's answer: `outcome` is pass, refuse or n/a; `rule` is its one-line rule, `sha256` its file's."""
+
+    guard: str
+    outcome: str
+    reason: str
+    rule: str
+    sha256: str
+    reads: tuple[str, ...] = ()
+    code: int = 3
+
+
+# ---- what was left behind --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a step left behind: the platform's release number and slug id, or a one-off's status and output."""
+
+    step: str
+    millis: int
+    release: int = 0
+    slug: str = ""
+    exit_status: int | None = None
+    output: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a stage saw when it looked again: `problems` is empty when everything is as planned."""
+
+    problems: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    attach: Mapping[str, bytes] = field(default_factory=dict)  # evidence files by name
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run of the road ended, for the last line, the JSON and the caller."""
+
+    outcome: Outcome
+    plan: Plan
+    verdicts: tuple[Verdict, ...]
+    line: str
+    seq: int = 0
+    evidence: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where releases leave things: `root` is the project, `state` is `.release` unless a rehearsal says else."""
+
+    root: Path
+    state: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "journal"
+
+    @property
+    def packages(self) -> Path:
+        return self.state / "packages"
+
+    @property
+    def sandbox(self) -> Path:
+        return self.state / "sandbox"
