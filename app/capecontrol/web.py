@@ -1,0 +1,28 @@
+"""The app: routes, and what every answer has in common."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from capecontrol.api import Api
+from capecontrol.probe import Probe
+from capecontrol.settings import Settings
+from capecontrol.work_orders import Board
+
+
+def make_app(settings: Settings) -> Starlette:
+    """The ASGI app of one process. It opens nothing until it is asked."""
+    probe, board = Probe(settings.database), Board(settings.database)
+    return Starlette(
+        routes=[*Api(settings, probe, board).routes()],
+        exception_handlers={HTTPException: refuse},
+    )
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """What there is no page or endpoint for, as JSON. Anything unforeseen is a 500 with a traceback."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
