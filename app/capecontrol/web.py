@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from capecontrol.api import Api
+from capecontrol.pages import Pages
 from capecontrol.probe import Probe
 from capecontrol.settings import Settings
 from capecontrol.work_orders import Board
@@ -17,7 +18,7 @@ def make_app(settings: Settings) -> Starlette:
     """The ASGI app of one process. It opens nothing until it is asked."""
     probe, board = Probe(settings.database), Board(settings.database)
     return Starlette(
-        routes=[*Api(settings, probe, board).routes()],
+        routes=[*Api(settings, probe, board).routes(), *Pages(settings, probe, board).routes()],
         exception_handlers={HTTPException: refuse},
     )
 

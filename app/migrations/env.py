@@ -1,4 +1,4 @@
-"""Runs migrations on the database of DATABASE_URL: all pending ones in one transaction, one process at a time.
+"""Runs the pending migrations on the database of DATABASE_URL, in one transaction, one process at a time.
 
 The lock (an advisory lock on PostgreSQL, the write lock on SQLite) is taken before the current revision is
 read. So of two processes that upgrade at once, the second finds nothing to do.
@@ -9,10 +9,9 @@ import os
 from alembic import context
 from alembic.runtime.migration import MigrationInfo
 from alembic.util import CommandError
-from sqlalchemy import NullPool
-
 from capecontrol.database import Postgres, parse
 from capecontrol.engine import make_engine
+from sqlalchemy import NullPool
 
 PATIENCE = 60.0  # seconds: for the lock, and for each statement on PostgreSQL
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('capecontrol.migrations'))"
