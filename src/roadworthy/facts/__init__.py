@@ -1,0 +1,1 @@
+"""Readers of what is so: each asks one source, and changes nothing."""
