@@ -1,0 +1,68 @@
+"""The rules of this repository: what must hold before anything changes an environment.
+
+A rule is one file with one pure function `(plan, facts) -> str | None`, both named as the predicate that must
+hold. It returns nothing when the rule holds, one line with what is wrong and what to do next when it refuses,
+or raises `NotApplicable(why)`. The first line of its docstring is the rule; it goes into the evidence.
+
+To add a rule: write `guards/<predicate>.py`, import it here, name it in the actions it guards (all are
+asked, in this order), and give it a test for each of its answers. It may read only what `Facts` holds; what
+can fail (a network, a file) belongs in `src/roadworthy/facts/`. A refusal exits with 3 unless `EXIT_CODES`
+says else. `invoke guards.explain --env prod` shows every rule and its answer now.
+"""
+
+from .certifies_no_production import certifies_no_production
+from .ci_is_green import ci_is_green
+from .deploy_guard import deploy_guard
+from .migration_is_approved import migration_is_approved
+from .migrations_are_safe import migrations_are_safe
+from .migrations_can_be_rolled_back import migrations_can_be_rolled_back
+from .no_open_blockers import no_open_blockers
+from .one_head import one_head
+from .package_is_pinned import package_is_pinned
+from .package_is_running import package_is_running
+from .production_is_unlocked import production_is_unlocked
+from .release_phase_is_disabled import release_phase_is_disabled
+from .rollback_is_possible import rollback_is_possible
+from .rollback_target_is_available import rollback_target_is_available
+from .rollback_target_was_verified import rollback_target_was_verified
+from .staging_is_certified import staging_is_certified
+from .tree_is_clean import tree_is_clean
+
+GUARDS = {
+    "deploy": (
+        production_is_unlocked,
+        deploy_guard,
+        tree_is_clean,
+        package_is_pinned,
+        release_phase_is_disabled,
+        ci_is_green,
+        staging_is_certified,
+        migrations_are_safe,
+        migration_is_approved,
+        rollback_is_possible,
+        no_open_blockers,
+    ),
+    "migrate": (
+        production_is_unlocked,
+        deploy_guard,
+        package_is_running,
+        one_head,
+        migrations_are_safe,
+        migration_is_approved,
+    ),
+    "rollback": (
+        production_is_unlocked,
+        deploy_guard,
+        rollback_target_was_verified,
+        rollback_target_is_available,
+        package_is_pinned,
+        migrations_can_be_rolled_back,
+    ),
+    "certify": (
+        certifies_no_production,
+        package_is_running,
+        one_head,
+    ),
+}
+
+EXIT_CODES = {"production_is_unlocked": 2, "deploy_guard": 42}

@@ -1,0 +1,32 @@
+from roadworthy.model import Facts, Plan
+
+SAFE_UNDER = ("expand", "contract", "irreversible")
+
+
+def migrations_are_safe(plan: Plan, facts: Facts) -> str | None:
+    """Each pending migration declares what it is safe under, and no code runs beside a schema it cannot use.
+
+    A deploy puts the package beside the old schema until `migrate`; only `code_first = True` promises that
+    this works. Maintenance mode keeps people out while both steps happen, so a declaration is enough.
+    """
+    migrations = facts.migrations.value
+    heads = migrations.heads()
+    if len(heads) != 1:
+        return f"the package has {len(heads)} heads ({', '.join(heads) or 'none'}): one is needed (alembic merge heads)"
+    pending = migrations.pending(facts.revision.value)
+    undeclared = [
+        m.file for m in pending if m.safe_under not in SAFE_UNDER or not isinstance(m.code_first, bool)
+    ]
+    if undeclared:
+        names = ", ".join(undeclared[:3])
+        return (
+            f"not declared: {names}; write safe_under ({', '.join(SAFE_UNDER)}) and code_first (True, False)"
+        )
+    if plan.request.action != "deploy" or plan.request.maintenance:
+        return None
+    first = [m.revision for m in pending if not m.code_first]
+    if first:
+        return (
+            f"the package cannot run before migration {', '.join(first[:3])}: run it again with --maintenance"
+        )
+    return None

@@ -1,0 +1,24 @@
+from roadworthy.model import Facts, Plan
+
+
+def migrations_can_be_rolled_back(plan: Plan, facts: Facts) -> str | None:
+    """Code goes back only over migrations that the older code can live with: those declared expand."""
+    back = facts.back.value
+    if back is None:
+        return f"there is nothing to go back to: choose one with invoke history --env {facts.name}"
+    then, now = back.deployed.revision, facts.revision.value
+    since = facts.migrations.value.between(then, now)
+    if not since:
+        return None
+    if then is None:
+        return (
+            f"at which revision {back.deployed.package.commit[:12]} was verified is not recorded, and {now} "
+            "is applied: a person must compare the schemas; go forward with a fix"
+        )
+    in_the_way = [f"{m.revision} ({m.safe_under or 'undeclared'})" for m in since if m.safe_under != "expand"]
+    if in_the_way:
+        return (
+            f"older code cannot run since migration {', '.join(in_the_way)}: a person must restore a backup "
+            "of before it, or go forward with a fix"
+        )
+    return None

@@ -1,0 +1,30 @@
+import re
+
+from roadworthy.model import Facts, Plan, ReleasePackage
+
+SLUG_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def package_is_pinned(plan: Plan, facts: Facts) -> str | None:
+    """What is released is one package, named by its digest and full commit, never by a tag or a branch."""
+    package = plan.package
+    if package is None:
+        return "the plan names no package: invoke build, then run the command again"
+    if not re.fullmatch(r"[0-9a-f]{64}", package.digest):
+        return f"{package.digest!r} is no sha256 digest: build the package again with invoke build"
+    if not re.fullmatch(r"[0-9a-f]{40}", package.commit):
+        return f"{package.commit!r} is no full commit: name all 40 characters (git rev-parse HEAD)"
+    for step in plan.steps:
+        if not isinstance(step, ReleasePackage):
+            continue
+        if step.package != package:
+            other = step.package.digest[:12]
+            return f"a step would release {other}, the plan says {package.digest[:12]}: plan again"
+        if not step.slug:
+            continue  # the road uploads this very package
+        if not SLUG_ID.fullmatch(step.slug):
+            return f"{step.slug!r} is no slug id of the platform: plan again"
+        known = {d.package.digest for d in facts.history.value.deployed if d.slug == step.slug}
+        if known - {package.digest}:
+            return f"slug {step.slug} is another package in the journal: look with invoke history"
+    return None

@@ -1,0 +1,11 @@
+from roadworthy.model import Facts, Plan
+
+
+def tree_is_clean(plan: Plan, facts: Facts) -> str | None:
+    """What is on disk is what is committed, so nobody takes a change for released that is not."""
+    tree = facts.tree.value
+    if tree.clean:
+        return None
+    shown = ", ".join(line[3:] for line in tree.changed[:3]) or "something"
+    more = ", …" if len(tree.changed) > 3 else ""
+    return f"not committed: {shown}{more}; commit or remove it (git status), then run the command again"
