@@ -1,0 +1,70 @@
+"""What may follow what. Pure: the same rules judge an entry that was read and a record that is to be written.
+
+The state of a log is its head and the open `start`, if there is one. At most one start is open at a time,
+and only an `end`, `failed` or `abandon` that names it closes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roadworthy.errors import OutcomeUnknown, RoadworthyError
+from roadworthy.journal.entry import NO_PREV, SEQ_LIMIT, SETTLING, Entry, JournalError, Record
+from roadworthy.journal.lock import HeldBy, holder
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a log stands: the head's number and digest, and the start that holds the environment."""
+
+    seq: int = 0
+    sha256: str = NO_PREV
+    open: Entry | None = None
+
+
+def admit(state: State, record: Record) -> None:
+    """May `record` be written now?
+
+    Raises HeldBy for a `start` while another is open; OutcomeUnknown when the start that the record settles
+    holds the environment no longer (the fence against late writers); JournalError for a senseless record.
+    """
+    settles = record.details.get("settles")
+    if state.seq >= SEQ_LIMIT:
+        raise JournalError(f"the log is full at {SEQ_LIMIT} entries")
+    if record.kind not in SETTLING:
+        if settles is not None:
+            raise JournalError(f"a {record.kind} settles nothing, but names start {settles}")
+        if record.kind == "start" and state.open is not None:
+            raise HeldBy(holder(state.open))
+        return
+    if type(settles) is not int or not 1 <= settles <= state.seq:
+        raise JournalError(f"its {record.kind} names no start in `settles`")
+    if state.open is None or state.open.seq != settles:
+        now = f"start {state.open.seq} does" if state.open else "nothing does"
+        raise OutcomeUnknown(
+            f"start {settles} does not hold {record.target}/{record.environment} (any more), {now}: "
+            f"its {record.kind} was not written. Look at the platform, then `invoke reconcile`"
+        )
+    began = state.open.record
+    if record.kind != "abandon" and began.digest and record.digest != began.digest:
+        raise JournalError(f"its {record.kind} is about another package than start {settles}")
+
+
+def follow(state: State, entry: Entry) -> State:
+    """The state after `entry`. Raises JournalError when it cannot be the next one."""
+    if entry.seq != state.seq + 1:
+        raise JournalError(f"it says that it is entry {entry.seq}")
+    if entry.prev != state.sha256:
+        raise JournalError("it does not follow the entry before it: `prev` is another digest")
+    try:
+        admit(state, entry.record)
+    except JournalError:
+        raise
+    except RoadworthyError as error:
+        raise JournalError(f"its {entry.record.kind} cannot stand here: {error}") from error
+    still_open = state.open
+    if entry.record.kind == "start":
+        still_open = entry
+    elif entry.record.kind in SETTLING:
+        still_open = None
+    return State(entry.seq, entry.sha256, still_open)

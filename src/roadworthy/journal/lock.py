@@ -1,0 +1,154 @@
+"""Who holds an environment. An open `start` is the lock, its `seq` the fencing token; nothing else locks.
+
+No clock ends a hold. A holder may be passed over without being asked only when it is *proven* dead: same
+host, same boot and same process namespace as ours, and its process is gone or its number belongs to a
+process that started at another time. Whatever cannot be told counts as alive.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roadworthy.errors import Held
+from roadworthy.journal.entry import Entry
+
+_PROC = Path("/proc")
+_STATE, _STARTED = 0, 19
+"""Where proc(5) has a process's state and start time (ticks since boot), counted after its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process behind an open start, as it described itself; what it did not say is empty or 0."""
+
+    place: str
+    action: str
+    token: int
+    since: str
+    user: str
+    host: str
+    boot_id: str
+    pid_namespace: str
+    pid: int
+    started: int
+    ci_url: str
+
+    def __str__(self) -> str:
+        where = self.ci_url or f"{self.host or 'an unknown host'} (pid {self.pid or 'unknown'})"
+        return f"{self.user or 'somebody'} at {where} since {self.since} for {self.action}"
+
+
+class HeldBy(Held):
+    """Another release holds the environment; `holder` says which."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__(
+            f"{holder.place} is held by {holder}. Wait, or if it is surely dead: "
+            f"`invoke lock.unlock --token {holder.token} --reason …`"
+        )
+        self.holder = holder
+
+
+def holder(entry: Entry) -> Holder:
+    """Who wrote the open start `entry`. Reads leniently: what is missing or malformed counts as unknown."""
+    actor = entry.record.details.get("actor")
+    actor = actor if isinstance(actor, Mapping) else {}
+    ci = actor.get("ci")
+    return Holder(
+        place=f"{entry.record.target}/{entry.record.environment}",
+        action=entry.record.action,
+        token=entry.seq,
+        since=entry.at,
+        user=_text(actor.get("user")),
+        host=_text(actor.get("host")),
+        boot_id=_text(actor.get("boot_id")),
+        pid_namespace=_text(actor.get("pid_namespace")),
+        pid=_number(actor.get("pid")),
+        started=_number(actor.get("started")),
+        ci_url=_text(ci.get("url")) if isinstance(ci, Mapping) else "",
+    )
+
+
+def this_process() -> dict[str, Any]:
+    """What a start records as its `actor`: enough to find the process, and to prove later that it is gone."""
+    import getpass
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
+    pid = os.getpid()
+    about = _about(_PROC / str(pid) / "stat")
+    actor: dict[str, Any] = {
+        "user": user,
+        "host": os.uname().nodename,
+        "boot_id": _boot_id(),
+        "pid_namespace": _pid_namespace(),
+        "pid": pid,
+        "started": int(about[_STARTED]) if about else 0,
+    }
+    env = os.environ
+    if env.get("GITHUB_ACTIONS") == "true" and env.get("GITHUB_RUN_ID"):
+        run = env["GITHUB_RUN_ID"]
+        url = f"{env.get('GITHUB_SERVER_URL', '')}/{env.get('GITHUB_REPOSITORY', '')}/actions/runs/{run}"
+        actor["ci"] = {"url": url, "run_id": run}
+    return actor
+
+
+def proven_dead(holder: Holder) -> bool:
+    """Is it certain that the holder's process does not run any more? False whenever it cannot be told."""
+    ours = (os.uname().nodename, _boot_id(), _pid_namespace())
+    if not all(ours) or ours != (holder.host, holder.boot_id, holder.pid_namespace):
+        return False
+    if holder.pid <= 0 or holder.started <= 0:
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # it lives, under another user
+    about = _about(_PROC / str(holder.pid) / "stat")
+    if not about:
+        return False
+    return int(about[_STARTED]) != holder.started or _is_zombie(holder.pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Killed and not yet reaped by its parent. Its first thread may end before others do, so ask them all."""
+    tasks = [_about(task / "stat") for task in (_PROC / str(pid) / "task").glob("*")]
+    return bool(tasks) and all(about and about[_STATE] in "ZX" for about in tasks)
+
+
+def _about(stat: Path) -> list[str]:
+    try:
+        # The name stands in brackets and may itself hold brackets and blanks.
+        return stat.read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _boot_id() -> str:
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _pid_namespace() -> str:
+    try:
+        return str((_PROC / "self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int else 0

@@ -1,0 +1,156 @@
+"""Where entries and evidence lie: names to bytes, and a name is written once.
+
+A `Store` promises that `put` either writes the whole of `data` durably or nothing, and that of all who put
+one name at once exactly one succeeds. Two equal puts both succeed, because a lost reply makes a winner ask
+again; so whoever must know that it won (the log) makes its bytes unique.
+
+`Folder` keeps that promise on a local disk: the bytes go into a temporary file in the same folder, which is
+synced and then hard-linked to its name, which fails when the name exists. A kill leaves at most a temporary
+file, which no reader sees. Symbolic links are never followed below the root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from roadworthy.journal.entry import EVIDENCE_LIMIT, JournalError
+
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+_LEFTOVER = r"\.[0-9a-f]{16}\.part"
+_LEFTOVER_AGE = 3600
+"""Seconds after which a temporary file belongs to a writer that died. One that lives only fails its put."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Store(Protocol):
+    """Put-if-absent storage. Names are relative paths, `folder/…/name`."""
+
+    def put(self, name: str, data: bytes) -> bool:
+        """Write `data`. True when it is there now, False when the name has other bytes already."""
+
+    def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
+        """The bytes, or None when there are none. Raises JournalError above `limit` bytes."""
+
+    def names(self, prefix: str) -> list[str]:
+        """The sorted full names of what lies directly in the folder `prefix`."""
+
+
+class Folder:
+    """A store in a local folder, which is made when first written to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._swept: set[str] = set()
+
+    def put(self, name: str, data: bytes) -> bool:
+        where, _, last = _checked(name).rpartition("/")
+        with _storage(f"cannot write {self.root / name}"), self._open(where, make=True) as folder:
+            if where not in self._swept:
+                self._swept.add(where)
+                _sweep(folder)
+            written = _link_whole(folder, last, data)
+        return written or self.get(name) == data
+
+    def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
+        where, _, last = _checked(name).rpartition("/")
+        try:
+            with _storage(f"cannot read {self.root / name}"), self._open(where) as folder:
+                return _read(folder, last, limit)
+        except _Absent:
+            return None
+
+    def names(self, prefix: str) -> list[str]:
+        try:
+            with _storage(f"cannot list {self.root / prefix}"), self._open(_checked(prefix)) as folder:
+                found = os.listdir(folder)  # noqa: PTH208 - a descriptor, not a path
+                return [f"{prefix}/{name}" for name in sorted(found) if not re.fullmatch(_LEFTOVER, name)]
+        except _Absent:
+            return []
+
+    @contextlib.contextmanager
+    def _open(self, where: str, make: bool = False) -> Iterator[int]:
+        """A descriptor of a folder below the root, opened step by step so that no link is followed."""
+        if make:
+            self.root.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in where.split("/") if where else ():
+                if make:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=fd)
+                        os.fsync(fd)
+                inner = os.open(part, _FOLDER, dir_fd=fd)
+                os.close(fd)
+                fd = inner
+            yield fd
+        finally:
+            os.close(fd)
+
+
+class _Absent(JournalError):
+    """The name, or its folder, is not there."""
+
+
+@contextlib.contextmanager
+def _storage(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _Absent(f"{doing}: there is nothing") from error
+    except OSError as error:
+        raise JournalError(f"{doing}: {error.strerror}") from error
+
+
+def _checked(name: str) -> str:
+    if not all(re.fullmatch(_PART, part) for part in name.split("/")):
+        raise JournalError(f"{name[:200]!r} is no name of the journal's store")
+    return name
+
+
+def _link_whole(folder: int, name: str, data: bytes) -> bool:
+    """Write and sync a temporary file, then give it its name. False when the name is taken."""
+    part = f".{os.urandom(8).hex()}.part"
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        with contextlib.suppress(FileExistsError):
+            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            return True
+        return False
+    finally:
+        os.unlink(part, dir_fd=folder)
+        # Also for the loser: it goes on to build on what the winner may not have synced yet.
+        os.fsync(folder)
+
+
+def _read(folder: int, name: str, limit: int) -> bytes:
+    # O_NONBLOCK: a pipe that somebody put there must not hang us.
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(fd, "rb") as file:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode):
+            raise JournalError(f"{name} is not a regular file")
+        if about.st_size > limit:
+            raise JournalError(f"{name} has {about.st_size} bytes, more than {limit}")
+        data = file.read(limit + 1)
+        if len(data) > limit:
+            raise JournalError(f"{name} grew beyond {limit} bytes while it was read")
+        return data
+
+
+def _sweep(folder: int) -> None:
+    for name in os.listdir(folder):
+        if re.fullmatch(_LEFTOVER, name):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > _LEFTOVER_AGE:
+                    os.unlink(name, dir_fd=folder)
