@@ -1,0 +1,229 @@
+"""HTTP checks: the questions of `release.toml`, asked side by side of a running release.
+
+Invariants:
+
+- A check passes only if everything it declares is true of one answer. No check at all is a failure.
+- A JSON value is compared whole and by type: `"true"` is not `true`, `1` is not `true`, and a commit in some
+  other field proves nothing. A cookie is compared by its exact name.
+- `{commit}` needs a full commit: when it is not known the check fails, for "unknown" would match "unknown".
+- Redirects are not followed. A wrong answer is final; only a fault that may pass (network, 5xx, 429) of a
+  request that changes nothing is asked again, and then the last answer counts.
+- `run` is back at the deadline, whatever a server (or a name server) does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import queue
+import re
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from ..config import HttpCheck
+from ..errors import CheckFailed
+
+BODY_LIMIT: Final = 1 << 20
+MOST_THREADS: Final = 16
+MOST_ATTEMPTS: Final = 3
+FIRST_WAIT: Final = 0.1  # seconds
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_MISSING: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check found. `millis` is the time of the answer that counted, `at` is UTC."""
+
+    name: str
+    method: str
+    url: str
+    outcome: Literal["passed", "failed"]
+    reason: str
+    status: int | None
+    millis: int
+    attempts: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: `status_code` and `headers` as `retry.classify` reads them; cookies that were set."""
+
+    status_code: int
+    headers: Any
+    cookies: frozenset[str]
+    body: bytes = field(repr=False)
+    seconds: float
+
+
+def run(
+    checks: Sequence[HttpCheck],
+    base_url: str,
+    *,
+    commit: str,
+    deadline: float,
+    retry: bool = True,
+    timeout: float = 10.0,
+) -> list[CheckResult]:
+    """Ask all `checks` of the app at `base_url` at once; the results stand in the order of the checks.
+
+    `commit` is the 40-character commit that should run. `deadline` is a moment of `time.monotonic()`;
+    `timeout` (seconds) bounds the silence of one request. Raises nothing: what goes wrong is a failed result.
+    """
+    if not checks:
+        return [_result(HttpCheck("checks", ""), base_url, "no checks are declared")]
+    found: dict[int, CheckResult] = {}
+    work: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for index in range(len(checks)):
+        work.put(index)
+
+    def worker() -> None:
+        while True:
+            try:
+                index = work.get_nowait()
+            except queue.Empty:
+                return
+            found[index] = _ask(checks[index], base_url, commit, deadline, retry, timeout)
+
+    # Daemon threads and not a pool: a pool waits for its threads at exit, and nothing can interrupt a name
+    # lookup or a server that drips one byte at a time.
+    threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(len(checks), MOST_THREADS))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = "no whole answer before the deadline"
+    answered = dict(found)
+    return [answered.get(index) or _result(check, base_url, late) for index, check in enumerate(checks)]
+
+
+def _ask(
+    check: HttpCheck, base_url: str, commit: str, deadline: float, again: bool, timeout: float
+) -> CheckResult:
+    """Ask until an answer passes, or is final, or there is no more time."""
+    from .. import http, retry
+
+    attempts: list[dict[str, Any]] = []
+
+    def attempt() -> Answer:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise CheckFailed("no time was left to ask")
+        return _fetch(check, base_url, min(timeout, left))
+
+    def another(seen: object) -> bool:
+        passed = isinstance(seen, Answer) and not mismatch(check, seen, commit)
+        return harmless and not passed and retry.may_pass(seen)
+
+    harmless = again and check.method.upper() in ("GET", "HEAD", "OPTIONS")
+    policy = retry.reads(deadline, attempts=attempts, again=another, most=MOST_ATTEMPTS, first=FIRST_WAIT)
+    try:
+        if not check.path.startswith("/"):
+            raise CheckFailed(f"path {check.path!r} does not begin with /")
+        answer = policy(attempt)
+    except CheckFailed as error:
+        return _result(check, base_url, str(error), attempts=len(attempts))
+    except Exception as error:  # noqa: BLE001 - a crash in one check is a failed check, not the end of the others
+        return _result(check, base_url, http.reason(error), attempts=len(attempts))
+    return _result(check, base_url, mismatch(check, answer, commit), answer, len(attempts))
+
+
+def _fetch(check: HttpCheck, base_url: str, timeout: float) -> Answer:
+    """One request and its whole answer, in a session of its own: no cookie crosses from check to check."""
+    from .. import http
+
+    headers = {"Cache-Control": "no-cache", "Accept": "application/json, */*;q=0.5"}
+    with http.session(timeout, headers) as session:
+        began = time.monotonic()
+        url = base_url.rstrip("/") + check.path
+        with session.request(check.method.upper(), url, allow_redirects=False, stream=True) as response:
+            body = http.read_limited(response, BODY_LIMIT)
+            seconds = time.monotonic() - began
+            set_cookies = response.raw.headers.getlist("Set-Cookie")
+            cookies = frozenset(filter(None, map(_cookie, set_cookies)))
+            return Answer(response.status_code, response.headers, cookies, body, seconds)
+
+
+def mismatch(check: HttpCheck, answer: Answer, commit: str) -> str:
+    """The first thing that is wrong with `answer`, in one line; "" when it is what `check` declares."""
+    if answer.status_code != check.status:
+        return f"answered {answer.status_code}, expected {check.status}"
+    wanted = [*check.json.values(), *check.headers.values()]
+    if any("{commit}" in value for value in wanted if isinstance(value, str)) and not _COMMIT.fullmatch(
+        commit
+    ):
+        return f"the commit that should run is not known (not 40 hex characters: {_short(commit)})"
+    problem = _json_mismatch(check, answer.body, commit) if check.json else ""
+    if problem:
+        return problem
+    for name, word in check.headers.items():
+        word = word.replace("{commit}", commit)
+        if not re.search(
+            rf"(?<![\w-]){re.escape(word)}(?![\w-])", answer.headers.get(name, ""), re.IGNORECASE
+        ):
+            return f"header {name} is {_short(answer.headers.get(name))}, expected {_short(word)} in it"
+    for name in check.cookies:
+        if name not in answer.cookies:
+            return f"sets no cookie {name} (it sets {_short(', '.join(sorted(answer.cookies)) or None)})"
+    if answer.seconds > check.within:
+        return f"took {_millis(answer.seconds)} ms, at most {_millis(check.within)} ms are allowed"
+    return ""
+
+
+def _json_mismatch(check: HttpCheck, body: bytes, commit: str) -> str:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return "the body is not JSON"
+    for path, expected in check.json.items():
+        value = document
+        for key in path.split("."):
+            value = value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
+        if isinstance(expected, str):
+            expected = expected.replace("{commit}", commit)
+        if value is _MISSING:
+            return f"{path} is not there, expected {_short(expected)}"
+        if type(value) is not type(expected) or value != expected:
+            return f"{path} is {_short(value)}, expected {_short(expected)}"
+    return ""
+
+
+def _cookie(header: str) -> str:
+    """The name of the cookie that a Set-Cookie header sets; "" when it sets none, or takes one away."""
+    pair, *attributes = header.split(";")
+    name, _, value = pair.partition("=")
+    expired = any(re.fullmatch(r"\s*max-age\s*=\s*(0|-\d+)\s*", item, re.IGNORECASE) for item in attributes)
+    return name.strip() if value.strip(' "') and not expired else ""
+
+
+def _result(
+    check: HttpCheck, base_url: str, reason: str, answer: Answer | None = None, attempts: int = 0
+) -> CheckResult:
+    from .. import http
+
+    return CheckResult(
+        name=check.name,
+        method=check.method.upper(),
+        url=http.without_credentials(base_url.rstrip("/") + check.path),
+        outcome="failed" if reason else "passed",
+        reason=reason,
+        status=answer.status_code if answer else None,
+        millis=_millis(answer.seconds) if answer else 0,
+        attempts=attempts,
+        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def _millis(seconds: float) -> int:
+    return math.ceil(1000 * seconds)  # so that 2.0001 s does not read as the 2000 ms that are allowed
+
+
+def _short(value: object) -> str:
+    """A value from outside in at most 80 printable ASCII characters."""
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,141 @@
+"""The one way this package speaks HTTP as a client.
+
+Invariants of a session made here:
+
+- Every request has a connect and a read timeout; none can be sent without.
+- Certificates are verified. `REQUESTS_CA_BUNDLE` is read once, here, as the session's `verify`, so that it
+  cannot override one that a caller names per request.
+- `.netrc` is never read: it would replace the Authorization header that the caller set.
+- Nothing on this machine (loopback) is asked through a proxy, whatever the environment says.
+- A redirect to another host, port or scheme goes without credentials: only harmless headers go along, and a
+  request with a body does not go at all.
+- Bodies are read with a limit. Error texts name neither headers nor addresses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from . import __version__
+from .errors import CheckFailed
+
+MOST_REDIRECTS: Final = 5
+_CHUNK: Final = 65536
+# What may follow a redirect to another host: a list of the harmless, since any other header may be a secret.
+_HARMLESS: Final = frozenset(
+    {"accept", "accept-encoding", "user-agent", "cache-control", "proxy-authorization"}
+)
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, timeout: float) -> None:
+        super().__init__(pool_maxsize=16)
+        self._timeout = timeout
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = (self._timeout, self._timeout)
+        return super().send(request, *args, **kwargs)
+
+
+class _Session(requests.Session):
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if not is_loopback(str(url)):
+            settings["proxies"] = {**get_environ_proxies(str(url)), **settings["proxies"]}
+        return settings
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        old, new = str(response.request.url), str(prepared_request.url)
+        if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
+            if prepared_request.body:
+                raise requests.TooManyRedirects("a redirect to another host would take the body along")
+            for name in [name for name in prepared_request.headers if name.lower() not in _HARMLESS]:
+                del prepared_request.headers[name]
+
+
+def session(timeout: float, headers: Mapping[str, str] | None = None) -> requests.Session:
+    """A session whose requests wait `timeout` seconds for a connection, and for each part of an answer."""
+    made = _Session()
+    made.trust_env = False
+    made.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+    made.max_redirects = MOST_REDIRECTS
+    made.headers["User-Agent"] = f"roadworthy/{__version__}"
+    made.headers.update(headers or {})
+    for scheme in ("https://", "http://"):
+        made.mount(scheme, _Adapter(timeout))
+    return made
+
+
+def read_limited(response: requests.Response, limit: int) -> bytes:
+    """The body of a response that was asked for with `stream=True`, decoded; at most `limit` bytes.
+
+    Raises CheckFailed when there is more, and requests' own errors when the body is cut short.
+    """
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_content(_CHUNK):
+        size += len(part)
+        if size > limit:
+            response.close()
+            raise CheckFailed(f"the answer is longer than {limit} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def reason(error: BaseException) -> str:
+    """A network error in a few words, without the address, headers or credentials its own text may hold."""
+    wire = requests.exceptions
+    if isinstance(error, wire.SSLError):
+        return "no TLS: the server's certificate or protocol is not accepted"
+    if isinstance(error, wire.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, wire.Timeout):
+        return "no answer in time"
+    if isinstance(error, wire.ChunkedEncodingError):
+        return "the answer was cut short"
+    if isinstance(error, wire.ConnectionError):
+        return _socket_words(error)
+    return f"the request failed: {type(error).__name__}"
+
+
+def _socket_words(error: BaseException) -> str:
+    """What the operating system said; requests and urllib3 wrap it in up to four layers of their own."""
+    current: BaseException | None = error
+    for _ in range(10):
+        if isinstance(current, OSError) and current.errno and current.strerror:
+            return f"no connection: {current.strerror}"
+        if isinstance(current, TimeoutError) or type(current).__name__ == "ReadTimeoutError":
+            return "no answer in time"
+        inside = (getattr(current, "reason", None), *getattr(current, "args", ()))
+        wrapped = next((item for item in inside if isinstance(item, BaseException)), None)
+        current = wrapped or getattr(current, "__cause__", None)
+    return "the connection was closed without an answer"
+
+
+def is_loopback(url: str) -> bool:
+    """True when the host of `url` is this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def without_credentials(url: str) -> str:
+    """`url` as it may be shown: no user, password, query or fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(not an address)"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
