@@ -82,7 +82,7 @@ def parse(url: str) -> Database:
         raise ValueError("is not set: give sqlite:////path/file.db or postgresql://…")
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
-        if not rest.startswith("/") or len(rest) < 2 or "?" in rest:
+        if not rest.startswith("/") or rest in ("/", "/:memory:") or "?" in rest:
             raise ValueError("names no SQLite file: give sqlite:////absolute/path or sqlite:///relative")
         return Sqlite(rest[1:])
     if scheme not in ("postgres", "postgresql"):

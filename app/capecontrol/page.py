@@ -112,13 +112,13 @@ def _list(orders: Sequence[WorkOrder], token: str) -> str:
     rows = "".join(_row(order, token) for order in orders)
     return _card(f"""<div class="scroll"><table>
 <caption class="hidden">Work orders, open ones first, newest first</caption>
-<thead><tr><th scope="col">What</th><th scope="col">Asset</th><th scope="col">Priority</th>
+<thead><tr><th scope="col">Work</th><th scope="col">Priority</th>
 <th scope="col" class="col-when">Added (UTC)</th><th scope="col">State</th></tr></thead>
 <tbody>{rows}</tbody></table></div>""")
 
 
 def _row(order: WorkOrder, token: str) -> str:
-    tone = {"urgent": "bad", "normal": "", "low": ""}.get(order.priority, "")
+    tone = "bad" if order.priority == "urgent" and not order.done else ""
     if order.done:
         state = '<span class="pill good">done</span>'
     else:
@@ -128,7 +128,7 @@ def _row(order: WorkOrder, token: str) -> str:
         )
     return (
         f"<tr{' class=done' if order.done else ''}>"
-        f'<th scope="row">{escape(order.title)}</th><td>{escape(order.asset)}</td>'
+        f'<th scope="row">{escape(order.title)} <small>{escape(order.asset)}</small></th>'
         f'<td><span class="pill {tone}">{escape(order.priority)}</span></td>'
         f'<td class="when">{order.created_at:%Y-%m-%d %H:%M}</td><td>{state}</td></tr>'
     )

@@ -11,7 +11,7 @@ both are written, and either counts, because older code may still run beside thi
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PATIENCE = 1.5
 PRIORITIES = ("low", "normal", "urgent")
 SHOWN = 50
+FINISHED = {"status": "done", "is_done": True}
 
 
 class NotMigrated(Exception):
@@ -61,12 +62,12 @@ class Board:
 
     def newest(self) -> list[WorkOrder]:
         """At most SHOWN work orders, the open ones first, then the newest first."""
-        from sqlalchemy import select
+        from sqlalchemy import false, or_, select
 
         with self._transaction(writes=False) as (connection, orders):
-            statement = select(orders).order_by(orders.c.id.desc())
-            rows = connection.execute(statement.limit(SHOWN)).mappings().all()
-        return sorted((_work_order(dict(row)) for row in rows), key=lambda order: order.done)
+            done = or_(false(), *(orders.c[n] == value for n, value in _present(orders, FINISHED).items()))
+            statement = select(orders, done.label("done")).order_by(done, orders.c.id.desc()).limit(SHOWN)
+            return [_work_order(dict(row)) for row in connection.execute(statement).mappings()]
 
     def add(self, title: str, asset: str, priority: str) -> None:
         """A new open work order. A priority is lost while the schema has no place for it (0001)."""
@@ -84,7 +85,7 @@ class Board:
     def complete(self, order_id: int) -> None:
         """Mark a work order done; nothing happens if it is not there or is done already."""
         with self._transaction(writes=True) as (connection, orders):
-            values = _present(orders, {"status": "done", "is_done": True})
+            values = _present(orders, FINISHED)
             connection.execute(orders.update().where(orders.c.id == order_id).values(values))
 
     @contextmanager
@@ -105,7 +106,7 @@ class Board:
             raise DatabaseAway(type(error).__name__) from error
 
 
-def _present(orders: TableClause, values: dict[str, object]) -> dict[str, object]:
+def _present(orders: TableClause, values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if name in orders.c}
 
 
@@ -115,6 +116,6 @@ def _work_order(row: dict[str, Any]) -> WorkOrder:
         title=row["title"],
         asset=row["asset"],
         priority=row.get("priority", "normal"),
-        done=bool(row.get("is_done")) or row.get("status") == "done",
+        done=bool(row["done"]),
         created_at=row["created_at"].replace(tzinfo=row["created_at"].tzinfo or UTC),
     )

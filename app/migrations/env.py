@@ -18,8 +18,11 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtext('capecontrol.migrations'))"
 
 
 def say(step: MigrationInfo, **_: object) -> None:
-    """One line for each migration; they count once the command ends with status 0."""
-    print(f"{step.source_revision_ids or '()'} -> {step.destination_revision_ids or '()'}", flush=True)
+    """One line for each migration. They share a transaction: they count once the command ends with 0."""
+    came, went = (
+        ",".join(ids) or "base" for ids in (step.source_revision_ids, step.destination_revision_ids)
+    )
+    print(f"{'stamped' if step.is_stamp else 'migrated'} {came} -> {went}", flush=True)
 
 
 def main() -> None:
