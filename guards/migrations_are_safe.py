@@ -12,7 +12,7 @@ def migrations_are_safe(plan: Plan, facts: Facts) -> str | None:
     migrations = facts.migrations.value
     heads = migrations.heads()
     if len(heads) != 1:
-        return f"the package has {len(heads)} heads ({', '.join(heads) or 'none'}): one is needed (alembic merge heads)"
+        return f"the package has {len(heads)} heads ({', '.join(heads)}), not one: alembic merge heads"
     pending = migrations.pending(facts.revision.value)
     undeclared = [
         m.file for m in pending if m.safe_under not in SAFE_UNDER or not isinstance(m.code_first, bool)

@@ -1,0 +1,57 @@
+"""The open problems that stop a release to production, from `docs/blockers.toml`.
+
+The file is read strictly. An empty list must be written out (`blocker = []`): it says that someone looked,
+and a file that is missing or says nothing does not.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from ..errors import UsageError
+from ..model import Blocker, MissingFact
+
+MOST: Final = 1 << 20  # bytes
+_Text = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*\Z")
+]
+
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: _Text
+    priority: Literal["P0", "P1"]
+    summary: _Text
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    blocker: tuple[_Row, ...]
+
+
+def read_blockers(path: Path) -> tuple[Blocker, ...]:
+    """The open problems in the order of the file.
+
+    Raises MissingFact when there is no such file, UsageError when it says anything that is not known.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST + 1)
+        if len(raw) > MOST:
+            raise UsageError(f"{name} is longer than {MOST} bytes: remove what is solved")
+        rows = msgspec.convert(tomllib.loads(raw.decode("utf-8")), _File).blocker
+    except FileNotFoundError as error:
+        raise MissingFact(
+            f"no {name}: write one with `blocker = []` once you know of no open P0 or P1"
+        ) from error
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{name}: {error}: each [[blocker]] has id, priority (P0, P1) and summary"
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{name} cannot be read: {what}") from error
+    return tuple(Blocker(row.id, row.priority, row.summary) for row in rows)
