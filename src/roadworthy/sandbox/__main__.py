@@ -1,0 +1,34 @@
+"""`python -m roadworthy.sandbox FOLDER`: the sandbox's server process. `control.up` starts it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from roadworthy.errors import RoadworthyError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m roadworthy.sandbox")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--boot-timeout", type=float, default=60.0)
+    args = parser.parse_args()
+    with suppress(PermissionError):  # already the leader of a session
+        os.setsid()
+    from roadworthy.sandbox.server import run
+
+    try:
+        run(args.folder.resolve(), port=args.port, engine=args.database, boot_timeout=args.boot_timeout)
+    except RoadworthyError as error:
+        print(error, file=sys.stderr)
+        return error.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

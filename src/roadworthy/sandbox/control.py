@@ -1,0 +1,289 @@
+"""Start, ask and end a sandbox: what tasks, tests and drivers call. Imports only the standard library.
+
+Invariants:
+- Whether a server runs is told by the lock it holds, and which process it is by pid *and* start time; a pid
+  file alone is never trusted.
+- `down` leaves no process of the sandbox behind, also when the server itself was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roadworthy.errors import CheckFailed, UsageError
+
+LOCK_FILE, SERVER_FILE, KEY_FILE, LOG_FILE = "server.lock", "server.json", "api-key", "server.log"
+START_DEADLINE = 30.0
+STOP_DEADLINE = 20.0
+POLL = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a sandbox answers; `api_key` is a secret."""
+
+    url: str
+    api_key: str
+    pid: int
+
+    def __repr__(self) -> str:
+        return f"Address(url={self.url!r}, pid={self.pid})"
+
+
+@dataclass(frozen=True, slots=True)
+class AppStatus:
+    name: str
+    web_url: str
+    release: int | None
+    dynos: Mapping[str, str]
+    """State (`starting`, `up`, `crashed`, `down`) by name (`web.1`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    url: str
+    pid: int
+    apps: tuple[AppStatus, ...]
+
+
+def up(
+    folder: Path,
+    *,
+    apps: Sequence[str] = (),
+    database: str = "sqlite",
+    port: int = 0,
+    boot_timeout: float = 60.0,
+) -> Address:
+    """A running sandbox on this folder with these apps; starts it, or finds the one that runs.
+
+    `database` is what apps made from now on get: `sqlite` or `postgres`. `port` 0 means the one of last time,
+    or any free one.
+
+    Raises UsageError when the port is taken or the folder cannot be used, CheckFailed when the server does
+    not come up.
+    """
+    folder = folder.resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"The sandbox's folder {folder} cannot be used: {error.strerror}.") from error
+    with _one_at_a_time(folder):
+        address = _running(folder)
+        if address is None:
+            address = _start(folder, database, port, boot_timeout)
+        elif port and address.url.rpartition(":")[2] != str(port):
+            raise UsageError(f"The sandbox already runs at {address.url}: take it down to change its port.")
+        known = {app["name"] for app in _call(address, "GET", "/apps")}
+        for name in apps:
+            if name not in known:
+                _call(address, "POST", "/apps", {"name": name})
+    return address
+
+
+def down(folder: Path) -> bool:
+    """End the server and all it started; False when there was nothing to end.
+
+    Raises CheckFailed when a process cannot be ended.
+    """
+    folder = folder.resolve()
+    if not folder.is_dir():
+        return False
+    with _one_at_a_time(folder):
+        pid = _server_pid(folder)
+        if pid is not None:
+            _end(folder, pid)
+        from roadworthy.sandbox.proctable import sweep
+
+        left = sweep(marker_of(folder))
+        (folder / SERVER_FILE).unlink(missing_ok=True)
+    return pid is not None or bool(left)
+
+
+def status(folder: Path) -> Status | None:
+    """What runs; None when no server does."""
+    address = _running(folder.resolve())
+    if address is None:
+        return None
+    apps = _call(address, "GET", "/_sandbox")["apps"]
+    return Status(address.url, address.pid, tuple(AppStatus(**app) for app in apps))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The variables that point heroku3 and the Heroku CLI at this sandbox. One of them is the API key.
+
+    The CLI gets a home of its own, because it edits the caller's git configuration otherwise.
+
+    Raises UsageError when no server runs.
+    """
+    folder = folder.resolve()
+    address, home = _address(folder), folder / "cli"
+    home.mkdir(exist_ok=True)
+    return {
+        "HEROKU_HOST": address.url,
+        "HEROKU_API_KEY": address.api_key,
+        "HEROKU_PARTICLEBOARD_URL": f"{address.url}/pb",
+        "HEROKU_SKIP_NEW_VERSION_CHECK": "true",
+        "HEROKU_DISABLE_AUTOUPDATE": "true",
+        "DISABLE_TELEMETRY": "true",
+        "NODE_EXTRA_CA_CERTS": str(folder / "rendezvous-cert.pem"),
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "data"),
+    }
+
+
+def set_faults(folder: Path, faults: Sequence[Mapping[str, object]]) -> None:
+    """Replace all armed faults; the fields are those of `faults.Fault`. Raises UsageError for a wrong one."""
+    _call(_address(folder.resolve()), "PUT", "/_sandbox/faults", list(faults))
+
+
+def clear_faults(folder: Path) -> None:
+    set_faults(folder, [])
+
+
+def get_faults(folder: Path) -> list[dict[str, Any]]:
+    """The faults that are still armed, with the calls each has left."""
+    found: list[dict[str, Any]] = _call(_address(folder.resolve()), "GET", "/_sandbox/faults")
+    return found
+
+
+def marker_of(folder: Path) -> str:
+    """The mark that every process of the sandbox on this folder carries in its environment."""
+    return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+
+
+def start_time(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot; None when there is none. From proc(5), field 22."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+def _address(folder: Path) -> Address:
+    address = _running(folder)
+    if address is None:
+        raise UsageError(f"No sandbox runs on {folder}: start one with `invoke sandbox.up`.")
+    return address
+
+
+def _running(folder: Path) -> Address | None:
+    pid = _server_pid(folder)
+    if pid is None:
+        return None
+    try:
+        url = json.loads((folder / SERVER_FILE).read_text())["url"]
+        return Address(url, (folder / KEY_FILE).read_text().strip(), pid)
+    except OSError:
+        return None  # it ended while we looked
+
+
+def _server_pid(folder: Path) -> int | None:
+    """The server's pid, where one holds the lock and is the process that said so."""
+    if not _is_locked(folder):
+        return None
+    try:
+        told = json.loads((folder / SERVER_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    pid = int(told["pid"])
+    return pid if start_time(pid) == told["started"] else None
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with (folder / LOCK_FILE).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _start(folder: Path, database: str, port: int, boot_timeout: float) -> Address:
+    args = [sys.executable, "-m", "roadworthy.sandbox", str(folder), "--port", str(port)]
+    args += ["--database", database, "--boot-timeout", str(boot_timeout)]
+    source = str(Path(__file__).resolve().parents[2])
+    search = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+    log = folder / LOG_FILE
+    log.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        sys.executable,
+        args,
+        {**os.environ, "PYTHONPATH": search},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+    )
+    deadline = time.monotonic() + START_DEADLINE
+    while time.monotonic() < deadline:
+        done, code = os.waitpid(pid, os.WNOHANG)
+        if done:
+            words = log.read_text("utf-8", "replace").strip().splitlines() or ["it said nothing"]
+            kind = UsageError if os.waitstatus_to_exitcode(code) == UsageError.code else CheckFailed
+            raise kind(f"The sandbox did not start: {words[-1]} (see {log})")
+        address = _running(folder)
+        if address is not None:
+            return address
+        time.sleep(POLL)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise CheckFailed(f"The sandbox did not answer within {START_DEADLINE:.0f} s (see {log})")
+
+
+def _end(folder: Path, pid: int) -> None:
+    for signum, patience in ((signal.SIGTERM, STOP_DEADLINE), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if not _is_locked(folder):
+                with suppress(ChildProcessError):  # ours to reap only if we started it
+                    os.waitpid(pid, 0)
+                return
+            time.sleep(POLL)
+    raise CheckFailed(f"The sandbox's server {pid} does not end.")
+
+
+def _call(address: Address, method: str, path: str, body: object = None) -> Any:
+    """One API call. Raises UsageError for a refusal (4xx), CheckFailed when there is no good reply."""
+    host, _, port = address.url.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    headers = {"Authorization": f"Bearer {address.api_key}", "Content-Type": "application/json"}
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        content = json.loads(response.read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise CheckFailed(f"The sandbox at {address.url} did not answer {method} {path}: {error}") from error
+    finally:
+        connection.close()
+    if response.status >= 400:
+        kind = UsageError if response.status < 500 else CheckFailed
+        raise kind(f"The sandbox refused {method} {path}: {content.get('message', response.status)}")
+    return content
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Only one `up` or `down` works on a folder; a second waits for the first."""
+    with (folder / "control.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
