@@ -52,10 +52,6 @@ class Found(NamedTuple):
     size: int
 
 
-class _EndedEarlyError(Exception):
-    """Git stopped talking; why is known when its status and its complaint are read."""
-
-
 def full(sha: str) -> str:
     """`sha` itself when it is 40 lower-case hex characters, else UsageError."""
     if not SHA.fullmatch(sha):
@@ -66,10 +62,10 @@ def full(sha: str) -> str:
 def at(commit: str, path: str) -> str:
     """The object name of `path` (relative to `root`, "." for itself) at a commit; UsageError for a path that
     is absolute, leaves `root`, or holds a control character."""
-    parts = [] if path == "." else path.split("/")
-    if len(path) > 4096 or any(p in ("", ".", "..") or not p.isprintable() for p in parts):
+    parts = [part for part in path.split("/") if part != "."]
+    if len(path) > 4096 or any(part in ("", "..") or not part.isprintable() for part in parts):
         raise UsageError(f"path {path[:200]!r}: expected a relative path inside the project, like app/web")
-    return f"{full(commit)}:./{path if parts else ''}"
+    return f"{full(commit)}:./{'/'.join(parts)}"
 
 
 def look(root: Path, *names: str) -> list[Found | None]:
@@ -97,13 +93,16 @@ def contents(root: Path, oids: Iterable[str], limit: int) -> Iterator[bytes]:
                 raise UsageError(f"git object {oid} has {size} bytes: more than {limit} is not read")
             content = out.read(size + 1)
             if len(content) <= size:
-                raise _EndedEarlyError
+                raise EOFError
             yield content[:-1]
 
 
 @contextmanager
 def batch(root: Path, oids: Iterable[str]) -> Iterator[IO[bytes]]:
-    """`git cat-file --batch` for these objects: for each call `next_size`, then read size + 1 bytes."""
+    """`git cat-file --batch` for these objects: for each call `next_size`, then read size + 1 bytes.
+
+    A reader that meets the end raises EOFError, and the caller gets git's own complaint.
+    """
     with _git(root, "cat-file", "--batch", "--buffer", asked=oids) as out:
         yield out
 
@@ -145,14 +144,16 @@ def _git(root: Path, *words: str, asked: Iterable[str] = ()) -> Iterator[IO[byte
                 env=kept | _FIXED,
                 bufsize=1 << 18,
             )
-        except FileNotFoundError as error:
-            raise UsageError("git is not installed, or not on PATH: install it") from error
+        except OSError as error:
+            raise UsageError(
+                f"git cannot be started ({error.strerror}): is it installed, and on PATH?"
+            ) from error
         watchdog = Timer(TIMEOUT, process.kill)
         watchdog.daemon = True
         watchdog.start()
         out = process.stdout
         assert out is not None
-        early = False
+        early = False  # git stopped talking; why is known when its status and its complaint are read
         try:
             yield out
             if out.read(1):
@@ -160,7 +161,7 @@ def _git(root: Path, *words: str, asked: Iterable[str] = ()) -> Iterator[IO[byte
                     f"git {words[0]} said more than expected in {root}: is the repository sound?"
                 )
             process.wait()
-        except _EndedEarlyError:
+        except EOFError:
             early = True
             process.wait()
         finally:
@@ -193,7 +194,7 @@ def _problem(root: Path, verb: str, code: int, errors: str) -> str:
 def _found(out: IO[bytes]) -> Found | None:
     line = out.readline(8192)
     if not line:
-        raise _EndedEarlyError
+        raise EOFError
     words = line.split()
     if words[-1] in (b"missing", b"ambiguous") or len(words) != 3:
         return None

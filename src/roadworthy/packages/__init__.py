@@ -1,0 +1,1 @@
+"""What is deployed: built once per commit, immutable, named by digest."""

@@ -1,0 +1,213 @@
+"""A slug: the source archive that Heroku's slug API takes. The same commit gives the same bytes everywhere.
+
+- The bytes depend on the commit's tree alone: not on the clone, git's version or configuration (attributes,
+  line endings), umask, locale, time or the person who builds.
+- The app's root is `./app/` in the archive; the file COMMIT in it holds the commit's SHA and a newline, so a
+  running process can tell what it is, whatever its environment says.
+- It is built once: `<store>/<commit>.tar` beside its manifest `<commit>.json`. The manifest is written first
+  and decides: bytes that do not have its digest are never handed out, and never replace it.
+- Files appear whole, by rename, after fsync. What a killed build leaves, the next one sweeps.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, Literal
+
+import msgspec
+
+from ..errors import UsageError
+from ..facts import git, git_objects
+from ..wait import until
+from . import contents, ustar
+from .archive import read, unpack
+
+__all__ = ["Manifest", "Slug", "build", "find_or_build", "read", "unpack"]
+
+MAX_SIZE: Final = 1 << 30  # bytes of a package; the platform takes less
+MAX_MANIFEST: Final = 1 << 16  # bytes
+MAX_TARGET: Final = 4096  # bytes of a symlink that are read at all
+LOCK_WITHIN: Final = 150.0  # seconds; longer than the longest build
+_BUILDING: Final = ".building-"
+
+
+@dataclass(frozen=True, slots=True)
+class Slug:
+    """A built package: the commit it is, the sha256 of its bytes in hex, its size in bytes, where it lies."""
+
+    commit: str
+    digest: str
+    size: int
+    file: Path
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What `<commit>.json` says: `path` is the folder the slug was made from, `files` how many it holds."""
+
+    schema_version: Literal["1"]
+    kind: Literal["slug"]
+    commit: str
+    digest: str
+    size: int
+    path: str
+    files: int
+
+
+def build(root: Path, commit: str, path: str = "app", *, file: Path) -> Slug:
+    """Write the slug of the folder `path` at `commit` (40 hex characters) to `file`, whole and durable.
+
+    Raises UsageError for an unknown commit or folder, a tree that cannot be a package, and a full disk.
+    """
+    with _disk(file.parent), _appearing(file) as out:
+        made = _write(root, commit, path, out)
+    return Slug(commit, made.digest, made.size, file)
+
+
+def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
+    """The slug of `commit` in `store`, built when it is not there.
+
+    What is there is read again whole and compared with its manifest. Raises UsageError when they differ, when
+    the manifest names another folder than `path`, when a new build differs from it, and as `build` does.
+    """
+    file = store / f"{git_objects.full(commit)}.tar"
+    with _disk(store), _alone(store):
+        known = _manifest(file, path)
+        if known and file.exists():
+            return _compared(file, known)
+        with _appearing(file) as out:
+            made = _write(root, commit, path, out)
+            if known and known != made:
+                raise UsageError(
+                    f"package of {commit} has digest {made.digest} now and {known.digest} on record: "
+                    f"bring back {file.name}, or find out what changed"
+                )
+            if not known:
+                with _appearing(file.with_suffix(".json")) as described:
+                    described.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+    return Slug(commit, made.digest, made.size, file)
+
+
+def _write(root: Path, commit: str, path: str, out: IO[bytes]) -> Manifest:
+    """Write the archive in one pass; no file is in memory as a whole."""
+    names = contents.checked(git.entries(root, commit, path, recursive=True))
+    archive = ustar.Writer(out)
+    archive.add(ustar.header(b"./app/", ustar.DIRECTORY, 0o755))
+    links: dict[bytes, bytes] = {}
+    with git_objects.batch(root, (entry.oid for entry in names.values() if entry and entry.oid)) as source:
+        for name, entry in names.items():
+            inside = b"./app/" + name
+            if entry is None:
+                archive.add(ustar.header(inside + b"/", ustar.DIRECTORY, 0o755))
+            elif entry is contents.STAMPED:
+                archive.add(ustar.header(inside, ustar.FILE, 0o644, 41))
+                archive.add(f"{commit}\n".encode().ljust(ustar.BLOCK, b"\0"))
+            else:
+                size = git_objects.next_size(source, entry.oid)
+                if archive.size + size > MAX_SIZE:
+                    raise UsageError(
+                        f"the package is over {MAX_SIZE} bytes at {ustar.shown(name)}: make it smaller"
+                    )
+                if entry.mode != contents.SYMLINK:
+                    archive.add(ustar.header(inside, ustar.FILE, contents.MODES[entry.mode], size))
+                    archive.copy(source, size)
+                else:
+                    links[name] = source.read(min(size, MAX_TARGET))
+                    archive.add(ustar.header(inside, ustar.SYMLINK, 0o777, 0, links[name]))
+                source.read(1)  # the newline that ends each object
+    contents.check_links(links)
+    digest = archive.end()
+    files = sum(entry is not None for entry in names.values())
+    return Manifest("1", "slug", commit, digest, archive.size, path, files)
+
+
+def _manifest(file: Path, path: str) -> Manifest | None:
+    """The manifest beside `file`, None when there is none."""
+    try:
+        with file.with_suffix(".json").open("rb") as described:
+            known = msgspec.json.decode(described.read(MAX_MANIFEST), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise _altered(file) from error
+    if known.commit != file.stem:
+        raise _altered(file)
+    if known.path != path:
+        raise UsageError(
+            f"package of {known.commit} was built from {known.path!r}, not from {path!r}: commit again"
+        )
+    return known
+
+
+def _compared(file: Path, known: Manifest) -> Slug:
+    with file.open("rb") as stored:
+        digest = hashlib.file_digest(stored, "sha256").hexdigest()
+        size = stored.tell()
+    if (digest, size) != (known.digest, known.size):
+        raise _altered(file)
+    return Slug(known.commit, digest, size, file)
+
+
+def _altered(file: Path) -> UsageError:
+    return UsageError(
+        f"package of {file.stem} was altered in {file.parent}: delete {file.stem}.* and build again"
+    )
+
+
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    """Hold the store's lock, which the kernel frees when its holder dies, and sweep what the dead left."""
+    store.mkdir(parents=True, exist_ok=True)
+    with (store / ".lock").open("ab") as lock:
+
+        def taken() -> bool | None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            return True
+
+        if not until(taken, within=LOCK_WITHIN, every=0.02):
+            raise UsageError(
+                f"another build holds {store} for over {LOCK_WITHIN:.0f} s: end it, then try again"
+            )
+        for left in store.glob(f"{_BUILDING}*"):
+            left.unlink()
+        yield
+
+
+@contextmanager
+def _appearing(file: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name, and is on disk with it, only when the block ends well. It is read-only."""
+    descriptor, temporary = tempfile.mkstemp(prefix=_BUILDING, dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            yield out
+            out.flush()
+            os.fchmod(descriptor, 0o444)
+            os.fsync(descriptor)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"package cannot be kept in {folder}: {error.strerror}: make room or repair it"
+        ) from error

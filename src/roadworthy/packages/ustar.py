@@ -1,0 +1,100 @@
+"""The bytes of a package: POSIX USTAR (IEEE Std 1003.1, pax utility, "ustar Interchange Format").
+
+Written by hand, not by `tarfile`, for two reasons: every byte that could differ between two machines (owner,
+time, mode, device, vendor extensions) is a constant here, and a header costs microseconds. Names are bytes,
+as git has them. What does not fit the format is refused; there are no GNU or pax extensions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import IO, Final
+
+from ..errors import UsageError
+
+BLOCK: Final = 512
+RECORD: Final = 20 * BLOCK  # what tar pads an archive to
+MAX_NAME: Final = 100
+MAX_PREFIX: Final = 155
+MAX_FILE: Final = 8**11 - 1  # eleven octal digits
+_CHUNK: Final = 1 << 20
+FILE, SYMLINK, DIRECTORY = b"0", b"2", b"5"
+
+
+def header(name: bytes, kind: bytes, mode: int, size: int = 0, target: bytes = b"") -> bytes:
+    """One 512-byte header. Raises UsageError when the name, its target or its size does not fit."""
+    short, prefix = _split(name)
+    if len(target) > MAX_NAME:
+        raise UsageError(
+            f"symlink {shown(name)}: its target has over {MAX_NAME} bytes, too long for a package"
+        )
+    if size > MAX_FILE:
+        raise UsageError(f"file {shown(name)} has {size} bytes, too many for a package")
+    # The checksum is taken with its own field blank; owner and time are always zero, owner names empty.
+    start = b"%s%07o\x00%07o\x00%07o\x00%011o\x00%011o\x00" % (short.ljust(100, b"\0"), mode, 0, 0, size, 0)
+    end = b"%s%sustar\x0000%s%07o\x00%07o\x00%s%s" % (
+        kind,
+        target.ljust(100, b"\0"),
+        bytes(64),
+        0,
+        0,
+        prefix.ljust(155, b"\0"),
+        bytes(12),
+    )
+    return b"%s%06o\0 %s" % (start, sum(start) + sum(end) + 8 * 32, end)
+
+
+def shown(name: bytes) -> str:
+    """A name fit for a message: quoted, control characters escaped, at most 200 characters."""
+    text = repr(name.decode("utf-8", errors="backslashreplace"))
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+class Writer:
+    """Appends to a file and knows the digest and the size of what it wrote; hashes in large pieces."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+        self._held = bytearray()
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        """Append these bytes."""
+        self._held += data
+        if len(self._held) >= _CHUNK:
+            self._flush()
+
+    def copy(self, source: IO[bytes], size: int) -> None:
+        """Append `size` bytes of `source` and pad them to a block. EOFError when the source ends before."""
+        left = size
+        while left:
+            data = source.read(min(left, _CHUNK))
+            if not data:
+                raise EOFError
+            self.add(data)
+            left -= len(data)
+        self.add(bytes(-size % BLOCK))
+
+    def end(self) -> str:
+        """Write the end of the archive; returns the sha256 of all of it, in hex."""
+        total = self.size + len(self._held) + 2 * BLOCK
+        self.add(bytes(2 * BLOCK + -total % RECORD))
+        self._flush()
+        return self._sha256.hexdigest()
+
+    def _flush(self) -> None:
+        self._sha256.update(self._held)
+        self._out.write(self._held)
+        self.size += len(self._held)
+        self._held = bytearray()
+
+
+def _split(name: bytes) -> tuple[bytes, bytes]:
+    """Name and prefix fields: the longest name that fits stays whole, so there is one way to split."""
+    if len(name) <= MAX_NAME:
+        return name, b""
+    cut = name.find(b"/", len(name) - MAX_NAME - 1, len(name) - 1)
+    if cut < 1 or cut > MAX_PREFIX:
+        raise UsageError(f"name {shown(name)} has {len(name)} bytes, too long for a package: shorten it")
+    return name[cut + 1 :], name[:cut]
