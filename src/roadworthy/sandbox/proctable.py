@@ -1,0 +1,96 @@
+"""Finding processes by what the kernel knows of them (/proc), for those that no parent can wait for any more.
+
+A process is ended only through a pidfd that was opened before it was identified, so a pid that is used again
+is never hit. What cannot be read (another user's process, one that just ended) is not ours.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from roadworthy.errors import UsageError
+
+MARKER = "ROADWORTHY_SANDBOX"
+"""The environment variable that every process of a sandbox carries; its value names the sandbox."""
+
+_PROC = Path("/proc")
+
+
+def sweep(marker: str) -> list[int]:
+    """End every process left over from a killed server of this marker; returns their pids.
+
+    SIGTERM first, so that a database file is closed well; SIGKILL after 2 seconds. Blocks until all are gone.
+    """
+    if not marker:
+        raise UsageError("an empty sandbox marker would match processes of every sandbox")
+    ended: list[int] = []
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + 2.0
+        while found := end_carriers(f"{MARKER}={marker}", signum, max(0.0, deadline - time.monotonic())):
+            ended += [pid for pid in found if pid not in ended]
+            if time.monotonic() >= deadline:
+                break
+    return sorted(ended)
+
+
+def end_carriers(variable: str, signum: int = signal.SIGKILL, wait: float = 0.0) -> list[int]:
+    """Signal every process whose environment holds `NAME=value`, and wait up to `wait` seconds for each."""
+    needle = b"\0" + variable.encode() + b"\0"
+    own = os.getpid()
+    found: list[tuple[int, int]] = []
+    deadline = time.monotonic() + wait
+    try:
+        for pid in _pids():
+            if pid == own:
+                continue
+            try:
+                pidfd = os.pidfd_open(pid)
+            except OSError:
+                continue
+            if needle in _environ(pid):
+                found.append((pid, pidfd))
+            else:
+                os.close(pidfd)
+        for _, pidfd in found:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signum)
+        for _, pidfd in found:
+            select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))
+    finally:
+        for _, pidfd in found:
+            os.close(pidfd)
+    return [pid for pid, _ in found]
+
+
+def group_is_alive(group: int) -> bool:
+    """Whether a process group has a member that is not a zombie."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return any(state not in "ZX" and member == group for state, member in _states())
+    return False
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir(_PROC) if name.isdigit())  # noqa: PTH208 - names, not paths
+
+
+def _environ(pid: int) -> bytes:
+    try:
+        return b"\0" + (_PROC / str(pid) / "environ").read_bytes() + b"\0"
+    except OSError:
+        return b""
+
+
+def _states() -> Iterator[tuple[str, int]]:
+    """State letter and process group of each process."""
+    for pid in _pids():
+        with suppress(OSError, IndexError, ValueError):
+            # The command's name is in parentheses and may hold any character, so count from the last one.
+            fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+            yield fields[0].decode(), int(fields[2])
