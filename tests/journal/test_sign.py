@@ -98,6 +98,8 @@ def test_what_is_no_usable_key_is_refused_without_showing_it(tmp_path: Path) -> 
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(UsageError, match="not a file"):
         load_signer(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="Is a directory"):
+        load_signer(tmp_path)
 
 
 def test_a_signer_shows_nothing_secret(tmp_path: Path) -> None:

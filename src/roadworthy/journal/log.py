@@ -126,7 +126,7 @@ class Log:
         last = 0
         for name in self._store.names(self._folder):
             number = name.removeprefix(f"{self._folder}/").removesuffix(".json")
-            if not (number.isascii() and number.isdigit() and name == self._name(int(number))):
+            if not (number.isascii() and number.isdigit() and name == self._name(int(number) or -1)):
                 raise JournalError(f"the journal cannot be trusted: {name} is no entry; move it away")
             last = max(last, int(number))
         return last

@@ -138,17 +138,16 @@ def keyid(public: bytes) -> str:
 def load_signer(path: Path) -> Signer:
     """The signer of a private key file, which must be readable by its owner alone. Raises UsageError."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, "rb", opener=_without_waiting) as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise UsageError(f"the signing key {path} is not a file")
+            if about.st_mode & 0o077:
+                mode = stat.S_IMODE(about.st_mode)
+                raise UsageError(f"others can read the signing key {path} (mode {mode:04o}): chmod 600 it")
+            data = file.read(_KEY_FILE_LIMIT + 1)
     except OSError as error:
         raise UsageError(f"cannot read the signing key {path}: {error.strerror}") from error
-    with os.fdopen(fd, "rb") as file:
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode):
-            raise UsageError(f"the signing key {path} is not a file")
-        if about.st_mode & 0o077:
-            mode = stat.S_IMODE(about.st_mode)
-            raise UsageError(f"others can read the signing key {path} (mode {mode:04o}): chmod 600 it")
-        data = file.read(_KEY_FILE_LIMIT + 1)
     return _signer(data, f"the signing key {path}")
 
 
@@ -181,6 +180,11 @@ def create_key(folder: Path, name: str) -> Signer:
     finally:
         part.unlink(missing_ok=True)
     return signer
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # A pipe in the place of the key must not hang us.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _signer(data: bytes, what: str) -> Signer:

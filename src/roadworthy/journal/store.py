@@ -136,16 +136,19 @@ def _link_whole(folder: int, name: str, data: bytes) -> bool:
 def _read(folder: int, name: str, limit: int) -> bytes:
     # O_NONBLOCK: a pipe that somebody put there must not hang us.
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    with os.fdopen(fd, "rb") as file:
+    try:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode):
             raise JournalError(f"{name} is not a regular file")
         if about.st_size > limit:
             raise JournalError(f"{name} has {about.st_size} bytes, more than {limit}")
-        data = file.read(limit + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
         if len(data) > limit:
             raise JournalError(f"{name} grew beyond {limit} bytes while it was read")
         return data
+    finally:
+        os.close(fd)
 
 
 def _sweep(folder: int) -> None:

@@ -1,0 +1,125 @@
+"""A folder as a store: written once, whole, and nothing followed out of it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from roadworthy.journal.entry import JournalError
+from roadworthy.journal.store import Folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "journal")
+
+
+def test_a_name_is_written_once(store: Folder) -> None:
+    assert store.put("sandbox/prod/00000001.json", b"one")
+    assert not store.put("sandbox/prod/00000001.json", b"two")
+    assert store.get("sandbox/prod/00000001.json") == b"one"
+
+
+def test_the_same_bytes_again_are_no_conflict(store: Folder) -> None:
+    """A writer whose reply was lost asks again, and must learn that it won."""
+    assert store.put("a", b"one")
+    assert store.put("a", b"one")
+
+
+def test_what_is_not_there_is_none_and_lists_as_nothing(store: Folder) -> None:
+    assert store.get("a/b") is None
+    assert store.names("a") == []
+    store.put("a/b", b"")
+    assert store.get("a/c") is None
+    assert store.get("a/b") == b""
+
+
+def test_names_are_those_of_one_folder_in_order(store: Folder) -> None:
+    for name in ("p/2", "p/1", "pp/3", "p/q/4"):
+        store.put(name, b"x")
+    assert store.names("p") == ["p/1", "p/2", "p/q"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", ".hidden", "a\0b", "a\nb", "x" * 201]
+)
+def test_a_name_cannot_leave_the_folder(store: Folder, name: str) -> None:
+    for use in (lambda: store.put(name, b"x"), lambda: store.get(name), lambda: store.names(name)):
+        with pytest.raises(JournalError, match="no name"):
+            use()
+    assert not store.root.exists()
+
+
+def test_links_are_not_followed(store: Folder, tmp_path: Path) -> None:
+    store.put("p/1", b"one")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(b"secret")
+    (store.root / "p" / "2").symlink_to(outside / "file")
+    (store.root / "q").symlink_to(outside)
+    with pytest.raises(JournalError, match="cannot read"):
+        store.get("p/2")
+    with pytest.raises(JournalError, match="cannot read"):
+        store.put("p/2", b"new")
+    with pytest.raises(JournalError, match="cannot write"):
+        store.put("q/new", b"new")
+    assert [p.name for p in outside.iterdir()] == ["file"]
+    assert (outside / "file").read_bytes() == b"secret"
+
+
+def test_what_is_no_file_is_refused_at_once(store: Folder) -> None:
+    store.put("p/1", b"one")
+    os.mkfifo(store.root / "p" / "pipe")
+    (store.root / "p" / "folder").mkdir()
+    for name in ("p/pipe", "p/folder"):
+        with pytest.raises(JournalError, match="not a regular file"):
+            store.get(name)
+
+
+def test_more_than_the_limit_is_not_read(store: Folder) -> None:
+    store.put("a", b"12345")
+    assert store.get("a", 5) == b"12345"
+    with pytest.raises(JournalError, match="more than 4"):
+        store.get("a", 4)
+
+
+def test_leftovers_of_dead_writers_are_unseen_and_swept_when_old(store: Folder) -> None:
+    store.put("p/1", b"one")
+    old, young = (store.root / "p" / f".{digit * 16}.part" for digit in "ab")
+    for part in (old, young):
+        part.write_bytes(b"torn")
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+    assert store.names("p") == ["p/1"]
+    Folder(store.root).put("p/2", b"two")
+    assert sorted(p.name for p in (store.root / "p").iterdir()) == [young.name, "1", "2"]
+
+
+def test_a_put_leaves_no_temporary_file(store: Folder) -> None:
+    store.put("p/1", b"one")
+    store.put("p/1", b"other")
+    assert [p.name for p in (store.root / "p").iterdir()] == ["1"]
+
+
+def test_a_disk_that_refuses_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(JournalError, match=r"cannot write .*/file/a: File exists"):
+        Folder(tmp_path / "file").put("a", b"x")
+    with pytest.raises(JournalError, match=r"cannot write .*/file/a: Not a directory"):
+        Folder(tmp_path).put("file/a", b"x")
+
+
+def test_a_disk_that_is_full_half_way_leaves_nothing(store: Folder) -> None:
+    """A limit on file sizes stops the write in the middle, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    store.root.mkdir()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        with pytest.raises(JournalError, match="File too large"):
+            store.put("a", b"x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(store.root.iterdir()) == []
