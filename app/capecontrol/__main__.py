@@ -22,9 +22,10 @@ def main() -> int:
     import uvicorn
 
     from capecontrol.web import make_app
+    from capecontrol.work_orders import Board
 
     config = uvicorn.Config(
-        make_app(current),
+        make_app(current, Board(current.database)),
         host=current.host,
         port=current.port,
         log_config=None,
@@ -32,7 +33,7 @@ def main() -> int:
         http="h11",
         loop="asyncio",
         ws="none",
-        lifespan="off",
+        lifespan="on",
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,

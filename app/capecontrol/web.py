@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,10 +17,17 @@ from capecontrol.settings import Settings
 from capecontrol.work_orders import Board
 
 
-def make_app(settings: Settings) -> Starlette:
-    """The ASGI app of one process. It opens nothing until it is asked."""
-    probe, board = Probe(settings.database), Board(settings.database)
+def make_app(settings: Settings, board: Board) -> Starlette:
+    """The ASGI app of one process. It opens nothing until it is asked, and closes the board at its end."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        board.close()
+
+    probe = Probe(settings.database)
     return Starlette(
+        lifespan=lifespan,
         routes=[*Api(settings, probe, board).routes(), *Pages(settings, probe, board).routes()],
         exception_handlers={HTTPException: refuse},
     )

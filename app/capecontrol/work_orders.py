@@ -60,6 +60,12 @@ class Board:
 
                 self._engine = make_engine(self._database, PATIENCE)
 
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+
     def newest(self) -> list[WorkOrder]:
         """At most SHOWN work orders, the open ones first, then the newest first."""
         from sqlalchemy import false, or_, select
