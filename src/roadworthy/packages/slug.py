@@ -96,11 +96,12 @@ def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
 
 def _write(root: Path, commit: str, path: str, out: IO[bytes]) -> Manifest:
     """Write the archive in one pass; no file is in memory as a whole."""
-    names = contents.checked(git.entries(root, commit, path, recursive=True))
+    entries = sorted(git.entries(root, commit, path, recursive=True), key=lambda entry: entry.name)
     archive = ustar.Writer(out)
     archive.add(ustar.header(b"./app/", ustar.DIRECTORY, 0o755))
     links: dict[bytes, bytes] = {}
-    with git_objects.batch(root, (entry.oid for entry in names.values() if entry and entry.oid)) as source:
+    with git_objects.batch(root, (entry.oid for entry in entries)) as source:
+        names = contents.checked(entries)  # while git already reads
         for name, entry in names.items():
             inside = b"./app/" + name
             if entry is None:

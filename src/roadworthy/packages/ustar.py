@@ -8,6 +8,7 @@ as git has them. What does not fit the format is refused; there are no GNU or pa
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import IO, Final
 
 from ..errors import UsageError
@@ -31,17 +32,9 @@ def header(name: bytes, kind: bytes, mode: int, size: int = 0, target: bytes = b
     if size > MAX_FILE:
         raise UsageError(f"file {shown(name)} has {size} bytes, too many for a package")
     # The checksum is taken with its own field blank; owner and time are always zero, owner names empty.
-    start = b"%s%07o\x00%07o\x00%07o\x00%011o\x00%011o\x00" % (short.ljust(100, b"\0"), mode, 0, 0, size, 0)
-    end = b"%s%sustar\x0000%s%07o\x00%07o\x00%s%s" % (
-        kind,
-        target.ljust(100, b"\0"),
-        bytes(64),
-        0,
-        0,
-        prefix.ljust(155, b"\0"),
-        bytes(12),
-    )
-    return b"%s%06o\0 %s" % (start, sum(start) + sum(end) + 8 * 32, end)
+    start = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (short.ljust(100, b"\0"), mode, 0, 0, size, 0)
+    end, end_sum = _end(kind, target, prefix)
+    return b"%s%06o\0 %s" % (start, sum(start) + 8 * 32 + end_sum, end)
 
 
 def shown(name: bytes) -> str:
@@ -88,6 +81,14 @@ class Writer:
         self._out.write(self._held)
         self.size += len(self._held)
         self._held = bytearray()
+
+
+@lru_cache(maxsize=1024)
+def _end(kind: bytes, target: bytes, prefix: bytes) -> tuple[bytes, int]:
+    """What stands behind the checksum, and its sum: the same for all files of a folder."""
+    fields = (kind, target.ljust(100, b"\0"), bytes(64), 0, 0, prefix.ljust(155, b"\0"), bytes(12))
+    end = b"%s%sustar\x0000%s%07o\0%07o\0%s%s" % fields
+    return end, sum(end)
 
 
 def _split(name: bytes) -> tuple[bytes, bytes]:
