@@ -37,6 +37,7 @@ GUARDS = {
         release_phase_is_disabled,
         ci_is_green,
         staging_is_certified,
+        one_head,
         migrations_are_safe,
         migration_is_approved,
         rollback_is_possible,
@@ -62,6 +63,7 @@ GUARDS = {
         certifies_no_production,
         package_is_running,
         one_head,
+        migrations_are_safe,
     ),
 }
 

@@ -10,9 +10,8 @@ def migrations_are_safe(plan: Plan, facts: Facts) -> str | None:
     this works. Maintenance mode keeps people out while both steps happen, so a declaration is enough.
     """
     migrations = facts.migrations.value
-    heads = migrations.heads()
-    if len(heads) != 1:
-        return f"the package has {len(heads)} heads ({', '.join(heads)}), not one: alembic merge heads"
+    if len(migrations.heads()) != 1:
+        return "what is pending cannot be told without exactly one head: do first what one_head says"
     pending = migrations.pending(facts.revision.value)
     undeclared = [
         m.file for m in pending if m.safe_under not in SAFE_UNDER or not isinstance(m.code_first, bool)

@@ -7,13 +7,16 @@ def migrations_can_be_rolled_back(plan: Plan, facts: Facts) -> str | None:
     if back is None:
         return f"there is nothing to go back to: choose one with invoke history --env {facts.name}"
     then, now = back.deployed.revision, facts.revision.value
-    since = facts.migrations.value.between(then, now)
-    if not since:
-        return None
-    if then is None:
+    code = back.deployed.package.commit[:12]
+    if now is None:
         return (
-            f"at which revision {back.deployed.package.commit[:12]} was verified is not recorded, and {now} "
-            "is applied: a person must compare the schemas; go forward with a fix"
+            None if then is None else f"{code} ran on {then}, what is applied now is not known: invoke verify"
+        )
+    since = facts.migrations.value.between(then, now)
+    if since and then is None:
+        return (
+            f"at which revision {code} was verified is not recorded, and {now} is applied: a person must "
+            "compare the schemas, or go forward with a fix"
         )
     in_the_way = [f"{m.revision} ({m.safe_under or 'undeclared'})" for m in since if m.safe_under != "expand"]
     if in_the_way:

@@ -1,0 +1,155 @@
+"""What is released, and what runs."""
+
+from dataclasses import replace
+
+import pytest
+from release_facts import (
+    KNOWN,
+    NEW,
+    OLD,
+    PROD,
+    RUNNING,
+    SLUG,
+    STAGING,
+    ask,
+    asked,
+    deployed,
+    facts_of,
+    plan_of,
+    refused,
+)
+
+from roadworthy.facts.git import Tree
+from roadworthy.model import History, Package, ReleasePackage
+
+
+def test_a_clean_tree_passes():
+    assert asked("tree_is_clean", "deploy").outcome == "pass"
+
+
+def test_a_dirty_tree_refuses_and_names_the_first_files():
+    dirty = Tree(NEW.commit, "main", False, (" M a.py", "?? b c.py", "D  c.py", "?? d.py"), False)
+    verdict = asked("tree_is_clean", "deploy", tree=dirty)
+    assert refused(verdict, "a.py, b c.py, c.py, …", "commit")
+    assert "d.py" not in verdict.reason
+
+
+def test_a_shallow_or_detached_clone_is_clean_enough():
+    # CI checks out like this; what needs history asks for it.
+    assert asked("tree_is_clean", "deploy", tree=Tree(NEW.commit, None, True, (), True)).outcome == "pass"
+
+
+@pytest.mark.parametrize("action", ["deploy", "rollback"])
+def test_a_package_named_by_digest_and_full_commit_is_pinned(action):
+    assert asked("package_is_pinned", action).outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("package", "word"),
+    [
+        (Package("c" * 40, "latest", 1), "latest"),
+        (Package("c" * 40, "D" * 64, 1), "digest"),
+        (Package("c" * 40, "d" * 63, 1), "digest"),
+        (Package("c" * 40, "d" * 64 + "\n", 1), "digest"),
+        (Package("c" * 12, "d" * 64, 1), "40 characters"),
+        (Package("main", "d" * 64, 1), "main"),
+    ],
+)
+def test_a_package_named_by_anything_else_refuses(package, word):
+    plan = replace(plan_of("deploy"), package=package, steps=(ReleasePackage(package),))
+    assert refused(ask("package_is_pinned", plan, facts_of("deploy")), word)
+
+
+def test_a_plan_without_a_package_refuses():
+    assert refused(ask("package_is_pinned", replace(plan_of("deploy"), package=None), facts_of("deploy")))
+
+
+def test_a_step_that_would_release_another_package_refuses():
+    plan = replace(plan_of("deploy"), steps=(ReleasePackage(NEW), ReleasePackage(OLD)))
+    assert refused(ask("package_is_pinned", plan, facts_of("deploy")), OLD.digest[:12])
+
+
+def with_slug(slug: str, history: History):
+    plan = replace(plan_of("deploy"), steps=(ReleasePackage(NEW, slug),))
+    return ask("package_is_pinned", plan, facts_of("deploy", history=history))
+
+
+def test_a_slug_on_the_platform_is_pinned_when_the_journal_knows_it_as_this_package():
+    assert with_slug(SLUG, History((deployed(OLD), deployed(NEW, slug=SLUG)))).outcome == "pass"
+
+
+def test_a_slug_that_the_journal_knows_as_another_package_refuses():
+    assert refused(with_slug(SLUG, History((deployed(OLD, slug=SLUG),))), SLUG)
+
+
+@pytest.mark.parametrize("slug", ["latest", SLUG.upper(), SLUG + "\n", "../" + SLUG])
+def test_a_slug_that_is_no_id_refuses(slug):
+    assert refused(with_slug(slug, KNOWN["history"]), "no slug id")
+
+
+@pytest.mark.parametrize(
+    "command", ["", "echo hello", 'echo "migrate by hand: make heroku-run-migrate"', "true"]
+)
+def test_a_release_phase_that_changes_no_schema_passes(command):
+    procfile = f"web: run\nrelease: {command}\nworker: python -m alembic_watcher\n"
+    assert asked("release_phase_is_disabled", "deploy", procfile=procfile).outcome == "pass"
+
+
+def test_a_procfile_without_a_release_phase_passes():
+    assert (
+        asked("release_phase_is_disabled", "deploy", procfile="web: alembic upgrade head && run").outcome
+        == "pass"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "release: python -m alembic upgrade head",
+        "release: ALEMBIC upgrade head",
+        "release: flask db upgrade",
+        "release: migrate up",
+        "release: migrate -path db up",
+        "release: python manage.py migrate --noinput",
+        "release: bundle exec rake db:migrate",
+        "release: npm run db-migrate",
+        "release: make heroku-run-migrate",
+        'release: echo "hi"; make heroku-run-migrate',
+        'release: echo "$(make heroku-run-migrate)"',
+        'release: echo "alembic upgrade head is not run here"',
+        "  release : npx prisma migrate deploy",
+        "RELEASE: echo hi; alembic upgrade head",
+    ],
+)
+def test_a_release_phase_that_would_migrate_refuses(line):
+    assert refused(
+        asked("release_phase_is_disabled", "deploy", procfile=f"web: run\n{line}\n"), "invoke migrate"
+    )
+
+
+@pytest.mark.parametrize("action", ["migrate", "certify"])
+def test_the_released_package_may_be_acted_on(action):
+    assert asked("package_is_running", action).outcome == "pass"
+
+
+@pytest.mark.parametrize("action", ["migrate", "certify"])
+def test_nothing_deployed_refuses(action):
+    assert refused(asked("package_is_running", action, history=History()), "invoke deploy --env prod")
+
+
+def test_a_platform_that_runs_what_the_journal_does_not_know_refuses():
+    other = replace(RUNNING["observed"], digest="f" * 64)
+    assert refused(asked("package_is_running", "migrate", observed=other), "ffffffffffff", "invoke reconcile")
+    none = replace(RUNNING["observed"], digest="")
+    assert refused(asked("package_is_running", "migrate", observed=none), "no package")
+
+
+def test_a_plan_for_another_package_than_the_running_one_refuses():
+    plan = replace(plan_of("migrate"), package=OLD)
+    assert refused(ask("package_is_running", plan, facts_of("migrate")), OLD.digest[:12], "invoke deploy")
+    assert refused(ask("package_is_running", replace(plan, package=None), facts_of("migrate")), "no package")
+
+
+def test_certify_runs_before_production_only():
+    assert asked("certifies_no_production", "certify", STAGING).outcome == "pass"
+    assert refused(asked("certifies_no_production", "certify", PROD), "--env staging")
