@@ -16,7 +16,11 @@ def make_engine(database: Database, patience: float, pool: type[Pool] = QueuePoo
     """An engine whose connections wait at most `patience` seconds (see `Database.connect`)."""
     dialect = "sqlite://" if isinstance(database, Sqlite) else "postgresql+psycopg://"
     engine = create_engine(
-        dialect, creator=lambda: database.connect(patience), poolclass=pool, pool_pre_ping=pool is QueuePool
+        dialect,
+        creator=lambda: database.connect(patience),
+        poolclass=pool,
+        pool_pre_ping=pool is QueuePool,
+        hide_parameters=True,  # a traceback in the log shows the statement, not what people typed
     )
     if isinstance(database, Sqlite):
 

@@ -6,6 +6,7 @@ What cannot be saved comes back as the same page with the reason and with what w
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ DEADLINE = 5.0  # seconds; the first use of the board also loads SQLAlchemy
 LARGEST_FORM = 8192  # bytes
 AWAY = Answer(connected=False, revision=None)
 STALE = "This form is too old or not ours. Nothing was saved; please send it again."
+log = logging.getLogger("capecontrol")
 T = TypeVar("T")
 
 
@@ -87,7 +89,8 @@ class Pages:
     async def _change(self, request: Request, draft: Draft, change: Callable[[], None]) -> Response:
         try:
             await _in_time(change)
-        except (DatabaseAway, NotMigrated, TimeoutError):
+        except (DatabaseAway, NotMigrated, TimeoutError) as error:
+            log.info("work order not saved: %r", error)
             problem = "The database could not take it now. It may not be saved: look, then send it again."
             return await self._page(request, 503, problem, draft)
         return RedirectResponse("/", 303)
@@ -110,7 +113,8 @@ class Pages:
             return answer, await _in_time(self.board.newest)
         except NotMigrated:
             return answer, None
-        except (DatabaseAway, TimeoutError):
+        except (DatabaseAway, TimeoutError) as error:
+            log.info("work orders not read: %r", error)
             return AWAY, None
 
     def _is_ours(self, request: Request, form: Callable[[str], str]) -> bool:

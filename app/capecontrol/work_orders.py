@@ -98,7 +98,7 @@ class Board:
     def _transaction(self, *, writes: bool) -> Iterator[tuple[Connection, TableClause]]:
         self.warm()
         from sqlalchemy import Boolean, DateTime, Integer, Text, column, inspect, table
-        from sqlalchemy.exc import DBAPIError, TimeoutError
+        from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
         types: dict[str, Any] = {"id": Integer, "is_done": Boolean, "created_at": DateTime(timezone=True)}
         assert self._engine is not None
@@ -108,8 +108,9 @@ class Board:
                     raise NotMigrated
                 names = connection.exec_driver_sql("SELECT * FROM work_orders LIMIT 0").keys()
                 yield connection, table("work_orders", *(column(n, types.get(n, Text)) for n in names))
-        except (DBAPIError, TimeoutError) as error:
-            raise DatabaseAway(type(error).__name__) from error
+        except (InterfaceError, OperationalError, TimeoutError) as error:
+            said = getattr(error, "orig", error)
+            raise DatabaseAway(f"{type(said).__name__}: {said}".partition("\n")[0]) from error
 
 
 def _present(orders: TableClause, values: Mapping[str, object]) -> dict[str, object]:

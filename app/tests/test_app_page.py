@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
 import httpx
 import pytest
+from capecontrol.database import parse
 from conftest import Migrate, Serve
 
 
@@ -103,3 +105,14 @@ def test_an_order_that_is_not_there_is_no_error(client: httpx.Client) -> None:
 def test_the_icon_is_there_under_both_names(client: httpx.Client) -> None:
     for path in ("/favicon.ico", "/favicon.svg"):
         assert client.get(path).headers["content-type"] == "image/svg+xml"
+
+
+def test_what_is_unforeseen_is_a_500_with_a_traceback_in_the_log(
+    client: httpx.Client, sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(client, title="A private remark")
+    with closing(parse(sqlite_url).connect(5)) as connection:
+        connection.execute("ALTER TABLE work_orders RENAME COLUMN title TO headline")
+    assert (client.get("/").status_code, client.get("/").text) == (500, "Internal Server Error")
+    assert add(client, title="A private remark").status_code == 500
+    assert "Traceback" in caplog.text and "private" not in caplog.text
