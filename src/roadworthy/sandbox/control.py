@@ -85,7 +85,7 @@ def up(
             address = _start(folder, database, port, boot_timeout)
         elif port and address.url.rpartition(":")[2] != str(port):
             raise UsageError(f"The sandbox already runs at {address.url}: take it down to change its port.")
-        known = {app["name"] for app in _call(address, "GET", "/apps")}
+        known = {app["name"] for app in _call(address, "GET", "/_sandbox")["apps"]}
         for name in apps:
             if name not in known:
                 _call(address, "POST", "/apps", {"name": name})
@@ -118,6 +118,11 @@ def status(folder: Path) -> Status | None:
         return None
     apps = _call(address, "GET", "/_sandbox")["apps"]
     return Status(address.url, address.pid, tuple(AppStatus(**app) for app in apps))
+
+
+def find(folder: Path) -> Address | None:
+    """The address of the server on this folder; None when none runs."""
+    return _running(folder.resolve())
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy.sandbox.api.wire import ApiError
@@ -29,8 +29,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`method` and `path` are globs (`*` also matches `/`); `count` is how many calls it still hits.
 
     `status` goes with kind `status`; `seconds` is a delay, or the Retry-After of `rate_limit`.

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from roadworthy.errors import UsageError
 from roadworthy.sandbox import shapes, slugs
@@ -79,7 +79,7 @@ class Platform:
         with self.state.transaction():
             self.state.add(app)
             self.state.add(addon)
-            nothing: dict[str, object] = {"slug": None, "images": {}, "config": {}}
+            nothing: dict[str, Any] = {"slug": None, "images": {}, "config": {}}
             for description in ("Initial release", "Enable Logplex", f"Attach DATABASE (@ref:{addon.name})"):
                 release = self.state.add_release(app, description, "succeeded", **nothing)
             app = self.state.change(app, current=release.version)
@@ -95,8 +95,10 @@ class Platform:
             self.blob(slug).unlink(missing_ok=True)
         shutil.rmtree(self.folder / "apps" / app.id, ignore_errors=True)
         with self.state.transaction():
-            for kind in (Release, Slug, Formation, Addon):
-                self.state.remove(kind, app=app.id)
+            self.state.remove(Release, app=app.id)
+            self.state.remove(Slug, app=app.id)
+            self.state.remove(Formation, app=app.id)
+            self.state.remove(Addon, app=app.id)
             self.state.remove(App, id=app.id)
 
     async def set_maintenance(self, app: App, on: bool) -> App:
@@ -201,18 +203,21 @@ class Platform:
 
     async def _open(self, app: App) -> App:
         """Start the app's router, at the port it had before or, where that is taken, at another."""
-        while True:
+        for tries_left in reversed(range(10)):
             runtime = AppRuntime(
                 app.name, port=app.port, marker=self.marker, logs=self.logs, boot_timeout=self.boot_timeout
             )
             try:
                 await runtime.start()
-            except OSError:
+            except UsageError:
+                if not tries_left:
+                    raise
                 app = self.state.change(app, port=free_port())
                 continue
             runtime.set_maintenance(app.maintenance)
             self.runtimes[app.id] = runtime
-            return app
+            break
+        return app
 
     async def _run(self, app: App, release: Release) -> None:
         if not release.slug:

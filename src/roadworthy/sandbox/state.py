@@ -100,6 +100,7 @@ class Setting:
 
 
 Row = TypeVar("Row", App, Release, Slug, Formation, Addon, Setting)
+Dated = TypeVar("Dated", App, Release, Slug, Formation, Addon)
 TABLES = (App, Release, Slug, Formation, Addon, Setting)
 UNIQUE = {App: "UNIQUE(name)", Release: "UNIQUE(app, version)", Formation: "UNIQUE(app, type)"}
 
@@ -170,7 +171,7 @@ class State:
             ).rowcount
             return row if changed else self.add(row)
 
-    def change(self, row: Row, **values: Any) -> Row:
+    def change(self, row: Dated, **values: Any) -> Dated:
         """Replace fields of a row and date it; returns the new row."""
         return self.put(replace(row, **values, updated_at=now()))
 

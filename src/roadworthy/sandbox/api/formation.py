@@ -121,7 +121,8 @@ def _quantity(given: int | str, before: int) -> int:
     text = str(given)
     if not QUANTITY.fullmatch(text):
         raise invalid("Quantity must be a number, or a step such as +1.")
-    number = before + int(text) if text[0] in "+-" else int(text)
+    step = isinstance(given, str) and text[0] in "+-"
+    number = before + int(text) if step else int(text)
     if not 0 <= number <= QUANTITY_LIMIT:
         raise invalid(f"Cannot scale to {number}: quantities go from 0 to {QUANTITY_LIMIT}.")
     return number
