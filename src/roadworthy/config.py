@@ -26,7 +26,7 @@ class Duration(float):
 
 
 class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is released; `branch` is the branch that production is released from."""
+    """What is released."""
 
     name: str
     branch: str = "main"
@@ -143,10 +143,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def environment(self, name: str) -> Environment:
         """The environment of that name; raises UsageError that lists the ones there are."""
-        if name not in self.environments:
-            known = ", ".join(sorted(self.environments))
-            raise UsageError(f"unknown environment {name!r}: {FILE} declares {known}")
-        return self.environments[name]
+        return self.environments[self.name_of(name)]
+
+    def name_of(self, said: str) -> str:
+        """The environment's name, for its name, its app's or one of the app's aliases."""
+        for name, environment in self.environments.items():
+            if said in (name, environment.app, *environment.aliases):
+                return name
+        known = ", ".join(f"{name} ({e.app})" for name, e in self.environments.items())
+        raise UsageError(f"unknown environment {said[:60]!r}: {FILE} declares {known}")
 
 
 _T = TypeVar("_T")

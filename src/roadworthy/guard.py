@@ -24,7 +24,7 @@ class NotApplicable(Exception):
 
 
 def load(root: Path, action: str) -> tuple[tuple[Guard, int], ...]:
-    """The guards of an action in the order of `guards/__init__.py`, each with the exit code of its refusal."""
+    """The guards of an action, in the order of `guards/__init__.py`, each with its refusal's exit code."""
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     policy = importlib.import_module("guards")
@@ -34,7 +34,7 @@ def load(root: Path, action: str) -> tuple[tuple[Guard, int], ...]:
 
 
 def evaluate(guards: Sequence[tuple[Guard, int]], plan: Plan, facts: Facts) -> tuple[Verdict, ...]:
-    """Ask all guards, in order; none is skipped because another refused. Pure but for reading the guard files."""
+    """Ask all guards, in order; none is skipped because another refused."""
     if not guards and facts.environment.production:
         rule = "production has guards"
         return (Verdict("guards", "refuse", f"no guard is declared for {plan.request.action}", rule, ""),)

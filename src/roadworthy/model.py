@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is deployed: built once per commit, named by digest. `file` is "" when only the platform has it."""
+    """What is deployed: built once per commit, named by digest. `file` is "" when it is not on this machine."""
 
     commit: str
     digest: str
@@ -54,8 +54,8 @@ class Package:
 class Keys:
     """The two keys of production, and where a forbidden copy of one was found.
 
-    `allow_prod` and `allow_prod_deploy` are the values of the process environment; `misplaced` names the files
-    (`.env`, `release.toml`) in which somebody wrote one, which is itself a refusal (architecture §6).
+    `allow_prod` and `allow_prod_deploy` are the values of the process environment; `misplaced` names the
+    files (`.env`, `release.toml`) in which somebody wrote one, which is itself a refusal (architecture §6).
     """
 
     allow_prod: str = ""
@@ -90,7 +90,7 @@ class MissingFact(RoadworthyError):
 
 @dataclass(frozen=True, slots=True)
 class Fact(Generic[T]):
-    """A fact, or the reason why it is missing. `reads` collects the names of the facts that a guard looked at."""
+    """A fact, or the reason why it is missing. `reads` collects the names of the facts a guard looked at."""
 
     name: str
     known: T | None = None
@@ -150,7 +150,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A package that the journal says was verified in an environment. `revision` is the database's, after it."""
+    """A package that the journal says was verified in an environment; `revision` is the database's, then."""
 
     package: Package
     release: int
@@ -287,7 +287,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A guard's answer: `outcome` is pass, refuse or n/a; `rule` is its one-line rule, `sha256` its file's."""
+    """A guard's answer: `outcome` is pass, refuse or n/a; `rule` is its one-line rule; `sha256` its file."""
 
     guard: str
     outcome: str
@@ -324,12 +324,16 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run of the road ended, for the last line, the JSON and the caller."""
+    """How a command ended: for the last line, the JSON and the exit code.
+
+    `reasons` are the refusals or problems, each with what to do next; `evidence` is a path; `details` are
+    what was found, as plain values.
+    """
 
     outcome: Outcome
-    plan: Plan
-    verdicts: tuple[Verdict, ...]
     line: str
+    plan: Plan | None = None
+    verdicts: tuple[Verdict, ...] = ()
     seq: int = 0
     evidence: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -339,7 +343,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where releases leave things: `root` is the project, `state` is `.release` unless a rehearsal says else."""
+    """Where releases leave things: `root` is the project; `state` is `.release`, or a rehearsal's own."""
 
     root: Path
     state: Path

@@ -1,0 +1,46 @@
+"""Quality only: Nox proves, Invoke runs, Make names. Sessions use the project's own locked environment."""
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and common faults."""
+    session.run("ruff", "check", *CODE)
+    session.run("ruff", "format", "--check", *CODE)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """The package and the guards, strictly."""
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Everything that is quick: unit tests, the sandbox, the commands, the app."""
+    session.run("python", "-m", "pytest", "-m", "not slow and not heroku_cli", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """What takes minutes: switching releases under load, kills at random instants."""
+    session.run("python", "-m", "pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def heroku_cli(session: nox.Session) -> None:
+    """The real Heroku command line against the sandbox; npm installs it into .nox/heroku."""
+    session.run("npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/heroku", "heroku@11")
+    binary = ".nox/heroku/node_modules/.bin/heroku"
+    session.run("python", "-m", "pytest", "-m", "heroku_cli", *session.posargs, env={"ROADWORTHY_HEROKU_CLI": binary})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Start-up and hot paths beside bare invoke, curl and grep: ratios and medians."""
+    session.run("python", "tests/bench.py", *session.posargs)

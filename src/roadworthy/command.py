@@ -1,0 +1,142 @@
+"""What every command shares: where the project is, what it says first, and how it ends.
+
+`session` is the one place where an error becomes a line and an exit code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from .context import Context
+from .errors import RoadworthyError, UsageError
+from .model import Outcome, Request, Result
+
+_PROJECT: Final[dict[str, Path]] = {}
+TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
+
+
+def use(root: Path) -> None:
+    """The project that the commands of this process act on."""
+    _PROJECT["root"] = root
+
+
+@contextmanager
+def session(as_json: bool) -> Iterator[Context]:
+    """A context for one command. Errors of this package become one line on stderr and their exit code."""
+    from invoke.exceptions import Exit
+
+    from .report.terminal import Screen
+
+    screen = Screen(json=as_json)
+    try:
+        yield Context(_PROJECT["root"], screen)
+    except RoadworthyError as error:
+        outcome = {3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 42: Outcome.REFUSED}.get(
+            error.code, Outcome.FAILED
+        )
+        if as_json:
+            screen.emit({"outcome": outcome, "line": str(error), "code": error.code})
+        screen.final(None if outcome is Outcome.UNKNOWN else False, str(error))
+        raise Exit(code=error.code) from error
+    except KeyboardInterrupt as error:
+        screen.final(None, "interrupted; nothing was changed")
+        raise Exit(code=130) from error
+
+
+def asking(
+    context: Context,
+    action: str,
+    env: str,
+    commit: str | None,
+    why: str,
+    change: str,
+    *,
+    to: str | None = None,
+    approval: str = "",
+    maintenance: bool = False,
+) -> Request:
+    """The request of one command, and its first line: what is about to touch which app on which target."""
+    from .facts import git
+    from .facts.keys import read_keys
+
+    root = context.paths.root
+    name = context.config.name_of(env)
+    if to is not None and not to:
+        raise UsageError("--to (REL) is empty: say vNNN, a commit or a package digest; see `invoke history`")
+    full = git.resolve(root, commit)
+    request = Request(
+        action=action,
+        environment=name,
+        commit=full,
+        change=_said("change", change) or full[:12],
+        why=_said("why", why) or git.subject(root, full),
+        to=to or "",
+        approval=_said("approval", approval),
+        maintenance=maintenance,
+        keys=read_keys(root, context.process_environ),
+    )
+    app = context.config.environment(name).app
+    what = f"{action} {full[:12]} to" if action == "deploy" else f"{action}"
+    context.screen.title(f"{what} {app} ({name}) on {context.target}")
+    return request
+
+
+def look(context: Context, request: Request, only_plan: bool) -> Result:
+    """Take the road, or only look down it."""
+    from . import release
+
+    return release.run(context, request, only_plan=only_plan)
+
+
+def finish(context: Context, result: Result) -> None:
+    """The last lines of a command: every reason, the verdict, the evidence; then its exit code."""
+    from invoke.exceptions import Exit
+
+    screen = context.screen
+    for reason in result.reasons:
+        screen.line(f"  {reason}")
+    line = result.line + (f" · evidence {result.evidence}" if result.evidence else "")
+    screen.final({Outcome.SUCCEEDED: True, Outcome.UNKNOWN: None}.get(result.outcome, False), line)
+    if screen.json:
+        screen.emit(plain(result))
+    if result.code:
+        raise Exit(code=result.code)
+
+
+def plain(result: Result) -> dict[str, Any]:
+    """A result as plain values for JSON."""
+    shown: dict[str, Any] = {
+        "outcome": result.outcome,
+        "line": result.line,
+        "code": result.code,
+        "evidence": result.evidence,
+        "reasons": list(result.reasons),
+        **({"seq": result.seq} if result.seq else {}),
+        **({"verdicts": [asdict(v) for v in result.verdicts]} if result.verdicts else {}),
+        **({"details": result.details} if result.details else {}),
+    }
+    if plan := result.plan:
+        shown["plan"] = {
+            "action": plan.request.action,
+            "environment": plan.request.environment,
+            "app": plan.app,
+            "package": asdict(plan.package) if plan.package else None,
+            "from": plan.before,
+            "to": plan.after,
+            "pending": plan.pending,
+            "already": plan.already,
+        }
+    loaded: dict[str, Any] = json.loads(json.dumps(shown, default=str))
+    return loaded
+
+
+def _said(name: str, text: str) -> str:
+    """What a person wrote, when it is one sane line."""
+    if len(text) > TEXT_LIMIT or not text.isprintable():
+        raise UsageError(f"--{name}: one line of at most {TEXT_LIMIT} printable characters")
+    return text.strip()

@@ -1,0 +1,132 @@
+"""What a command works with: the project's configuration, where it leaves things, and how it reaches out.
+
+Everything is opened when it is first used, so that a command pays only for what it needs. The sandbox signs
+with a key of its own that it alone trusts; nothing it signed can ever open the live target.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from .config import Config, read
+from .errors import UsageError
+from .model import Paths
+
+if TYPE_CHECKING:
+    from .journal.log import Log
+    from .journal.sign import Signer, Trust
+    from .platforms import Platform
+    from .report.terminal import Screen
+
+TARGET: Final = (
+    "ROADWORTHY_TARGET"  # may say "sandbox" and nothing else: it points away from live, never to it
+)
+STATE: Final = "ROADWORTHY_STATE"  # the sandbox's state in another folder than .release: a rehearsal's
+KEY_TEXT: Final = "ROADWORTHY_SIGNING_KEY"  # a private key's text, for CI
+KEY_FILE: Final = "ROADWORTHY_SIGNING_KEY_FILE"
+
+
+class Context:
+    """`root` is the project's folder; `environ` the process environment; `screen` is where people look."""
+
+    def __init__(
+        self,
+        root: Path,
+        screen: Screen,
+        environ: Mapping[str, str] | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        from .facts.keys import load_env
+
+        self.process_environ = dict(os.environ if environ is None else environ)
+        self.environ = load_env(root, self.process_environ)
+        self._root = root
+        self.screen = screen
+        self.now = now
+
+    @cached_property
+    def config(self) -> Config:
+        """`release.toml`, with the target that ROADWORTHY_TARGET may have moved to the sandbox."""
+        config = read(self._root)
+        said = self.process_environ.get(TARGET)
+        if said is None:
+            return config
+        if said != "sandbox":
+            raise UsageError(
+                f"{TARGET} may only say 'sandbox', not {said[:40]!r}: release.toml names the target"
+            )
+        return msgspec.structs.replace(config, target=said)
+
+    @cached_property
+    def paths(self) -> Paths:
+        """The project's folder and its state. A live target has one journal only: another folder is refused."""
+        said = self.process_environ.get(STATE)
+        if said and self.target != "sandbox":
+            raise UsageError(f"{STATE} is for the sandbox: on target {self.target} it would hide the journal")
+        return Paths(self._root, self._root / (said or ".release"))
+
+    @property
+    def target(self) -> str:
+        """The target that every command of this process acts on."""
+        return self.config.target
+
+    @property
+    def evidence(self) -> Path:
+        """EVIDENCE_DIR, where logs and reports go."""
+        said = self.environ.get("EVIDENCE_DIR", "")
+        return self.paths.root / said if said else self.paths.state / "logs"
+
+    @cached_property
+    def platform(self) -> Platform:
+        """The driver of the target."""
+        from .platforms import open_platform
+
+        return open_platform(self.config, self.paths, self.environ)
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """The key that signs journal entries; None on a live target without one: the journal is read-only."""
+        from .journal.sign import create_key, load_signer, signer_from_text
+
+        if self.target == "sandbox":
+            folder = self.paths.state / "keys"
+            file = folder / "sandbox.pem"
+            return load_signer(file) if file.exists() else create_key(folder, "sandbox")
+        if text := self.process_environ.get(KEY_TEXT):
+            return signer_from_text(text)
+        if said := self.environ.get(KEY_FILE):
+            return load_signer(Path(said))
+        return None
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Whose entries are believed: `.release/trust` of the project, or the sandbox's own key."""
+        from .journal.sign import Trust
+
+        if self.target == "sandbox":
+            if self.signer is None:
+                raise UsageError("the sandbox has no signing key")
+            return Trust.only(self.signer)
+        return Trust.load(self.paths.root / ".release" / "trust")
+
+    def shown(self, path: Path) -> str:
+        """A path as people see it: from the project's folder where it lies in it."""
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+    def log(self, place: str) -> Log:
+        """The journal of an environment of the target, or of `package-<commit>`."""
+        from .journal.log import Log
+        from .journal.store import Folder
+
+        store = Folder(self.paths.journal)
+        return Log(
+            store, environment=place, target=self.target, signer=self.signer, trust=self.trust, clock=self.now
+        )

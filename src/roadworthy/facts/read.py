@@ -1,0 +1,196 @@
+"""Read everything that a plan or a guard may look at: once, before deciding, with one clock.
+
+What an action cannot do without (the tree, the package, the platform) stops the command with its own error.
+Everything else becomes a missing fact, and the guard that needs it refuses with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ..errors import RoadworthyError, UsageError
+from ..model import (
+    Blocker,
+    Certified,
+    CiState,
+    Deployed,
+    Fact,
+    Facts,
+    History,
+    Observed,
+    Package,
+    Request,
+    RollbackTarget,
+)
+from . import git
+from .history import read_history, test_run
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from .migrations import Migrations
+
+T = TypeVar("T")
+_RELEASE: Final = re.compile(r"v([1-9][0-9]{0,6})")
+_HEX: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def read_facts(context: Context, request: Request) -> Facts:
+    """The facts for one request. Raises UsageError or CheckFailed when the action cannot even be planned."""
+    config, paths = context.config, context.paths
+    environment = config.environment(request.environment)
+    tree = git.read_tree(paths.root)
+    history = read_history(context.log(request.environment).entries(), paths.state)
+    observed = context.platform.observe(environment.app)
+    back = _fact("back", lambda: _back(context, request, environment.app, history, observed))
+    package = _package(context, request, history, back)
+    newest = package if request.action == "deploy" else _running(request, history)
+    return Facts(
+        now=context.now(),
+        name=request.environment,
+        environment=environment,
+        target=context.target,
+        tree=Fact("tree", tree),
+        package=Fact("package", package),
+        procfile=_fact("procfile", lambda: _procfile(context, package)),
+        ci=_fact("ci", lambda: _ci(context, package)),
+        certificate=_fact("certificate", lambda: _certificate(context, environment.certified_in, package)),
+        migrations=_fact("migrations", lambda: _migrations(context, newest)),
+        revision=_fact("revision", lambda: _revision(context, request, environment.app, history)),
+        history=Fact("history", history),
+        observed=Fact("observed", observed),
+        blockers=_fact("blockers", lambda: _blockers(context)),
+        back=back,
+    )
+
+
+def _fact(name: str, read: Callable[[], T]) -> Fact[T]:
+    try:
+        return Fact(name, read())
+    except RoadworthyError as error:
+        return Fact(name, missing=str(error))
+
+
+def _running(request: Request, history: History) -> Package:
+    if history.running is None:
+        raise UsageError(
+            f"nothing was ever deployed to {request.environment}: "
+            f"run `invoke deploy --env {request.environment}`"
+        )
+    return history.running.package
+
+
+def _package(
+    context: Context, request: Request, history: History, back: Fact[RollbackTarget | None]
+) -> Package:
+    """Deploy acts on the package of its commit, a rollback on its target's, anything else on what runs."""
+    if request.action == "deploy":
+        from ..stages.build import build
+
+        return build(context, request.commit)
+    if request.action == "rollback":
+        target = back.value
+        if target is None:
+            raise UsageError(f"no verified package of {request.environment} is known to go back to")
+        return target.deployed.package
+    return _running(request, history)
+
+
+def _back(
+    context: Context, request: Request, app: str, history: History, observed: Observed
+) -> RollbackTarget | None:
+    """A deploy would go back to what runs now; a rollback to what was asked for, or the last verified."""
+    if request.action == "rollback":
+        deployed = _asked(context, request.to, app, history, observed) if request.to else history.previous
+    else:
+        deployed = history.running
+    if deployed is None:
+        return None
+    release = next((r for r in observed.releases if r.slug == deployed.slug), None)
+    still_there = (
+        release is not None and context.platform.package_of(app, release)[0] == deployed.package.digest
+    )
+    here = (context.paths.packages / f"{deployed.package.commit}.tar").is_file()
+    gone = "" if still_there or here else "the platform has destroyed it and it is not on this machine"
+    return RollbackTarget(deployed, not gone, gone)
+
+
+def _asked(context: Context, to: str, app: str, history: History, observed: Observed) -> Deployed:
+    """The verified package that a person named: by release number, commit or digest."""
+    digest = to
+    if match := _RELEASE.fullmatch(to):
+        release = next((r for r in observed.releases if r.version == int(match[1])), None)
+        if release is None:
+            newest = f"v{observed.releases[0].version}" if observed.releases else "none"
+            raise UsageError(f"{app} has no release {to} (the newest is {newest}): see `invoke history`")
+        digest = context.platform.package_of(app, release)[0]
+        if not digest:
+            raise UsageError(f"{to} of {app} has no package (any more): see `invoke history`")
+    elif not _HEX.fullmatch(to):
+        raise UsageError(f"{to!r} names no package: say vNNN, a 40-character commit or a 64-character digest")
+    for deployed in history.deployed:
+        if digest in (deployed.package.digest, deployed.package.commit):
+            return deployed
+    raise UsageError(f"{to} was never verified in {_name(context, app)}: see `invoke history`")
+
+
+def _name(context: Context, app: str) -> str:
+    """The environment that an app belongs to, for messages."""
+    return next((n for n, e in context.config.environments.items() if e.app == app), app)
+
+
+def _procfile(context: Context, package: Package) -> str:
+    text = git.show(context.paths.root, package.commit, f"{context.config.package.path}/Procfile")
+    if text is None:
+        raise UsageError(f"the package of {package.commit[:12]} has no Procfile")
+    return text.decode("utf-8", "replace")
+
+
+def _ci(context: Context, package: Package) -> CiState:
+    if context.config.github:
+        from .. import http
+        from .github import ci_state
+
+        token = context.environ.get("GITHUB_TOKEN", "")
+        return ci_state(
+            context.config.github, package.commit, token, http.session(context.config.limits.http)
+        )
+    return test_run(context.log(f"package-{package.commit}").entries())
+
+
+def _certificate(context: Context, place: str, package: Package) -> Certified | None:
+    """The certificate of this very package where there is one, else the newest, so a guard can say which."""
+    if not place:
+        return None
+    certified = read_history(context.log(place).entries(), context.paths.state).certified
+    fitting = (c for c in certified if c.package_digest == package.digest)
+    return next(fitting, certified[0] if certified else None)
+
+
+def _migrations(context: Context, package: Package) -> Migrations:
+    from .migrations import migrations_at
+
+    rules = context.config.package
+    return migrations_at(context.paths.root, package.commit, f"{rules.path}/{rules.migrations}")
+
+
+def _revision(context: Context, request: Request, app: str, history: History) -> str | None:
+    """The schema's revision: asked of the database where it is about to change, else what the journal says."""
+    if request.action in ("migrate", "certify"):
+        from ..stages.migrate import revision_in
+
+        return revision_in(context.platform.query(app, context.config.commands.revision))
+    return history.revision
+
+
+def _blockers(context: Context) -> tuple[Blocker, ...]:
+    if context.config.github:
+        from .. import http
+        from .github import blockers
+
+        token = context.environ.get("GITHUB_TOKEN", "")
+        return blockers(context.config.github, token, http.session(context.config.limits.http))
+    from .blockers import read_blockers
+
+    return read_blockers(context.paths.root / context.config.blockers.file)

@@ -1,0 +1,76 @@
+"""Drivers: one file each, behind a Protocol of few verbs. `apply` is the only one that changes anything.
+
+A driver lets out `CheckFailed` (it surely did not work), `OutcomeUnknown` (it may have worked: look before
+doing anything else) and `UsageError` (no such app, wrong key). It never retries a write without a look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from ..config import Config
+from ..errors import UsageError
+from ..model import Observed, Paths, PlatformRelease, Receipt, Step
+
+Progress = Callable[[str], None]
+
+
+class Platform(Protocol):
+    """What every driver can do. `app` is always the platform's own name of the app."""
+
+    def url(self, app: str) -> str:
+        """The base address where the app answers."""
+        ...
+
+    def observe(self, app: str) -> Observed:
+        """What runs now: releases newest first, dynos, maintenance, the newest release's package."""
+        ...
+
+    def package_of(self, app: str, release: PlatformRelease) -> tuple[str, str]:
+        """(digest, commit) of a release's package; ("", "") when the platform no longer has it."""
+        ...
+
+    def apply(self, app: str, step: Step, *, token: str, progress: Progress) -> Receipt:
+        """Do one step to its end. `token` marks the effect, so that it can be recognised afterwards."""
+        ...
+
+    def find(self, app: str, token: str) -> PlatformRelease | None:
+        """The release that carries this token, or None when surely no such release exists."""
+        ...
+
+    def query(self, app: str, command: str) -> Receipt:
+        """Run a one-off process that only reads, and give its exit status and output."""
+        ...
+
+    def logs(self, app: str, since: datetime) -> Sequence[bytes]:
+        """The app's log lines; raises CheckFailed when they do not reach back to `since`."""
+        ...
+
+    def config(self, app: str) -> Mapping[str, str]:
+        """The app's config vars."""
+        ...
+
+
+def open_platform(config: Config, paths: Paths, environ: Mapping[str, str]) -> Platform:
+    """The driver of the configured target, with its address and credential.
+
+    The sandbox's are read from its own folder; the live ones are `targets.<name>.api` and HEROKU_API_KEY.
+    """
+    from .heroku import Heroku
+
+    target = config.targets[config.target]
+    if config.target == "sandbox":
+        from ..sandbox import control
+
+        here = control.find(paths.sandbox)
+        if here is None:
+            raise UsageError("the sandbox is not up: run `invoke sandbox.up`")
+        api, key = here.url, here.api_key
+    else:
+        api, key = target.api, environ.get("HEROKU_API_KEY", "")
+        if not key:
+            raise UsageError(f"HEROKU_API_KEY is not set: target {config.target!r} needs it")
+    urls = {e.app: e.url for e in config.environments.values() if e.url and config.target != "sandbox"}
+    return Heroku(api, key, limits=config.limits, poll=target.poll, urls=urls)

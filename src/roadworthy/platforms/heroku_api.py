@@ -1,0 +1,163 @@
+"""The wire to Heroku's Platform API: reads are retried, writes never without saying what is known.
+
+One session carries the key and goes only to the API. A second one, without it, fetches the addresses that the
+API hands out (log sessions, slug blobs), which may be other hosts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from .. import http, retry
+from ..config import Limits
+from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError, UsageError
+from ..wait import pause
+
+if TYPE_CHECKING:
+    import heroku3.api
+    import requests
+
+T = TypeVar("T")
+
+
+class Unreachable(CheckFailed):
+    """The platform gave no usable answer to a read, after retries."""
+
+
+WRITES: Final = 3  # attempts of a write that surely did not happen (429) or is harmless to repeat
+
+
+class Api:
+    """`api` is the base address, `key` the API key; every request is bounded by `limits.http`."""
+
+    def __init__(self, api: str, key: str, limits: Limits) -> None:
+        self._api = api.rstrip("/")
+        self._limits = limits
+        self._session = http.session(limits.http)
+        self._session.auth = ("", key)
+        self._session.headers["Accept"] = "application/vnd.heroku+json; version=3"
+        self._plain = http.session(limits.http)
+        self.attempts: list[dict[str, Any]] = []
+
+    def client(self) -> heroku3.api.Heroku:
+        """heroku3 on this session and address (it has no option for either)."""
+        import heroku3.api
+
+        client = heroku3.api.Heroku(session=self._session)
+        client._heroku_url = self._api
+        return client
+
+    def read(self, look: Callable[[], T], what: str) -> T:
+        """Call `look`, again after transient faults. Raises CheckFailed or UsageError in plain words."""
+        policy = retry.reads(time.monotonic() + self._limits.http, what=what, attempts=self.attempts)
+        try:
+            return policy(look)
+        except RoadworthyError:
+            raise
+        except Exception as error:
+            raise self._explain(error, what) from error
+
+    def get(self, path: str, *, missing_ok: bool = False) -> Any:
+        """The JSON at `path`; None when `missing_ok` and the platform has no such thing (any more)."""
+
+        def look() -> Any:
+            response = self._session.get(self._api + path)
+            if missing_ok and response.status_code in (404, 410):
+                return None
+            response.raise_for_status()
+            return response.json()
+
+        return self.read(look, f"GET {path}")
+
+    def write(self, method: str, path: str, body: Mapping[str, Any], *, again: bool = False) -> Any:
+        """Send a change and give the JSON answer. `again` says that repeating it is harmless.
+
+        Raises CheckFailed when it surely did not happen, and OutcomeUnknown when nobody can tell: no
+        answer, a broken answer or a 5xx.
+        """
+        import requests
+
+        what = f"{method} {path}"
+        for attempt in range(1, WRITES + 1):
+            try:
+                response = self._session.request(method, self._api + path, json=body)
+                self._note(what, f"answered {response.status_code}", attempt)
+                response.raise_for_status()
+                return response.json()
+            except requests.RequestException as error:
+                kind = retry.classify(error)
+                self._note(what, f"{kind}: {type(error).__name__}", attempt)
+                surely_not = kind == "rate-limited" or _never_sent(error)
+                if kind == "final" or (attempt == WRITES and surely_not):
+                    raise self._explain(error, what) from error
+                if not (surely_not or again) or attempt == WRITES:
+                    raise OutcomeUnknown(f"{what}: {_say(error)}; it may or may not have happened") from error
+                pause(retry.retry_after(error, datetime.now(UTC)) or retry.FIRST_WAIT * attempt)
+        raise AssertionError("the loop returns or raises")
+
+    def put(self, send: Callable[[requests.Session], requests.Response], what: str) -> None:
+        """Send bytes to an address that the API named, without the key; repeating it is harmless."""
+
+        def look() -> None:
+            send(self._plain).raise_for_status()
+
+        self.read(look, what)
+
+    def lines(self, app: str, *, lines: int, dyno: str = "", tail: bool = False) -> Iterator[str]:
+        """The app's log lines, oldest first; with `tail` also new ones until the stream falls silent."""
+        import requests
+
+        body = {"lines": lines, "tail": tail, **({"dyno": dyno} if dyno else {})}
+        session = self.write("POST", f"/apps/{app}/log-sessions", body, again=True)
+        try:
+            with self._plain.get(session["logplex_url"], stream=True) as response:
+                response.raise_for_status()
+                for line in response.iter_lines(chunk_size=None if tail else 65536):
+                    yield line.decode("utf-8", "replace")
+        except (requests.ReadTimeout, requests.ConnectionError) as error:
+            if tail:
+                return  # a quiet or cut tail: the caller looks again until its own deadline
+            raise CheckFailed(f"the log of {app} cannot be read: {_say(error)}") from error
+        except requests.RequestException as error:
+            raise CheckFailed(f"the log of {app} cannot be read: {_say(error)}") from error
+
+    def _note(self, what: str, result: str, attempt: int) -> None:
+        self.attempts.append({"n": attempt, "what": what, "result": result})
+
+    def _explain(self, error: Exception, what: str) -> RoadworthyError:
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", None)
+        if status == 401:
+            return UsageError(f"{self._api} refuses the API key: set HEROKU_API_KEY to one that may do this")
+        if status == 404:
+            return UsageError(f"{what}: the platform does not know it")
+        if status is not None:
+            kind = CheckFailed if 400 <= status < 500 and status != 429 else Unreachable
+            return kind(f"{what}: the platform answered {status}{_message(response)}")
+        return Unreachable(f"{what}: {_say(error)}")
+
+
+def _message(response: Any) -> str:
+    """Heroku's own words for an error (`{"id", "message"}`), bounded."""
+    try:
+        return f": {str(response.json()['message'])[:300]}"
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _never_sent(error: BaseException) -> bool:
+    """True when no connection was made, so that the request cannot have arrived."""
+    import urllib3.exceptions as raw
+
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return isinstance(reason, (raw.NewConnectionError, raw.ConnectTimeoutError))
+
+
+def _say(error: BaseException) -> str:
+    answer = getattr(error, "response", None)
+    status = getattr(answer, "status_code", None)
+    return f"the platform answered {status}" if status else http.reason(error)

@@ -1,0 +1,302 @@
+"""The one road to change: look, decide, write down, act, look again, write down.
+
+Every mutation of an environment goes through `run`, and no other module calls a driver's `apply` (a test
+walks the syntax tree). The order is fixed:
+
+    facts     read once; what cannot be read refuses
+    plan      pure; printing it is the dry run
+    verdicts  every guard is asked, all answers are shown
+    start     in the journal before the effect: it is the claim, the lock and the fencing token
+    effect    the plan's steps, one by one
+    look      is it really so?
+    end       or failed. When nobody can tell, the start stays open and `reconcile` looks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from . import guard
+from .errors import CheckFailed, Held, OutcomeUnknown, RoadworthyError, UsageError
+from .facts.read import read_facts
+from .model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result, Verdict
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .journal.entry import Entry
+    from .journal.log import Log
+
+
+class Stage(Protocol):
+    """One file of `stages/`: what an action would do, and how it is recognised afterwards."""
+
+    NAME: str  # of the contract's stage that this action belongs to
+
+    def plan(self, request: Request, facts: Facts, context: Context) -> Plan:
+        """What would be done; pure but for the configuration."""
+        ...
+
+    def confirm(self, context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+        """Look again: is everything as planned?"""
+        ...
+
+
+ACTIONS: Final = ("deploy", "migrate", "rollback", "certify")
+
+
+def stage_of(action: str) -> Stage:
+    """The stage of an action, imported when it is needed."""
+    from .stages import certify, deploy, migrate, rollback
+
+    stages: dict[str, Stage] = {
+        "deploy": deploy,
+        "migrate": migrate,
+        "rollback": rollback,
+        "certify": certify,
+    }
+    return stages[action]
+
+
+def run(context: Context, request: Request, *, only_plan: bool = False) -> Result:
+    """Take one request down the road. `only_plan` stops after the verdicts and changes nothing.
+
+    Raises Held when another release holds the environment, OutcomeUnknown when an earlier or this one's
+    outcome is not known, UsageError and CheckFailed when it cannot even be planned. Refusals and failures
+    are results, not errors.
+    """
+    screen = context.screen
+    stage = stage_of(request.action)
+    log = context.log(request.environment)
+    refuse_while_open(context, log, request)
+    facts = read_facts(context, request)
+    plan = stage.plan(request, facts, context)
+    verdicts = guard.evaluate(guard.load(context.paths.root, request.action), plan, facts)
+    screen.fact("plan", describe(plan))
+    screen.verdicts(verdicts)
+    if refused := guard.refusals(verdicts):
+        return _refused(context, log, stage, plan, verdicts, refused, only_plan)
+    if only_plan or plan.already:
+        line = plan.already or "the plan may go ahead; nothing was changed"
+        return Result(Outcome.SUCCEEDED, line, plan, verdicts)
+
+    start = log.append(_record(context, "start", stage, plan, {**_said(plan, verdicts), **_actor()}))
+    began = time.monotonic()
+    receipts: list[Receipt] = []
+    try:
+        for step in plan.steps:
+            with screen.step(type(step).__name__) as progress:
+                receipt = context.platform.apply(plan.app, step, token=token(start), progress=progress)
+            receipts.append(receipt)
+            if receipt.exit_status:
+                raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{_last(receipt)}")
+        seen = stage.confirm(context, plan, tuple(receipts))
+    except CheckFailed as error:
+        seen = Confirmation(problems=(str(error),))
+    except (KeyboardInterrupt, Exception) as error:
+        raise unknown(request.environment, start, error) from error
+    result = settle(context, stage, plan, start, tuple(receipts), seen)
+    result = replace(result, verdicts=verdicts, details={**result.details, "millis": _since(began)})
+    return recover(context, facts, result) if result.outcome is Outcome.FAILED else result
+
+
+def settle(
+    context: Context,
+    stage: Stage,
+    plan: Plan,
+    start: Entry,
+    receipts: tuple[Receipt, ...],
+    seen: Confirmation,
+) -> Result:
+    """Write the outcome of an open start: `end` when the second look found no problem, else `failed`."""
+    request = plan.request
+    released = next((r for r in reversed(receipts) if r.release), None)
+    details: dict[str, Any] = {
+        "settles": start.seq,
+        "outcome": "failed" if seen.problems else "succeeded",
+        "receipts": [asdict(r) for r in receipts],
+        **_said(plan, ()),
+        **seen.details,
+    }
+    if released:
+        details["to"] = {**plan.after, "release": released.release, "slug": released.slug}
+    if seen.problems:
+        details["problems"] = list(seen.problems)
+    kind = "failed" if seen.problems else "end"
+    try:
+        entry = context.log(request.environment).append(
+            _record(context, kind, stage, plan, details), attach=seen.attach
+        )
+    except (KeyboardInterrupt, RoadworthyError) as error:
+        raise unknown(request.environment, start, error) from error
+    where = evidence_of(context, request.environment, entry)
+    line = _line(plan, released)
+    if not seen.problems:
+        return Result(Outcome.SUCCEEDED, line, plan, (), entry.seq, where, details)
+    reasons = seen.problems
+    return Result(Outcome.FAILED, f"{line}: failed", plan, (), entry.seq, where, details, reasons, code=1)
+
+
+def recover(context: Context, facts: Facts, failed: Result) -> Result:
+    """Go back by itself after a failed deploy, to what ran before; the bound is `limits.rollback`.
+
+    Nothing is done when the failed deploy never changed what the platform runs, or when there is nothing to
+    go back to. The rollback takes the same road, with its own guards, start and end.
+    """
+    plan = failed.plan
+    if plan is None or plan.request.action != "deploy":
+        return failed
+    request, back = plan.request, facts.history.value.running
+    observed = context.platform.observe(plan.app)
+    if observed.current is None or observed.current.version == _version_before(facts):
+        return replace(failed, line=f"{failed.line}; nothing was changed")
+    if back is None:
+        return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
+    context.screen.line(f"going back to {back.package.commit[:12]}, the last verified package")
+    began = time.monotonic()
+    undo = replace(
+        request,
+        action="rollback",
+        to=back.package.digest,
+        automatic=True,
+        why=f"deploy of {request.commit[:12]} failed",
+    )
+    try:
+        result = run(context, undo)
+    except (CheckFailed, UsageError) as error:
+        return replace(failed, line=f"{failed.line}; the rollback failed too: {error}")
+    took, bound = time.monotonic() - began, context.config.limits.rollback
+    details = {**failed.details, "rollback": {"seq": result.seq, "millis": round(1000 * took)}}
+    if result.outcome is not Outcome.SUCCEEDED:
+        return replace(
+            failed, details=details, line=f"{failed.line}; the rollback {result.outcome}: {result.line}"
+        )
+    late = f", later than the bound of {bound:.0f} s" if took > bound else ""
+    line = f"{failed.line}; rolled back to {back.package.commit[:12]} in {took:.1f} s{late}, verified healthy"
+    return replace(failed, details=details, line=line)
+
+
+def refuse_while_open(context: Context, log: Log, request: Request) -> None:
+    """Raise Held or OutcomeUnknown while a start is open: its outcome decides what may come next."""
+    from .journal import lock
+
+    start = log.open_start()
+    if start is None:
+        return
+    holder = lock.holder(start)
+    if not lock.proven_dead(holder):
+        raise lock.HeldBy(holder)
+    raise OutcomeUnknown(
+        f"the {holder.action} of {request.environment} (journal #{start.seq}, since {start.at}) was cut off and "
+        f"its outcome is unknown: run `invoke reconcile --env {request.environment}`"
+    )
+
+
+def unknown(environment: str, start: Entry, error: BaseException) -> OutcomeUnknown:
+    """The start stays open: say what is unknown and how to go on."""
+    why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+    return OutcomeUnknown(
+        f"the outcome of {start.record.action} (journal #{start.seq}) is unknown: {why}. "
+        f"Run `invoke reconcile --env {environment}`"
+    )
+
+
+def token(start: Entry) -> str:
+    """The fencing token as it is written onto the effect, for example in a release's description."""
+    return f"roadworthy {start.record.environment}#{start.seq}"
+
+
+def describe(plan: Plan) -> str:
+    """One line that says what would happen."""
+    return plan.already or plan.request.action + " " + (
+        f"{plan.package.name[:17]} ({plan.package.digest[:12]})" if plan.package else plan.app
+    )
+
+
+def evidence_of(context: Context, environment: str, entry: Entry) -> str:
+    """The path of a journal entry, from the project's folder where it lies in it."""
+    return context.shown(context.paths.journal / context.target / environment / f"{entry.seq:08d}.json")
+
+
+def _refused(
+    context: Context,
+    log: Log,
+    stage: Stage,
+    plan: Plan,
+    verdicts: tuple[Verdict, ...],
+    refused: tuple[Verdict, ...],
+    only_plan: bool,
+) -> Result:
+    reasons = tuple(f"{v.guard}: {v.reason}" for v in refused)
+    line = f"refused by {', '.join(v.guard for v in refused)}"
+    result = Result(Outcome.REFUSED, line, plan, verdicts, reasons=reasons, code=guard.exit_code(verdicts))
+    if only_plan:
+        return result
+    try:
+        entry = log.append(_record(context, "refused", stage, plan, {**_said(plan, verdicts), **_actor()}))
+    except (UsageError, Held) as error:
+        return replace(result, line=f"{line} (not in the journal: {error})")
+    return replace(result, seq=entry.seq, evidence=evidence_of(context, plan.request.environment, entry))
+
+
+def _record(context: Context, kind: str, stage: Stage, plan: Plan, details: Mapping[str, Any]) -> Any:
+    from .journal.entry import Record
+
+    package = plan.package
+    return Record(
+        kind=kind,
+        stage=stage.NAME,
+        action=plan.request.action,
+        environment=plan.request.environment,
+        target=context.target,
+        subject=package.name if package else "none",
+        digest=package.digest if package else "",
+        details=dict(details),
+    )
+
+
+def _said(plan: Plan, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
+    """What every entry says of its request and plan."""
+    request = plan.request
+    said: dict[str, Any] = {
+        "from": dict(plan.before),
+        "to": dict(plan.after),
+        "change": {"id": request.change, "why": request.why},
+        "app": plan.app,
+        "pending": list(plan.pending),
+    }
+    if verdicts:
+        said["verdicts"] = [
+            {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(verdict).items()}
+            for verdict in verdicts
+        ]
+    for name in ("approval", "maintenance", "automatic"):
+        if value := getattr(request, name):
+            said[name] = value
+    return said
+
+
+def _actor() -> dict[str, Any]:
+    from .journal import lock
+
+    return {"actor": lock.this_process()}
+
+
+def _version_before(facts: Facts) -> int:
+    current = facts.observed.value.current
+    return current.version if current else 0
+
+
+def _line(plan: Plan, released: Receipt | None) -> str:
+    what = f" {plan.package.commit[:12]}" if plan.package else ""
+    return f"{plan.request.action}{what} on {plan.app}" + (f" as v{released.release}" if released else "")
+
+
+def _last(receipt: Receipt) -> str:
+    return "\n".join(f"  {line}" for line in receipt.output[-12:])
+
+
+def _since(began: float) -> int:
+    return round(1000 * (time.monotonic() - began))

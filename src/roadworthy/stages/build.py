@@ -1,0 +1,32 @@
+"""Build once: the package of a commit, found or made, and never made twice with other bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ..model import Outcome, Package, Result
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "build"
+
+
+def build(context: Context, commit: str) -> Package:
+    """The package of a full commit SHA. Raises UsageError when it cannot be built or was altered."""
+    from ..packages import slug
+
+    made = slug.find_or_build(
+        context.paths.root, commit, path=context.config.package.path, store=context.paths.packages
+    )
+    return Package(made.commit, made.digest, made.size, str(made.file))
+
+
+def report(context: Context, said: str | None) -> Result:
+    """Build or find the package of the commit that a person named."""
+    from ..facts import git
+
+    package = build(context, git.resolve(context.paths.root, said))
+    line = f"package {package.digest} of {package.commit[:12]}, {package.size:,} bytes"
+    return Result(Outcome.SUCCEEDED, line, evidence=package.file, details=asdict(package))

@@ -1,0 +1,130 @@
+"""Certify: prove that what runs in an environment is fit for production, and write the certificate.
+
+The steps are the playbook's (§6.4): migrations twice, the second proven to change nothing; health, csrf, me
+and version; a scan of the log since this release. The certificate `.release/<app>_certified` is a view of the
+journal entry that names its digest; editing it opens nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from .. import release
+from ..errors import CheckFailed
+from ..model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result, RunCommand
+from .migrate import revision_in
+from .running import ask
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from ..context import Context
+
+NAME = "verification"
+SHOWN: Final = 10  # log lines that are quoted
+
+
+def plan(request: Request, facts: Facts, context: Context) -> Plan:
+    """Migrate, ask for the revision, and both once more; nothing is released."""
+    commands = context.config.commands
+    revision = facts.revision.value
+    pending = tuple(m.revision for m in facts.migrations.value.pending(revision))
+    once = (RunCommand(commands.migrate), RunCommand(commands.revision))
+    package = facts.package.value
+    return Plan(
+        request=request,
+        app=facts.environment.app,
+        steps=once + once,
+        package=package,
+        before={"revision": revision},
+        after={"commit": package.commit, "digest": package.digest, "size": package.size},
+        pending=pending,
+    )
+
+
+def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+    """Everything that the certificate says, seen now; the certificate itself is attached as evidence."""
+    if plan.package is None:
+        raise ValueError("a certificate speaks for a package")
+    first, second = revision_in(receipts[1]), revision_in(receipts[3])
+    problems: list[str] = []
+    if plan.pending and first != plan.pending[-1]:
+        problems.append(f"after the migration the database is at {first}, not at {plan.pending[-1]}")
+    if second != first:
+        problems.append(f"the second migration changed the database from {first} to {second}")
+    observed = context.platform.observe(plan.app)
+    if observed.digest != plan.package.digest:
+        problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
+    results = ask(context, observed.url, plan.package.commit)
+    problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
+    current = observed.current
+    problems += scan(context, plan.app, current.created_at) if current else ["the platform has no release"]
+    if not any("{commit}" in check.json.values() for check in context.config.checks):
+        problems.append("no check of release.toml compares the commit that runs")
+    details = {"revision": second}
+    start = context.log(plan.request.environment).open_start()
+    if problems or start is None:
+        return Confirmation(tuple(problems) or ("the journal has no open start",), details)
+    at = context.now()
+    expires = at + timedelta(seconds=context.config.limits.certificate)
+    name = f"{plan.app}_certified"
+    lines = {
+        "CERTIFIED_APP": plan.app,
+        "CERTIFIED_SHA": plan.package.commit,
+        "CERTIFIED_ALEMBIC_HEAD": second or "",
+        "CERTIFIED_AT": _utc(at),
+        "CERTIFIED_RUNTIME_VERSION": plan.package.commit,  # as the app said: a check has just compared it
+        "CERTIFIED_WEB_URL": observed.url,
+        "CERTIFIED_PACKAGE": f"sha256:{plan.package.digest}",
+        "CERTIFIED_TARGET": context.target,
+        "CERTIFIED_ENTRY": f"{start.seq} {start.sha256}",  # the start that this certification settles
+        "CERTIFIED_EXPIRES": _utc(expires),
+    }
+    text = "".join(f"{key}={value}\n" for key, value in lines.items())
+    details.update({"certificate": name, "expires": _utc(expires)})
+    return Confirmation((), details, {name: text.encode()})
+
+
+def certify(context: Context, request: Request, only_plan: bool) -> Result:
+    """Take the road and, when it succeeded, leave the certificate."""
+    result = release.run(context, request, only_plan=only_plan)
+    if result.outcome is not Outcome.SUCCEEDED or not result.seq:
+        return result
+    path = write(context, result)
+    until = result.details["expires"]
+    return replace(result, line=f"{result.line}: {context.shown(path)}, until {until}")
+
+
+def write(context: Context, result: Result) -> Path:
+    """Write the certificate that the journal now holds to `.release/<app>_certified`, whole or not at all."""
+    from ..report.evidence import write_atomically
+
+    if result.plan is None:
+        raise ValueError("a certification has a plan")
+    log = context.log(result.plan.request.environment)
+    entry = next(e for e in reversed(log.entries()) if e.seq == result.seq)
+    name = entry.record.details["certificate"]
+    digest = next(e.sha256 for e in entry.record.evidence if e.name == name)
+    path = context.paths.state / name
+    write_atomically(path, log.evidence(digest))
+    return path
+
+
+def scan(context: Context, app: str, since: datetime) -> list[str]:
+    """The log lines since the release that break a rule. A log that cannot be read is a problem itself."""
+    from ..checks import logs
+
+    with context.screen.step(f"scanning the log since {_utc(since)}"):
+        try:
+            lines = context.platform.logs(app, since)
+        except CheckFailed as error:
+            return [f"the log cannot be read: {error}"]
+        found = logs.scan(logs.since(lines, since), context.config.logs.rules)
+    return [f"log rule {hit.rule!r}: {hit.text.strip()[:200]}" for hit in found.hits[:SHOWN]]
+
+
+def _utc(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

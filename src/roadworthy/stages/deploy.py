@@ -1,0 +1,61 @@
+"""Deploy: make one package the running release, and believe it only after looking again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..model import Confirmation, Facts, Maintenance, Plan, Receipt, ReleasePackage, Request, RunCommand, Step
+from . import migrate
+from .running import look
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "deploy"
+
+
+def plan(request: Request, facts: Facts, context: Context) -> Plan:
+    """Release the package of the commit; with `maintenance`, wrap the release and its migrations in it.
+
+    What already runs, verified, is left alone. A slug that the platform has for this app is released again
+    rather than uploaded a second time.
+    """
+    package, observed, history = facts.package.value, facts.observed.value, facts.history.value
+    pending = () if facts.migrations.missing else facts.migrations.value.pending(facts.revision.value)
+    running = history.running
+    already = ""
+    if running and running.package.digest == package.digest == observed.digest:
+        already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{running.release}"
+    known = next((d.slug for d in history.deployed if d.package.digest == package.digest), "")
+    listed = {r.slug for r in observed.releases}
+    steps: tuple[Step, ...] = (ReleasePackage(package, known if known in listed else ""),)
+    if request.maintenance:
+        commands = context.config.commands
+        migration = (RunCommand(commands.migrate), RunCommand(commands.revision)) if pending else ()
+        steps = (Maintenance(True), *steps, *migration, Maintenance(False))
+    return Plan(
+        request=request,
+        app=facts.environment.app,
+        steps=() if already else steps,
+        package=package,
+        before={
+            "commit": observed.commit,
+            "digest": observed.digest,
+            "release": observed.current.version if observed.current else 0,
+        },
+        after={"commit": package.commit, "digest": package.digest, "size": package.size},
+        already=already,
+        pending=tuple(m.revision for m in pending),
+    )
+
+
+def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+    """Exactly this package runs as exactly this release, and answers every check."""
+    released = next(r for r in receipts if r.release)
+    seen = look(context, plan, released.release)
+    queried = [r for r in receipts if r.step == context.config.commands.revision]
+    if not queried:
+        return seen
+    revision = migrate.revision_in(queried[-1])
+    problems = (*seen.problems, *migrate.missing(plan, revision))
+    return Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)

@@ -1,0 +1,31 @@
+"""Explain: every rule of an action, its verdict now, and the facts that it read. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import guard, release
+from ..errors import UsageError
+from ..facts.read import read_facts
+from ..model import Outcome, Request, Result
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+
+def explain(context: Context, request: Request) -> Result:
+    """Ask all guards of `request.action` and show rule, verdict, reason and facts of each."""
+    if request.action not in release.ACTIONS:
+        raise UsageError(f"unknown action {request.action[:40]!r}: expected {', '.join(release.ACTIONS)}")
+    facts = read_facts(context, request)
+    plan = release.stage_of(request.action).plan(request, facts, context)
+    verdicts = guard.evaluate(guard.load(context.paths.root, request.action), plan, facts)
+    for verdict in verdicts:
+        context.screen.line(f"{verdict.outcome:6} {verdict.guard}")
+        context.screen.line(f"       rule   {verdict.rule}")
+        if verdict.reason:
+            context.screen.line(f"       why    {verdict.reason}")
+        context.screen.line(f"       facts  {', '.join(verdict.reads) or 'the request alone'}")
+    refused = guard.refusals(verdicts)
+    line = f"{len(verdicts)} guards of {request.action}: {len(refused)} would refuse"
+    return Result(Outcome.SUCCEEDED, line, plan, verdicts)

@@ -1,0 +1,83 @@
+"""The sandbox's commands: start, end and look at the local platform."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..model import Outcome, Result
+from ..sandbox import control
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+
+def up(context: Context, port: int, database: str) -> Result:
+    """Start it with the apps that release.toml declares; what runs already is left alone."""
+    if database not in ("sqlite", "postgres"):
+        raise UsageError(f"unknown database {database!r}: expected sqlite or postgres")
+    apps = [e.app for e in context.config.environments.values()]
+    address = control.up(
+        context.paths.sandbox,
+        apps=apps,
+        database=database,
+        port=port,
+        boot_timeout=context.config.limits.boot,
+    )
+    return _shown(context, f"the sandbox is up at {address.url}")
+
+
+def down(context: Context) -> Result:
+    """End it and everything that it started."""
+    ended = control.down(context.paths.sandbox)
+    return Result(Outcome.SUCCEEDED, "the sandbox is down" if ended else "the sandbox was not up")
+
+
+def status(context: Context) -> Result:
+    """Addresses, releases and processes; exit code 1 when it is down."""
+    return _shown(context, "the sandbox is up")
+
+
+def logs(context: Context, app: str, num: int) -> None:
+    """The last lines of an app's log, as they are."""
+    from ..platforms.heroku_api import Api
+
+    here = control.find(context.paths.sandbox)
+    if here is None:
+        raise UsageError("the sandbox is not up: run `invoke sandbox.up`")
+    for line in Api(here.url, here.api_key, context.config.limits).lines(app, lines=num):
+        context.screen.line(line)
+
+
+def env(context: Context) -> None:
+    """Shell lines to be read by `eval`; one of them is the sandbox's API key."""
+    for name, value in control.environment(context.paths.sandbox).items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def faults(context: Context, said: str) -> Result:
+    """Set the faults when some are said, and show what is armed."""
+    if said:
+        try:
+            wanted = [] if said == "none" else json.loads(said)
+        except ValueError as error:
+            raise UsageError(f"--set is no JSON list: {error}") from error
+        control.set_faults(context.paths.sandbox, wanted)
+    armed = control.get_faults(context.paths.sandbox)
+    for fault in armed:
+        context.screen.line(f"  {json.dumps(fault)}")
+    return Result(Outcome.SUCCEEDED, f"{len(armed)} faults are armed", details={"faults": armed})
+
+
+def _shown(context: Context, line: str) -> Result:
+    seen = control.status(context.paths.sandbox)
+    if seen is None:
+        return Result(Outcome.FAILED, "the sandbox is down: run `invoke sandbox.up`", code=1)
+    for app in seen.apps:
+        dynos = ", ".join(f"{name} {state}" for name, state in app.dynos.items()) or "no processes"
+        release = f"v{app.release}" if app.release else "no release"
+        context.screen.fact(app.name, f"{app.web_url} {release}, {dynos}")
+    return Result(Outcome.SUCCEEDED, line, details=asdict(seen))

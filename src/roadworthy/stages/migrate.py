@@ -1,0 +1,60 @@
+"""Migrate: a stage of its own, never implied by a deploy. The one-off process runs the released package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from ..errors import CheckFailed
+from ..model import Confirmation, Facts, Plan, Receipt, Request, RunCommand
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "migrate"
+# What `alembic current` prints: a revision, and whether it is a head; nothing at all on an empty database.
+_CURRENT: Final = re.compile(r"([0-9A-Za-z_]{1,40})(?: \((?:head|branchpoint|mergepoint|, )*\))?")
+
+
+def plan(request: Request, facts: Facts, context: Context) -> Plan:
+    """Run the migration command and ask for the revision; nothing when nothing is pending."""
+    revision = facts.revision.value
+    pending = tuple(m.revision for m in facts.migrations.value.pending(revision))
+    commands = context.config.commands
+    already = "" if pending else f"the database of {facts.environment.app} is already at {revision}"
+    return Plan(
+        request=request,
+        app=facts.environment.app,
+        steps=() if already else (RunCommand(commands.migrate), RunCommand(commands.revision)),
+        package=facts.package.value,
+        before={"revision": revision},
+        after={"revision": pending[-1] if pending else revision},
+        already=already,
+        pending=pending,
+    )
+
+
+def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+    """The database says that it is at the last pending revision."""
+    revision = revision_in(receipts[-1])
+    applied = plan.pending[: plan.pending.index(revision) + 1] if revision in plan.pending else ()
+    return Confirmation(missing(plan, revision), {"revision": revision, "applied": list(applied)})
+
+
+def missing(plan: Plan, revision: str | None) -> Sequence[str]:
+    """The problem, when the database is not where the pending migrations lead."""
+    if plan.pending and revision != plan.pending[-1]:
+        return (f"the database is at {revision}, not at {plan.pending[-1]}",)
+    return ()
+
+
+def revision_in(receipt: Receipt) -> str | None:
+    """The revision that a query printed; None when the database has none. Raises CheckFailed otherwise."""
+    if receipt.exit_status != 0:
+        last = "\n".join(f"  {line}" for line in receipt.output[-5:])
+        raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{last}")
+    found = [m[1] for line in receipt.output if (m := _CURRENT.fullmatch(line.strip()))]
+    if len(found) > 1:
+        raise CheckFailed(f"the database is at several revisions: {', '.join(found[:5])}")
+    return found[0] if found else None

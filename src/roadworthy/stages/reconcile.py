@@ -1,0 +1,110 @@
+"""Reconcile: settle an open start by looking at the platform, so that nothing is guessed.
+
+A release is recognised by its token in the platform's own description, a migration by the database's revision.
+What cannot be told stays unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .. import release
+from ..errors import CheckFailed, OutcomeUnknown
+from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
+from .migrate import revision_in
+from .running import look
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..journal.entry import Entry
+
+
+def reconcile(context: Context, environment: str) -> Result | None:
+    """Settle the open start of an environment; None when there is none.
+
+    Raises Held while its holder may live, OutcomeUnknown when even looking cannot tell.
+    """
+    from ..journal import lock
+
+    start = context.log(environment).open_start()
+    if start is None:
+        return None
+    holder = lock.holder(start)
+    if not lock.proven_dead(holder):
+        raise lock.HeldBy(holder)
+    plan = _plan_of(context, environment, start)
+    receipts: tuple[Receipt, ...] = ()
+    if start.record.action in ("deploy", "rollback"):
+        found = context.platform.find(plan.app, release.token(start))
+        if found is None:
+            seen = Confirmation(("the platform has no release of it: nothing was changed",))
+        else:
+            receipts = (Receipt("release", 0, release=found.version, slug=found.slug),)
+            seen = _released(context, plan, found)
+    else:
+        seen = _migrated(context, plan)
+    result = release.settle(context, release.stage_of(start.record.action), plan, start, receipts, seen)
+    if result.outcome is Outcome.FAILED and receipts:
+        line = f"{result.line}; run `invoke rollback --env {environment}` or deploy again"
+        return replace(result, line=line)
+    return result
+
+
+def _released(context: Context, plan: Plan, found: PlatformRelease) -> Confirmation:
+    if found.status == "pending":
+        raise OutcomeUnknown(f"v{found.version} of {plan.app} is still pending: look again later")
+    if found.status != "succeeded":
+        return Confirmation((f"v{found.version} {found.status}, says the platform",))
+    return look(context, plan, found.version)
+
+
+def _migrated(context: Context, plan: Plan) -> Confirmation:
+    """Where the database is now decides, once no one-off process runs any more."""
+    busy = [d.name for d in context.platform.observe(plan.app).dynos if d.type == "run"]
+    if busy:
+        raise OutcomeUnknown(f"{', '.join(busy)} of {plan.app} still runs: look again when it has ended")
+    try:
+        revision = revision_in(context.platform.query(plan.app, context.config.commands.revision))
+    except CheckFailed as error:
+        raise OutcomeUnknown(f"the database of {plan.app} does not tell its revision: {error}") from error
+    details: dict[str, Any] = {"revision": revision}
+    if plan.request.action == "certify":
+        return Confirmation(("the certification was cut off: certify again",), details)
+    if plan.pending and revision == plan.pending[-1]:
+        return Confirmation((), details)
+    return Confirmation((f"the database is at {revision}: migrate again",), details)
+
+
+def _plan_of(context: Context, environment: str, start: Entry) -> Plan:
+    """The plan as the start recorded it."""
+    record, details = start.record, start.record.details
+    change, to = details["change"], details["to"]
+    request = Request(
+        action=record.action,
+        environment=environment,
+        commit=str(to.get("commit", "")),
+        change=str(change["id"]),
+        why=str(change["why"]),
+        approval=str(details.get("approval", "")),
+        maintenance=bool(details.get("maintenance", False)),
+    )
+    commit = record.subject.removeprefix("slug:")
+    package = Package(commit, record.digest, int(to.get("size", 0))) if record.digest else None
+    return Plan(
+        request=request,
+        app=str(details["app"]),
+        steps=(),
+        package=package,
+        before=details["from"],
+        after=to,
+        pending=tuple(details.get("pending", ())),
+    )
+
+
+def report(context: Context, environment: str) -> Result:
+    """Reconcile, for the command."""
+    app = context.config.environment(environment).app
+    context.screen.title(f"reconcile {app} ({environment}) on {context.target}")
+    result = reconcile(context, environment)
+    return result or Result(Outcome.SUCCEEDED, f"nothing of {app} is open")

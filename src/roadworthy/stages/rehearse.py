@@ -1,0 +1,153 @@
+"""Rehearse: take the commit at HEAD down the whole road on a sandbox of its own, with the commands people type.
+
+Every step is a real command in a process of its own; what it prints is what a person would see. The state is
+`.release/rehearsal/`, made anew each time, so that nothing of an earlier release decides. The first steps put
+the parent commit into production, for a road that ends in a rollback needs something to go back to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import CheckFailed, UsageError
+from ..facts import git
+from ..model import Outcome, Result
+from ..sandbox import control
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+STATE: Final = ".release/rehearsal"
+KEYS: Final = {"ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command as it is typed; `expect` is the exit code that it must end with, `keys` opens production."""
+
+    title: str
+    words: tuple[str, ...]
+    expect: int = 0
+    keys: bool = False
+
+    @property
+    def typed(self) -> str:
+        """The command line, with the keys before it where invoke needs them."""
+        keys = " ".join(f"{k}={v}" for k, v in KEYS.items()) + " " if self.keys else ""
+        return keys + " ".join(self.words)
+
+
+def rehearse(context: Context, keep: bool) -> Result:
+    """Walk all steps; the first that ends otherwise than expected ends the rehearsal with exit code 1."""
+    root, screen = context.paths.root, context.screen
+    head = git.resolve(root, None)
+    before = git.parent(root, head)
+    if before is None or git.show(root, before, f"{context.config.package.path}/Procfile") is None:
+        raise UsageError("a rehearsal needs a parent commit with the app in it, to roll back to: commit once more")
+    state = root / STATE
+    environ = {
+        **{k: v for k, v in os.environ.items() if k not in (*KEYS, "EVIDENCE_DIR", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")},
+        "ROADWORTHY_STATE": STATE,
+        "ROADWORTHY_TARGET": "sandbox",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    control.down(state / "sandbox")
+    shutil.rmtree(state, ignore_errors=True)
+    screen.title(f"rehearse {head[:12]}: {git.subject(root, head)}")
+    began = time.monotonic()
+    walked: list[dict[str, Any]] = []
+    problem = ""
+    with _ending(state, keep):
+        for step in _road(head, before, root, environ):
+            row = _walk(step, root, environ, screen)
+            walked.append(row)
+            if row["exit"] != step.expect:
+                problem = f"{step.typed!r} ended with {row['exit']}, not {step.expect}"
+                break
+    page = _page(context, head, walked, problem)
+    took = time.monotonic() - began
+    if problem:
+        return Result(Outcome.FAILED, problem, evidence=context.shown(page), code=1)
+    line = f"{head[:12]} went the whole road in {took:.0f} s"
+    return Result(Outcome.SUCCEEDED, line, evidence=context.shown(page))
+
+
+def _road(head: str, before: str, root: Path, environ: Mapping[str, str]) -> Iterator[Step]:
+    """The steps, in order. Lazy: the rollback's release number is known when production was deployed."""
+    invoke, make = "invoke", "make"
+    yield Step("the local platform", (invoke, "sandbox.up"))
+    yield Step("before: staging", (invoke, "ship", "--commit", before))
+    yield Step("before: certified", (invoke, "certify"))
+    yield Step("before: production", (invoke, "deploy", "--env", "prod", "--commit", before), keys=True)
+    yield Step("before: its schema", (invoke, "migrate", "--env", "prod", "--approval", "rehearsal"), keys=True)
+    yield Step("to staging", (make, "ship-autorisen-log"))
+    yield Step("smoke staging", (make, "smoke-staging"))
+    yield Step("not certified", (make, "deploy-capecraft", "ALLOW_PROD=1"), expect=2)
+    yield Step("certify", (make, "certify-autorisen"))
+    yield Step("production is locked", (make, "deploy-capecraft"), expect=2)
+    yield Step("to production", (make, "deploy-capecraft", "ALLOW_PROD=1"))
+    yield Step("its schema", (make, "heroku-run-migrate", "HEROKU_APP_NAME=capecraft", "APPROVAL=rehearsal", "ALLOW_PROD=1"))
+    yield Step("smoke production", (make, "smoke-prod"))
+    release = _release_of(before, root, environ)
+    yield Step("roll back", (make, "heroku-rollback", f"REL=v{release}", "ALLOW_PROD=1"))
+    yield Step("verify again", (invoke, "verify", "--env", "prod"))
+    yield Step("what happened", (invoke, "history", "--env", "prod"))
+    yield Step("the evidence", (invoke, "evidence.audit"))
+
+
+def _release_of(commit: str, root: Path, environ: Mapping[str, str]) -> int:
+    rows = _json(root, environ, "history", "--env", "prod")["details"]["entries"]
+    return next(int(r["release"]) for r in rows if r["kind"] == "end" and r["action"] == "deploy" and r["commit"] == commit)
+
+
+def _walk(step: Step, root: Path, environ: Mapping[str, str], screen: Any) -> dict[str, Any]:
+    """Run one command, its output on the screen and in the row."""
+    screen.line("")
+    screen.line(f"$ {step.typed}")
+    began = time.monotonic()
+    lines: list[str] = []
+    with subprocess.Popen(
+        step.words,
+        cwd=root,
+        env={**environ, **(KEYS if step.keys else {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        if process.stdout is None:
+            raise CheckFailed("a command without output cannot be followed")
+        for line in process.stdout:
+            screen.line(f"  {line.rstrip()}")
+            lines.append(line.rstrip())
+    seconds = time.monotonic() - began
+    outcome = "succeeded" if process.returncode == step.expect == 0 else "refused" if process.returncode == step.expect else "failed"
+    return {
+        "name": step.title,
+        "command": step.typed,
+        "exit": process.returncode,
+        "outcome": outcome,
+        "seconds": round(seconds, 1),
+        "detail": lines[-1] if lines else "",
+    }
+
+
+@contextmanager
+def _ending(state: Path, keep: bool) -> Iterator[None]:
+    """End what was started, however the walk ends; unless it is to be kept and looked at."""
+    try:
+        yield
+    finally:
+        if not keep:
+            control.down(state / "sandbox")

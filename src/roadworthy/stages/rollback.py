@@ -1,0 +1,55 @@
+"""Rollback: a deploy of a package that was verified in this environment before. Config vars are left alone.
+
+Heroku's own rollback would also bring back old config vars, rotated secrets among them; releasing the old
+package as a new release does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..model import Confirmation, Facts, Maintenance, Package, Plan, Receipt, ReleasePackage, Request, Step
+from .running import look
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "rollback"
+
+
+def plan(request: Request, facts: Facts, context: Context) -> Plan:
+    """Release the target's package again: its slug when the platform has it, else its bytes from here."""
+    target = facts.back.value
+    if target is None:
+        raise UsageError(f"no verified package of {facts.name} is known to go back to")
+    observed, there = facts.observed.value, target.deployed
+    file = context.paths.packages / f"{there.package.commit}.tar"
+    package = Package(
+        there.package.commit, there.package.digest, there.package.size, str(file) if file.is_file() else ""
+    )
+    already = ""
+    if observed.digest == package.digest and not request.automatic:
+        already = f"{package.commit[:12]} already runs on {facts.environment.app}"
+    listed = {r.slug for r in observed.releases}
+    steps: list[Step] = [ReleasePackage(package, there.slug if there.slug in listed else "")]
+    if request.automatic and observed.maintenance:
+        steps.append(Maintenance(False))
+    return Plan(
+        request=request,
+        app=facts.environment.app,
+        steps=() if already else tuple(steps),
+        package=package,
+        before={
+            "commit": observed.commit,
+            "digest": observed.digest,
+            "release": observed.current.version if observed.current else 0,
+        },
+        after={"commit": package.commit, "digest": package.digest, "size": package.size},
+        already=already,
+    )
+
+
+def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+    """The old package runs again, as the newest release, and answers every check."""
+    return look(context, plan, next(r.release for r in receipts if r.release))

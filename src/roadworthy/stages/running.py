@@ -1,0 +1,49 @@
+"""Look again after a release: the platform, and then the app itself, must agree with the plan."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ..model import Confirmation, Plan
+
+if TYPE_CHECKING:
+    from ..checks.http import CheckResult
+    from ..context import Context
+
+
+def look(context: Context, plan: Plan, release: int) -> Confirmation:
+    """Does the platform run `plan.package` as `release`, and does the app pass every check?"""
+    if plan.package is None:
+        raise ValueError("a release has a package")
+    observed = context.platform.observe(plan.app)
+    current = observed.current
+    problems: list[str] = []
+    if current is None or current.version != release:
+        problems.append(f"the platform runs v{current.version if current else 0}, not v{release}")
+    if observed.digest != plan.package.digest:
+        problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
+    results = ask(context, observed.url, plan.package.commit)
+    problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
+    report = json.dumps([asdict(r) for r in results], indent=2) + "\n"
+    checks = [{"name": r.name, "outcome": r.outcome, "millis": r.millis} for r in results]
+    return Confirmation(tuple(problems), {"checks": checks}, {"checks.json": report.encode()})
+
+
+def ask(context: Context, url: str, commit: str) -> Sequence[CheckResult]:
+    """Ask all checks of `release.toml` side by side, and show them."""
+    from ..checks import http
+
+    limits = context.config.limits
+    results = http.run(
+        context.config.checks,
+        url,
+        commit=commit,
+        deadline=time.monotonic() + limits.verify,
+        timeout=limits.http,
+    )
+    context.screen.checks(results)
+    return results

@@ -1,0 +1,70 @@
+"""Ship: test, build, deploy, migrate and verify one commit on one environment, in that order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .. import release
+from ..errors import CheckFailed
+from ..model import Outcome, Request, Result
+from .build import build
+from .test_run import test
+from .verify import verify
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+
+def ship(context: Context, request: Request) -> Result:
+    """Take the commit of `request` (a deploy) through every step; the first that does not succeed ends it.
+
+    Raises what the steps raise; a refusal or a failure of the road is its Result.
+    """
+    test(context, request.commit)
+    package = build(context, request.commit)
+    context.screen.fact("package", f"{package.digest[:12]}, {package.size:,} bytes")
+    deployed = release.run(context, request)
+    if deployed.outcome is not Outcome.SUCCEEDED:
+        return deployed
+    migrated = release.run(context, replace(request, action="migrate", maintenance=False))
+    if migrated.outcome is not Outcome.SUCCEEDED:
+        return migrated
+    if differences := verify(context, request.environment):
+        raise CheckFailed("\n".join(["not as the journal says", *(f"  {d}" for d in differences)]))
+    return replace(migrated, line=f"shipped {request.commit[:12]} to {deployed.plan.app}, verified")
+
+
+@contextmanager
+def logged(context: Context, said: str, wanted: bool) -> Iterator[None]:
+    """Also write what the screen shows to `ship_<app>_<UTC stamp>.log`; its digest goes into the journal.
+
+    The log is kept, and recorded, however the run ends.
+    """
+    if not wanted:
+        yield
+        return
+    from ..journal.entry import Record
+    from ..report.evidence import exclusive
+
+    environment = context.config.name_of(said)
+    app = context.config.environment(environment).app
+    path = context.evidence / f"ship_{app}_{context.now():%Y%m%dT%H%M%S_%fZ}.log"
+    with exclusive(path) as stream:
+        context.screen.log = stream
+        try:
+            yield
+        finally:
+            context.screen.log = None
+            stream.flush()
+            data = path.read_bytes()
+            details = {
+                "change": {"id": "", "why": "evidence of a ship"},
+                "log": {"name": path.name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)},
+            }
+            record = Record("note", "completion", "ship", environment, context.target, "none", "", details)
+            context.log(environment).append(record, attach={path.name: data})
+            context.screen.line(f"log {context.shown(path)}")

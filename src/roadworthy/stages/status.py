@@ -1,0 +1,111 @@
+"""Status and history: what the journal says, beside what the platforms really run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import RoadworthyError
+from ..facts.history import read_history
+from ..model import Outcome, Result
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+FINE: Final = ("as recorded", "empty")
+
+
+def status(context: Context) -> list[dict[str, Any]]:
+    """One row an environment: what should run, what runs, and whether something is open or drifted."""
+    return [_row(context, name) for name in context.config.environments]
+
+
+def _row(context: Context, name: str) -> dict[str, Any]:
+    environment = context.config.environment(name)
+    log = context.log(name)
+    history = read_history(log.entries(), context.paths.state)
+    running, start = history.running, log.open_start()
+    row: dict[str, Any] = {
+        "environment": name,
+        "app": environment.app,
+        "target": context.target,
+        "commit": running.package.commit if running else "",
+        "digest": running.package.digest if running else "",
+        "release": running.release if running else 0,
+        "revision": history.revision,
+        "since": running.at if running else "",
+        "open": f"{start.record.action} #{start.seq}" if start else "",
+        "url": "",
+        "drift": "",
+    }
+    try:
+        observed = context.platform.observe(environment.app)
+    except RoadworthyError as error:
+        return {**row, "state": "unknown", "drift": str(error)}
+    row["url"] = observed.url
+    current = observed.current
+    if running is None and not observed.digest:
+        return {**row, "state": "empty"}
+    if running is None or observed.digest != running.package.digest or current is None:
+        row["drift"] = f"the platform runs package {observed.digest[:12] or 'none'}"
+    elif current.version != running.release:
+        row["drift"] = f"v{current.version} {current.description!r} by {current.user}"
+    state = "open" if start else "drift" if row["drift"] else "as recorded"
+    return {**row, "state": state}
+
+
+def history(context: Context, environment: str, limit: int) -> list[dict[str, Any]]:
+    """The last `limit` entries of an environment's journal, newest first."""
+    context.config.environment(environment)
+    rows = []
+    for entry in reversed(context.log(environment).entries()):
+        record, details = entry.record, entry.record.details
+        change = details.get("change") or {}
+        to = details.get("to") or {}
+        rows.append(
+            {
+                "seq": entry.seq,
+                "at": entry.at,
+                "kind": record.kind,
+                "action": record.action,
+                "commit": to.get("commit", ""),
+                "digest": record.digest,
+                "release": to.get("release", 0),
+                "who": (details.get("actor") or {}).get("user", ""),
+                "change": change.get("id", ""),
+                "why": change.get("why", ""),
+                "revision": details.get("revision"),
+                "sha256": entry.sha256,
+            }
+        )
+    return rows[: max(limit, 0)]
+
+
+def report(context: Context) -> Result:
+    """Status, for the command; drift and open outcomes are failures."""
+    rows = status(context)
+    for row in rows:
+        what = f"{row['commit'][:12] or 'nothing':12} v{row['release']}, schema {row['revision']}"
+        more = row["open"] or row["drift"]
+        said = f"{row['state']}{': ' + more if more else ''} {row['url']}"
+        context.screen.fact(f"{row['environment']} ({row['app']})", f"{what}, {said}")
+    odd = tuple(
+        f"{r['environment']}: {r['state']} {r['open'] or r['drift']}" for r in rows if r["state"] not in FINE
+    )
+    line = f"{len(rows) - len(odd)} of {len(rows)} environments on {context.target} are as recorded"
+    outcome = Outcome.FAILED if odd else Outcome.SUCCEEDED
+    return Result(outcome, line, details={"environments": rows}, reasons=odd, code=bool(odd))
+
+
+def report_history(context: Context, environment: str, limit: int) -> Result:
+    """History, for the command."""
+    app = context.config.environment(environment).app
+    context.screen.title(f"history of {app} ({environment}) on {context.target}")
+    rows = history(context, environment, limit)
+    for row in rows:
+        release = f"v{row['release']}" if row["release"] else ""
+        commit = str(row["commit"])[:12]
+        line = (
+            f"{row['seq']:>4}  {row['at'][:19]}Z  {row['action']:8} {row['kind']:7} {commit:12} {release:5}"
+        )
+        context.screen.line(f"{line} {row['who']} {row['why'][:60]}".rstrip())
+    return Result(Outcome.SUCCEEDED, f"{len(rows)} entries", details={"entries": rows})

@@ -1,0 +1,273 @@
+"""The commands, as Invoke tasks: each parses, builds a request and calls one function.
+
+`mount(root)` makes the namespace for a project's `tasks.py`. No task branches on an environment or guards
+anything: that is the road's work (`release.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke import Collection, Task, task
+
+from .command import asking, finish, look, session, use
+
+ENV = "environment of release.toml, or its app's name"
+JSON = "print one JSON object on stdout, everything else on stderr"
+PLAN = "show the plan and the verdicts, change nothing"
+COMMIT = "full 40-character SHA; default: HEAD"
+WHY = "why this is done; default: the commit's subject"
+CHANGE = "id of the change, for example a work order or pull request"
+APPROVAL = "where the approval of this migration is recorded"
+
+
+@task(
+    help={
+        "env": ENV,
+        "commit": COMMIT,
+        "why": WHY,
+        "change": CHANGE,
+        "approval": APPROVAL,
+        "plan": PLAN,
+        "maintenance": "wrap the release and its migrations in maintenance mode",
+        "json": JSON,
+    }
+)
+def deploy(c, env="staging", commit=None, why="", change="", approval="", maintenance=False, plan=False,
+           json=False):  # fmt: skip
+    """Release the package of one commit and verify it; what already runs is left alone."""
+    with session(json) as context:
+        request = asking(
+            context, "deploy", env, commit, why, change, approval=approval, maintenance=maintenance
+        )
+        finish(context, look(context, request, plan))
+
+
+@task(help={"env": ENV, "approval": APPROVAL, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
+def migrate(c, env="staging", approval="", why="", change="", plan=False, json=False):
+    """Run the pending migrations of the released package, as a step of their own."""
+    with session(json) as context:
+        request = asking(context, "migrate", env, None, why, change, approval=approval)
+        finish(context, look(context, request, plan))
+
+
+@task(help={"env": ENV, "to": "vNNN, a commit or a package digest; default: the last verified before this",
+            "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})  # fmt: skip
+def rollback(c, env="staging", to=None, why="", change="", plan=False, json=False):
+    """Go back to a package that was verified in this environment before."""
+    with session(json) as context:
+        finish(context, look(context, asking(context, "rollback", env, None, why, change, to=to), plan))
+
+
+@task(help={"env": ENV, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
+def certify(c, env="staging", why="", change="", plan=False, json=False):
+    """Prove that what runs is fit for production, and write its certificate."""
+    from .stages.certify import certify
+
+    with session(json) as context:
+        finish(context, certify(context, asking(context, "certify", env, None, why, change), plan))
+
+
+@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "approval": APPROVAL,
+            "log": "also write everything to a log in EVIDENCE_DIR", "json": JSON})  # fmt: skip
+def ship(c, env="staging", commit=None, why="", change="", approval="", log=False, json=False):
+    """Test, build, deploy, migrate and verify one commit."""
+    from .stages.ship import logged, ship
+
+    with session(json) as context, logged(context, env, log):
+        finish(context, ship(context, asking(context, "deploy", env, commit, why, change, approval=approval)))
+
+
+@task(help={"env": ENV, "json": JSON})
+def verify(c, env="staging", json=False):
+    """Compare platform, app and database with the journal."""
+    from .stages.verify import report
+
+    with session(json) as context:
+        finish(context, report(context, context.config.name_of(env)))
+
+
+@task(help={"env": ENV, "junit": "also write a JUnit file here", "json": JSON})
+def smoke(c, env="staging", junit="", json=False):
+    """Ask a running environment the checks of release.toml, side by side."""
+    from .stages.smoke import report
+
+    with session(json) as context:
+        finish(context, report(context, context.config.name_of(env), junit))
+
+
+@task(help={"commit": COMMIT, "json": JSON})
+def test(c, commit=None, json=False):
+    """Run the app's own tests on the package of a commit, and record the result."""
+    from .stages.test_run import report
+
+    with session(json) as context:
+        finish(context, report(context, commit))
+
+
+@task(help={"commit": COMMIT, "json": JSON})
+def build(c, commit=None, json=False):
+    """Build the package of a commit, or find it."""
+    from .stages.build import report
+
+    with session(json) as context:
+        finish(context, report(context, commit))
+
+
+@task(help={"env": ENV, "json": JSON})
+def reconcile(c, env="staging", json=False):
+    """Settle an action whose outcome is unknown, by looking at the platform."""
+    from .stages.reconcile import report
+
+    with session(json) as context:
+        finish(context, report(context, context.config.name_of(env)))
+
+
+@task(help={"json": JSON})
+def status(c, json=False):
+    """What should run where, what does, and whether anything drifted."""
+    from .stages.status import report
+
+    with session(json) as context:
+        finish(context, report(context))
+
+
+@task(help={"env": ENV, "limit": "how many entries", "json": JSON})
+def history(c, env="staging", limit=20, json=False):
+    """What happened in an environment, newest first."""
+    from .stages.status import report_history
+
+    with session(json) as context:
+        finish(context, report_history(context, context.config.name_of(env), limit))
+
+
+@task(help={"keep": "leave the sandbox up and print its addresses"})
+def rehearse(c, keep=False):
+    """Take HEAD down the whole road on the sandbox: staging, production, rollback, evidence."""
+    from .stages.rehearse import rehearse
+
+    with session(False) as context:
+        finish(context, rehearse(context, keep))
+
+
+@task(name="up", help={"port": "0 for any free port", "database": "sqlite or postgres", "json": JSON})
+def sandbox_up(c, port=0, database="sqlite", json=False):
+    """Start the local platform with the apps of release.toml."""
+    from .stages import local
+
+    with session(json) as context:
+        finish(context, local.up(context, port, database))
+
+
+@task(name="down", help={"json": JSON})
+def sandbox_down(c, json=False):
+    """End the local platform and everything that it started; its data stays."""
+    from .stages import local
+
+    with session(json) as context:
+        finish(context, local.down(context))
+
+
+@task(name="status", help={"json": JSON})
+def sandbox_status(c, json=False):
+    """Addresses, releases and processes of the local platform."""
+    from .stages import local
+
+    with session(json) as context:
+        finish(context, local.status(context))
+
+
+@task(name="logs", help={"app": "the app's name, or its environment's", "num": "how many lines"})
+def sandbox_logs(c, app="staging", num=100):
+    """The last log lines of an app on the local platform."""
+    from .stages import local
+
+    with session(False) as context:
+        local.logs(context, context.config.environment(app).app, num)
+
+
+@task(name="env")
+def sandbox_env(c):
+    """Print the exports that point heroku3 and the Heroku command line at the local platform."""
+    from .stages import local
+
+    with session(False) as context:
+        local.env(context)
+
+
+@task(name="faults", help={"set": "JSON list of faults, or 'none' to clear them", "json": JSON})
+def sandbox_faults(c, set="", json=False):
+    """Show or set the faults that the local platform injects."""
+    from .stages import local
+
+    with session(json) as context:
+        finish(context, local.faults(context, set))
+
+
+@task(name="explain", help={"env": ENV, "action": "deploy, migrate, rollback or certify", "commit": COMMIT,
+                            "json": JSON})  # fmt: skip
+def guards_explain(c, env="staging", action="deploy", commit=None, json=False):
+    """Each rule, its verdict now, and the facts that it read."""
+    from .stages.explain import explain
+
+    with session(json) as context:
+        finish(context, explain(context, asking(context, action, env, commit, "", "")))
+
+
+@task(name="status", help={"env": ENV, "json": JSON})
+def lock_status(c, env="staging", json=False):
+    """Who holds an environment."""
+    from .stages import holding
+
+    with session(json) as context:
+        finish(context, holding.status(context, context.config.name_of(env)))
+
+
+@task(
+    name="unlock",
+    help={"env": ENV, "token": "number of the start that holds it", "reason": "why", "json": JSON},
+)
+def lock_unlock(c, env="staging", token=0, reason="", json=False):
+    """Abandon an action whose holder is surely dead; a signed entry says who did it and why."""
+    from .stages import holding
+
+    with session(json) as context:
+        finish(context, holding.unlock(context, context.config.name_of(env), token, reason))
+
+
+@task(name="keys", help={"name": "name of the key", "folder": "where the private half goes"})
+def evidence_keys(c, name="release", folder=""):
+    """Make a signing key: the private half 0600 outside the project, the public half in .release/trust."""
+    from .stages import evidence
+
+    with session(False) as context:
+        finish(context, evidence.keys(context, name, folder))
+
+
+@task(name="audit", help={"json": JSON})
+def evidence_audit(c, json=False):
+    """Check every journal of the target: signatures, chain, evidence."""
+    from .stages import evidence
+
+    with session(json) as context:
+        finish(context, evidence.audit(context))
+
+
+def _group(name: str, *tasks: Task) -> Collection:
+    return Collection(name, *tasks)
+
+
+def mount(root: Path) -> Collection:
+    """The namespace of a project whose `tasks.py` lies in `root`; its guards are `root/guards`."""
+    use(root)
+    commands = (deploy, migrate, rollback, certify, ship, verify, smoke, test, build, reconcile, status, history,
+                rehearse)  # fmt: skip
+    return Collection(
+        *commands,
+        _group(
+            "sandbox", sandbox_up, sandbox_down, sandbox_status, sandbox_logs, sandbox_env, sandbox_faults
+        ),
+        _group("guards", guards_explain),
+        _group("lock", lock_status, lock_unlock),
+        _group("evidence", evidence_keys, evidence_audit),
+    )

@@ -1,0 +1,34 @@
+"""Waiting is looking again until a deadline; nothing here sleeps for a guessed time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+Pause = Callable[[float], object]
+pause: Pause = threading.Event().wait  # ends at Ctrl-C at once, as time.sleep does
+
+
+def until(
+    look: Callable[[], T | None],
+    *,
+    within: float,
+    every: float,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Pause = pause,
+) -> T | None:
+    """Call `look` every `every` seconds until it returns something; None when `within` seconds are over.
+
+    The first look is at once and the last is at the deadline, so that nothing is missed in between.
+    """
+    deadline = clock() + within
+    while True:
+        last = clock() >= deadline
+        seen = look()
+        if seen is not None or last:
+            return seen
+        pause(max(0.0, min(every, deadline - clock())))
