@@ -98,8 +98,11 @@ class Context:
 
         if self.target == "sandbox":
             folder = self.paths.state / "keys"
-            file = folder / "sandbox.pem"
-            return load_signer(file) if file.exists() else create_key(folder, "sandbox")
+            file = folder / "sandbox"
+            try:
+                return load_signer(file) if file.exists() else create_key(folder, "sandbox")
+            except UsageError:
+                return load_signer(file)  # two commands made the first key at once, and the other one won
         if text := self.process_environ.get(KEY_TEXT):
             return signer_from_text(text)
         if said := self.environ.get(KEY_FILE):

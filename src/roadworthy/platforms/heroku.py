@@ -28,7 +28,8 @@ from ..model import (
     RunCommand,
     Step,
 )
-from ..packages.slug import processes
+from ..packages import procfile
+from ..packages import slug as slugs
 from ..wait import until
 from . import Progress
 from .heroku_api import Api, Unreachable
@@ -141,7 +142,7 @@ class Heroku:
                 raise CheckFailed(f"{file.name} is not the package {package.digest[:12]}: it was altered")
         progress(f"uploading {package.size:,} bytes")
         body = {
-            "process_types": processes(file),
+            "process_types": procfile.processes((slugs.read(file, "Procfile") or b"").decode()),
             "checksum": f"SHA256:{package.digest}",
             "commit": package.commit,
         }

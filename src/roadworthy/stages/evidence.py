@@ -24,7 +24,7 @@ def keys(context: Context, name: str, folder: str) -> Result:
     trust = root / ".release" / "trust"
     trust.mkdir(parents=True, exist_ok=True)
     (trust / f"{name}.pub").write_bytes((place / f"{name}.pub").read_bytes())
-    line = f"key {signer.keyid}: sign with ROADWORTHY_SIGNING_KEY_FILE={place / name}.pem"
+    line = f"key {signer.keyid}: sign with ROADWORTHY_SIGNING_KEY_FILE={place / name}"
     return Result(Outcome.SUCCEEDED, line, evidence=f".release/trust/{name}.pub")
 
 
