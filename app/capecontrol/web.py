@@ -29,11 +29,19 @@ def make_app(settings: Settings, board: Board) -> Starlette:
     return Starlette(
         lifespan=lifespan,
         routes=[*Api(settings, probe, board).routes(), *Pages(settings, probe, board).routes()],
-        exception_handlers={HTTPException: refuse},
+        exception_handlers={HTTPException: refuse, Exception: fail},
     )
 
 
 async def refuse(request: Request, error: Exception) -> Response:
-    """What there is no page or endpoint for, as JSON. Anything unforeseen is a 500 with a traceback."""
+    """What there is no page or endpoint for, as JSON."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+
+
+async def fail(request: Request, error: Exception) -> Response:
+    """Anything unforeseen. The server logs its traceback, and then it closes the connection.
+
+    So the answer says that it closes: a client that keeps it would lose its next request.
+    """
+    return JSONResponse({"detail": "Internal Server Error"}, 500, headers={"Connection": "close"})
