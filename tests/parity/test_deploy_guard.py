@@ -302,10 +302,5 @@ def test_both_read_ways_to_write_that_nobody_thought_of(written, tmp_path):
     text, names = written
     toml = tmp_path / "release.toml"
     toml.write_text(text)
-    try:
-        environments = config.parse(text).environments
-    except UsageError as error:
-        if "table" in str(error) or "Cannot" in str(error):  # TOML itself: a table that is closed already
-            return
-        raise
+    environments = config.parse(text).environments
     agree([(name, None) for name in [*names[:3], "nobody"]], environments, toml)

@@ -16,9 +16,7 @@ from ..errors import UsageError
 from ..model import Blocker, MissingFact
 
 MOST: Final = 1 << 20  # bytes
-_Text = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*\Z")
-]
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,4 +52,7 @@ def read_blockers(path: Path) -> tuple[Blocker, ...]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{name} cannot be read: {what}") from error
+    for number, row in enumerate(rows, 1):
+        if not all(text.isprintable() and text.strip() for text in (row.id, row.summary)):
+            raise UsageError(f"{name}: blocker {number}: write id and summary as one line of plain text each")
     return tuple(Blocker(row.id, row.priority, row.summary) for row in rows)
