@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from roadworthy.errors import UsageError
+from roadworthy.sandbox import proctable
 from roadworthy.sandbox.proctable import group_is_alive, sweep
 from roadworthy.sandbox.runner import LineSink, Process
 from roadworthy.sandbox.surroundings import DYNO_ID, environment, free_port
@@ -157,9 +158,9 @@ async def test_what_a_dead_process_started_ends_with_it(tmp_path):
 @in_loop
 async def test_end_gives_the_whole_group_time_to_finish(tmp_path):
     code = (
-        "import signal, sys, time\n"
-        "def bye(*_): time.sleep(0.2); print('finished', flush=True); sys.exit(0)\n"
-        "signal.signal(signal.SIGTERM, bye); print('ready', flush=True)\ntime.sleep(60)\n"
+        "import os, signal, time\n"
+        "def bye(*_): time.sleep(0.2); os.write(1, b'finished\\n'); os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, bye); os.write(1, b'ready\\n')\ntime.sleep(60)\n"
     )
     (tmp_path / "app.py").write_text(code)
     ear = Ear()
@@ -291,7 +292,8 @@ def test_a_free_port_can_be_bound_and_is_not_given_twice():
         pass
 
 
-def test_sweep_ends_what_a_killed_server_left_and_nothing_else():
+def test_sweep_ends_what_a_killed_server_left_and_nothing_else(monkeypatch):
+    monkeypatch.setattr(proctable, "GRACE", 0.2)
     ours, other = f"{MARKER}-swept", f"{MARKER}-swept-not"
     command = ["/bin/sh", "-c", "trap '' TERM; setsid sleep 60 & echo $!; exec >&-; sleep 61"]
     started = [

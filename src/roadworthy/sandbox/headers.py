@@ -20,6 +20,11 @@ _REPLACED = frozenset(
 )
 
 
+def head_size(request: h11.Request) -> int:
+    """Bytes of its head; h11 itself limits only a head that came in pieces."""
+    return len(request.target) + sum(len(name) + len(value) + 4 for name, value in request.headers)
+
+
 def has_body(request: h11.Request) -> bool:
     """Whether anything follows the head."""
     headers = dict(request.headers)

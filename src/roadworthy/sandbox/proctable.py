@@ -18,6 +18,8 @@ from roadworthy.errors import UsageError
 
 MARKER = "ROADWORTHY_SANDBOX"
 """The environment variable that every process of a sandbox carries; its value names the sandbox."""
+GRACE = 2.0
+"""Seconds from SIGTERM to SIGKILL for what is swept, and again until it has to be gone."""
 
 _PROC = Path("/proc")
 
@@ -25,13 +27,13 @@ _PROC = Path("/proc")
 def sweep(marker: str) -> list[int]:
     """End every process left over from a killed server of this marker; returns their pids.
 
-    SIGTERM first, so that a database file is closed well; SIGKILL after 2 seconds. Blocks until all are gone.
+    SIGTERM first, so that a database file is closed well; SIGKILL after GRACE. Blocks until all are gone.
     """
     if not marker:
         raise UsageError("an empty sandbox marker would match processes of every sandbox")
     ended: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + GRACE
         while found := end_carriers(f"{MARKER}={marker}", signum, max(0.0, deadline - time.monotonic())):
             ended += [pid for pid in found if pid not in ended]
             if time.monotonic() >= deadline:

@@ -17,8 +17,9 @@ import h11
 
 from roadworthy.errors import UsageError
 from roadworthy.sandbox.exchange import Upstream, exchange
+from roadworthy.sandbox.headers import head_size
 from roadworthy.sandbox.limits import Limits
-from roadworthy.sandbox.wire import PIECE, PeerGone, Wire
+from roadworthy.sandbox.wire import PIECE, REQUEST_HEAD, PeerGone, Wire
 
 _LEFTOVER = 1024 * 1024
 """Bytes of a request's body that are read and thrown away after an early answer."""
@@ -92,6 +93,9 @@ class Router:
                     await _refuse(client, error)
                     return
                 if not isinstance(request, h11.Request):
+                    return
+                if head_size(request) > REQUEST_HEAD:
+                    await _refuse(client, h11.RemoteProtocolError("head too large", error_status_hint=431))
                     return
                 await self._answer(client, request)
                 if not await _rest_is_read(client):
