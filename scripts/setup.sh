@@ -8,6 +8,10 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
     echo "setup: $python is missing or older than 3.11: install Python, or say make setup PYTHON=python3.12" >&2
     exit 2
 fi
+if [ -L .venv ]; then
+    echo "setup: .venv is a link, and what it points to may be somebody else's: remove the link and try again" >&2
+    exit 2
+fi
 rm -f .venv/.ready
 if ! "$python" -m venv --clear .venv >/dev/null 2>&1; then
     # Debian and Ubuntu keep ensurepip in a package of its own, python3-venv.

@@ -7,6 +7,7 @@ the parent commit into production, for a road that ends in a rollback needs some
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 STATE: Final = ".release/rehearsal"
 KEYS: Final = {"ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
+# What the caller's shell, or the make that called us, may have set and no command here may inherit.
+CALLERS: Final = (*KEYS, "EVIDENCE_DIR", "KEEP", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,12 @@ def rehearse(context: Context, keep: bool) -> Result:
     head = git.resolve(root, None)
     before = git.parent(root, head)
     if before is None or git.show(root, before, f"{context.config.package.path}/Procfile") is None:
-        raise UsageError("a rehearsal needs a parent commit with the app in it, to roll back to: commit once more")
+        raise UsageError(
+            "a rehearsal needs a parent commit with the app in it, to roll back to: commit once more"
+        )
     state = root / STATE
     environ = {
-        **{k: v for k, v in os.environ.items() if k not in (*KEYS, "EVIDENCE_DIR", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")},
+        **{name: value for name, value in os.environ.items() if name not in CALLERS},
         "ROADWORTHY_STATE": STATE,
         "ROADWORTHY_TARGET": "sandbox",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -74,7 +79,7 @@ def rehearse(context: Context, keep: bool) -> Result:
             if row["exit"] != step.expect:
                 problem = f"{step.typed!r} ended with {row['exit']}, not {step.expect}"
                 break
-    page = _page(context, head, walked, problem)
+    page = _page(context, head, walked, problem, environ)
     took = time.monotonic() - began
     if problem:
         return Result(Outcome.FAILED, problem, evidence=context.shown(page), code=1)
@@ -89,14 +94,17 @@ def _road(head: str, before: str, root: Path, environ: Mapping[str, str]) -> Ite
     yield Step("before: staging", (invoke, "ship", "--commit", before))
     yield Step("before: certified", (invoke, "certify"))
     yield Step("before: production", (invoke, "deploy", "--env", "prod", "--commit", before), keys=True)
-    yield Step("before: its schema", (invoke, "migrate", "--env", "prod", "--approval", "rehearsal"), keys=True)
+    yield Step(
+        "before: its schema", (invoke, "migrate", "--env", "prod", "--approval", "rehearsal"), keys=True
+    )
     yield Step("to staging", (make, "ship-autorisen-log"))
     yield Step("smoke staging", (make, "smoke-staging"))
     yield Step("not certified", (make, "deploy-capecraft", "ALLOW_PROD=1"), expect=2)
     yield Step("certify", (make, "certify-autorisen"))
     yield Step("production is locked", (make, "deploy-capecraft"), expect=2)
     yield Step("to production", (make, "deploy-capecraft", "ALLOW_PROD=1"))
-    yield Step("its schema", (make, "heroku-run-migrate", "HEROKU_APP_NAME=capecraft", "APPROVAL=rehearsal", "ALLOW_PROD=1"))
+    migrate = ("heroku-run-migrate", "HEROKU_APP_NAME=capecraft", "APPROVAL=rehearsal", "ALLOW_PROD=1")
+    yield Step("its schema", (make, *migrate))
     yield Step("smoke production", (make, "smoke-prod"))
     release = _release_of(before, root, environ)
     yield Step("roll back", (make, "heroku-rollback", f"REL=v{release}", "ALLOW_PROD=1"))
@@ -107,7 +115,8 @@ def _road(head: str, before: str, root: Path, environ: Mapping[str, str]) -> Ite
 
 def _release_of(commit: str, root: Path, environ: Mapping[str, str]) -> int:
     rows = _json(root, environ, "history", "--env", "prod")["details"]["entries"]
-    return next(int(r["release"]) for r in rows if r["kind"] == "end" and r["action"] == "deploy" and r["commit"] == commit)
+    ended = (r for r in rows if (r["kind"], r["action"], r["commit"]) == ("end", "deploy", commit))
+    return int(next(ended)["release"])
 
 
 def _walk(step: Step, root: Path, environ: Mapping[str, str], screen: Any) -> dict[str, Any]:
@@ -132,15 +141,63 @@ def _walk(step: Step, root: Path, environ: Mapping[str, str], screen: Any) -> di
             screen.line(f"  {line.rstrip()}")
             lines.append(line.rstrip())
     seconds = time.monotonic() - began
-    outcome = "succeeded" if process.returncode == step.expect == 0 else "refused" if process.returncode == step.expect else "failed"
+    expected = "refused" if step.expect else "succeeded"
     return {
         "name": step.title,
         "command": step.typed,
         "exit": process.returncode,
-        "outcome": outcome,
+        "outcome": expected if process.returncode == step.expect else "failed",
         "seconds": round(seconds, 1),
         "detail": lines[-1] if lines else "",
     }
+
+
+def _json(root: Path, environ: Mapping[str, str], *words: str) -> dict[str, Any]:
+    """The JSON object of a command that only reads."""
+    done = subprocess.run(
+        ("invoke", *words, "--json"), cwd=root, env=environ, capture_output=True, text=True, check=False
+    )
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        raise CheckFailed(f"{' '.join(words)} gave no JSON: {done.stderr[-300:]}") from error
+    return found
+
+
+def _page(
+    context: Context, head: str, walked: list[dict[str, Any]], problem: str, environ: Mapping[str, str]
+) -> Path:
+    """The page that a person opens afterwards: every command, the journals, the evidence files."""
+    from ..report.evidence import write_atomically
+    from ..report.html import render
+
+    root, state = context.paths.root, context.paths.root / STATE
+    journal: list[dict[str, Any]] = []
+    files: list[dict[str, Any]] = []
+    for name in context.config.environments:
+        for row in reversed(
+            _json(root, environ, "history", "--env", name, "--limit", "200")["details"]["entries"]
+        ):
+            journal.append({**row, "environment": name, "package": row["digest"]})
+    for file in sorted((*state.glob("*_certified"), *(state / "logs").glob("*"))):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        files.append({"name": file.name, "href": str(file.relative_to(state)), "sha256": digest})
+    text = render(
+        {
+            "title": f"Rehearsal of {head[:12]}",
+            "verdict": "failed" if problem else "succeeded",
+            "facts": [["commit", head], ["subject", git.subject(root, head)], ["target", "sandbox"]],
+            "steps": walked,
+            "verdicts": [],
+            "checks": [],
+            "journal": journal,
+            "files": files,
+            "generated_at": f"{context.now():%Y-%m-%dT%H:%M:%SZ}",
+        }
+    )
+    path = state / "report.html"
+    write_atomically(path, text.encode())
+    return path
 
 
 @contextmanager
