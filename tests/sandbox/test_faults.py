@@ -77,11 +77,8 @@ def test_the_first_armed_fault_that_matches_is_used(heroku: Client, folder: Path
 def test_a_rate_limit_says_when_to_come_back(heroku: Client, folder: Path) -> None:
     control.set_faults(folder, [{"kind": "rate_limit", "seconds": 7}])
     answer = heroku.call("GET", "/apps")
-    assert (answer.status_code, answer.json()["id"], answer.headers["Retry-After"]) == (
-        429,
-        "rate_limit",
-        "7",
-    )
+    assert (answer.status_code, answer.json()["id"]) == (429, "rate_limit")
+    assert answer.headers["Retry-After"] == "7"
 
 
 def test_a_delay_answers_late(heroku: Client, folder: Path) -> None:

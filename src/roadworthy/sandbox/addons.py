@@ -15,7 +15,8 @@ from roadworthy.sandbox.state import Addon, App
 class Cluster(Protocol):
     """A running PostgreSQL server."""
 
-    port: int
+    @property
+    def port(self) -> int: ...
 
     async def create(self, name: str, password: str) -> None: ...
     async def drop(self, name: str) -> None: ...

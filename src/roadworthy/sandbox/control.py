@@ -104,11 +104,12 @@ def down(folder: Path) -> bool:
         pid = _server_pid(folder)
         if pid is not None:
             _end(folder, pid)
+        from roadworthy.sandbox.postmaster import end_postmaster
         from roadworthy.sandbox.proctable import sweep
 
-        left = sweep(marker_of(folder))
+        left = [end_postmaster(folder / "postgres" / "data"), *sweep(marker_of(folder))]
         (folder / SERVER_FILE).unlink(missing_ok=True)
-    return pid is not None or bool(left)
+    return pid is not None or any(left)
 
 
 def status(folder: Path) -> Status | None:

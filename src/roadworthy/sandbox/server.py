@@ -32,6 +32,7 @@ from roadworthy.sandbox.faults import Connections, Faults
 from roadworthy.sandbox.gate import AccessLog, Gate, RateLimit
 from roadworthy.sandbox.logs import LogStore
 from roadworthy.sandbox.platform import Platform
+from roadworthy.sandbox.postmaster import end_postmaster
 from roadworthy.sandbox.proctable import sweep
 from roadworthy.sandbox.rendezvous import Rendezvous, make_certificate
 from roadworthy.sandbox.state import Addon, Setting, State
@@ -47,6 +48,7 @@ def run(folder: Path, *, port: int, engine: str, boot_timeout: float) -> None:
 
 async def _serve(folder: Path, port: int, engine: str, boot_timeout: float) -> None:
     marker = marker_of(folder)
+    end_postmaster(folder / "postgres" / "data")
     sweep(marker)
     for name in ("slugs", "apps"):
         (folder / name).mkdir(exist_ok=True)
