@@ -98,8 +98,9 @@ def finish(context: Context, result: Result) -> None:
     from invoke.exceptions import Exit
 
     screen = context.screen
-    for reason in result.reasons:
-        screen.line(f"  {reason}")
+    if result.outcome is not Outcome.REFUSED:  # the guards have said theirs
+        for reason in result.reasons:
+            screen.line(f"  {reason}")
     line = result.line + (f" · evidence {result.evidence}" if result.evidence else "")
     screen.final({Outcome.SUCCEEDED: True, Outcome.UNKNOWN: None}.get(result.outcome, False), line)
     if screen.json:

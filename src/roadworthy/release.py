@@ -22,7 +22,20 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from . import guard
 from .errors import CheckFailed, Held, OutcomeUnknown, RoadworthyError, UsageError
 from .facts.read import read_facts
-from .model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result, Verdict
+from .model import (
+    Confirmation,
+    Facts,
+    Maintenance,
+    Outcome,
+    Plan,
+    Receipt,
+    ReleasePackage,
+    Request,
+    Result,
+    RunCommand,
+    Step,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from .context import Context
@@ -75,19 +88,24 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
     plan = stage.plan(request, facts, context)
     verdicts = guard.evaluate(guard.load(context.paths.root, request.action), plan, facts)
     screen.fact("plan", describe(plan))
-    screen.verdicts(verdicts)
-    if refused := guard.refusals(verdicts):
+    refused = guard.refusals(verdicts)
+    if refused or only_plan:
+        screen.verdicts(verdicts)
+    else:
+        asked = sum(v.outcome == "pass" for v in verdicts)
+        screen.fact("guards", f"{asked} pass, {len(verdicts) - asked} do not apply")
+    if refused:
         return _refused(context, log, stage, plan, verdicts, refused, only_plan)
     if only_plan or plan.already:
         line = plan.already or "the plan may go ahead; nothing was changed"
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
 
-    start = log.append(_record(context, "start", stage, plan, {**_said(plan, verdicts), **_actor()}))
+    start = log.append(_record(context, "start", stage, plan, _said(plan, verdicts)))
     began = time.monotonic()
     receipts: list[Receipt] = []
     try:
         for step in plan.steps:
-            with screen.step(type(step).__name__) as progress:
+            with screen.step(name_of(step)) as progress:
                 receipt = context.platform.apply(plan.app, step, token=token(start), progress=progress)
             receipts.append(receipt)
             if receipt.exit_status:
@@ -208,6 +226,17 @@ def token(start: Entry) -> str:
     return f"roadworthy {start.record.environment}#{start.seq}"
 
 
+def name_of(step: Step) -> str:
+    """A step in a few words."""
+    match step:
+        case ReleasePackage():
+            return f"release {step.package.commit[:12]} (sha256 {step.package.digest[:12]})"
+        case RunCommand():
+            return f"run {step.command}"
+        case Maintenance():
+            return f"turn maintenance {'on' if step.on else 'off'}"
+
+
 def describe(plan: Plan) -> str:
     """One line that says what would happen."""
     return plan.already or plan.request.action + " " + (
@@ -235,7 +264,7 @@ def _refused(
     if only_plan:
         return result
     try:
-        entry = log.append(_record(context, "refused", stage, plan, {**_said(plan, verdicts), **_actor()}))
+        entry = log.append(_record(context, "refused", stage, plan, _said(plan, verdicts)))
     except (UsageError, Held) as error:
         return replace(result, line=f"{line} (not in the journal: {error})")
     return replace(result, seq=entry.seq, evidence=evidence_of(context, plan.request.environment, entry))
@@ -258,12 +287,15 @@ def _record(context: Context, kind: str, stage: Stage, plan: Plan, details: Mapp
 
 
 def _said(plan: Plan, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
-    """What every entry says of its request and plan."""
+    """What every entry says of its request, its plan and who writes it."""
+    from .journal import lock
+
     request = plan.request
     said: dict[str, Any] = {
         "from": dict(plan.before),
         "to": dict(plan.after),
         "change": {"id": request.change, "why": request.why},
+        "actor": lock.this_process(),
         "app": plan.app,
         "pending": list(plan.pending),
     }
@@ -276,12 +308,6 @@ def _said(plan: Plan, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
         if value := getattr(request, name):
             said[name] = value
     return said
-
-
-def _actor() -> dict[str, Any]:
-    from .journal import lock
-
-    return {"actor": lock.this_process()}
 
 
 def _version_before(facts: Facts) -> int:

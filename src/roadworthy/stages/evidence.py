@@ -32,8 +32,17 @@ def audit(context: Context) -> Result:
     """Check every journal of the target without the code that wrote it."""
     from ..journal.audit import audit as check
 
-    findings = check(context.paths.journal, None)
-    reasons = tuple(str(finding) for finding in findings)
-    if reasons:
-        return Result(Outcome.FAILED, "the journal cannot be trusted", reasons=reasons, code=1)
-    return Result(Outcome.SUCCEEDED, "the journal is whole: signatures, chain and evidence")
+    folder = context.paths.journal / context.target
+    sandbox = context.target == "sandbox"
+    trust = context.paths.state / "keys" if sandbox else context.paths.root / ".release" / "trust"
+    places = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
+    problems: list[str] = []
+    for place in places:
+        found = check(place, trust)
+        problems += [f"{place.name}: {finding}" for finding in found]
+        context.screen.line(f"  {'not trusted' if found else 'whole'}  {place.name}")
+    if problems:
+        line = f"{len(problems)} journals of {context.target} cannot be trusted"
+        return Result(Outcome.FAILED, line, reasons=tuple(problems), code=1)
+    line = f"{len(places)} journals of {context.target} are whole: signatures, chain and evidence"
+    return Result(Outcome.SUCCEEDED, line)
