@@ -198,7 +198,7 @@ part = st.binary(min_size=1, max_size=12).map(lambda raw: raw.replace(b"\0", b"0
 hostile = part.filter(lambda raw: raw not in (b".", b"..", b"COMMIT", b"Procfile") and not raw.endswith(b"*"))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.tuples(st.sampled_from([b"", b"deep/", b"deep/er\n/"]), hostile), max_size=8))
 def test_any_name_that_git_holds_comes_back_byte_for_byte(
     tmp_path_factory: pytest.TempPathFactory, names: list[tuple[bytes, bytes]]

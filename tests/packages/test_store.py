@@ -162,7 +162,7 @@ def test_many_builds_at_once_are_one_package(repository: Repository, tmp_path: P
 
 
 def test_a_killed_build_leaves_only_what_the_next_one_sweeps(repository: Repository, tmp_path: Path) -> None:
-    commit = repository.commit({**PROCFILE, "app/big": os.urandom(24 << 20)})
+    commit = repository.commit({**PROCFILE, "app/big": os.urandom(8 << 20)})
     store = tmp_path / "packages"
     child = subprocess.Popen([sys.executable, "-c", BUILD, str(repository.root), commit, str(store)])
     deadline = time.monotonic() + 20
