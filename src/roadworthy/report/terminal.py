@@ -1,0 +1,235 @@
+"""The screen: what a person sees while a command runs.
+
+Invariants:
+
+- With `json=True` everything for people goes to stderr, and stdout carries the one JSON object of `emit`.
+- Text from outside cannot act on the terminal, nor begin a line of its own at the left edge (see plain.py).
+- Colour and live lines appear on a terminal only, never when NO_COLOR or TERM=dumb say otherwise (NO_COLOR
+  still lets the live line spin). What a stream cannot encode becomes ASCII.
+- A reader that goes away (`| head`) does not end a release half-way: the screen falls silent instead.
+- `log` gets every line as well, without escape codes and unwrapped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from .plain import plain, plain_lines
+
+if TYPE_CHECKING:
+    from .spinner import Spinner
+
+_BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
+_MARKS: Final = {True: ("✓", "ok", _GREEN), False: ("✗", "FAIL", _RED), None: ("?", "??", _YELLOW)}
+_SKIPPED: Final = ("–", "-", _DIM)
+_ASCII: Final = str.maketrans({"…": "...", "·": "-", "–": "-", "—": "-", "→": "->", "✓": "ok", "✗": "x"})
+
+Part = tuple[str, str]  # text, and the SGR code it is painted with ("" for none)
+
+
+class Screen:
+    """`stream` is where people look (by default stdout, or stderr with `json`); `log` gets a plain copy."""
+
+    def __init__(
+        self, *, json: bool = False, stream: TextIO | None = None, log: TextIO | None = None
+    ) -> None:
+        self.json, self.log = json, log
+        self._stream = stream or (sys.stderr if json else sys.stdout)
+        terminal = bool(getattr(self._stream, "isatty", bool)()) and os.environ.get("TERM") != "dumb"
+        self._terminal = terminal
+        self._colour = terminal and not os.environ.get("NO_COLOR")
+        self._unicode = _writes_unicode(self._stream)
+        self._spinner: Spinner | None = None
+        self._silent = False
+
+    def title(self, text: str) -> None:
+        """The first line: what is about to happen to which app on which target."""
+        self._put((plain(text), _BOLD))
+
+    def fact(self, label: str, value: object) -> None:
+        """One thing that is so."""
+        name = f"  {plain(label):<11} "
+        self._put((name, _DIM), (plain(value), ""), indent=len(name))
+
+    def line(self, text: str) -> None:
+        """A line as it is; the lines that follow in the same text are indented."""
+        first, *rest = plain_lines(text)
+        self._put((first, ""))
+        for line in rest:
+            self._put((f"  {line}", ""))
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show that `text` is being done until the block ends, and then how it ended and how long it took.
+
+        The block gets a function that says what it is at: behind the live line, or as a line of its own.
+        """
+        name, began = plain(text), time.monotonic()
+        spinner = self._spin(name)
+
+        def say(phrase: str) -> None:
+            if spinner is None:
+                self._put((f"    {plain(phrase)}", _DIM))
+            else:
+                spinner.say(plain(phrase))
+                self._copy(f"    {plain(phrase)}")
+
+        ended = False
+        try:
+            yield say
+            ended = True
+        finally:
+            if spinner is not None:
+                self._spinner = None
+                spinner.stop()
+            how = "" if self._terminal else "… done " if ended else "… failed "
+            self._put(*self._mark(ended), (f"{name} ", ""), (f"{how}{time.monotonic() - began:.1f} s", _DIM))
+
+    def checks(self, results: Iterable[Any]) -> None:
+        """A table of check results (name, outcome, method, url, status, millis, reason)."""
+        rows = list(results)
+        width = min(max((len(plain(r.name)) for r in rows), default=0), 24)
+        for row in rows:
+            mark = self._mark(row.outcome == "passed")
+            answer = f"{row.status if row.status is not None else '---'} {row.millis:>6} ms  "
+            name = f"{_cut(plain(row.name), 24):<{width}}  "
+            path = "/" + plain(row.url).partition("://")[2].partition("/")[2]
+            said = f"{plain(row.method)} {path}" + (f": {plain(row.reason)}" if row.reason else "")
+            indent = sum(len(text) for text, _ in mark) + len(name) + len(answer)
+            self._put(*mark, (name, ""), (answer, _DIM), (said, "" if row.reason else _DIM), indent=indent)
+
+    def verdicts(self, verdicts: Iterable[Any]) -> None:
+        """What each guard said (guard, outcome: pass, refuse or n/a, reason)."""
+        rows = list(verdicts)
+        width = min(max((len(plain(v.guard)) for v in rows), default=0), 32)
+        for row in rows:
+            skipped = row.outcome == "n/a"
+            mark = self._glyph(_SKIPPED) if skipped else self._mark(row.outcome == "pass")
+            name = f"{_cut(plain(row.guard), 32):<{width}}  "
+            indent = sum(len(text) for text, _ in mark) + len(name)
+            reason = plain(row.reason) or ("does not apply" if skipped else "")
+            self._put(*mark, (name, ""), (reason, _DIM if row.outcome != "refuse" else ""), indent=indent)
+
+    def final(self, ok: bool | None, text: str) -> None:
+        """The last line: the verdict. `ok` is None when the outcome is not known."""
+        first, *rest = plain_lines(text)
+        glyph, word, colour = _MARKS[ok]
+        self._put((f"{glyph if self._unicode else word} ", colour), (first, f"{_BOLD};{colour}"))
+        for line in rest:
+            self._put((f"  {line}", ""))
+
+    def emit(self, value: object) -> None:
+        """The one JSON object of a command, on stdout."""
+        import json
+
+        with suppress(BrokenPipeError):
+            sys.stdout.write(json.dumps(value, default=str) + "\n")
+            sys.stdout.flush()
+
+    def _spin(self, text: str) -> Spinner | None:
+        """A live line, on a terminal and when no outer step has one."""
+        if not self._terminal or self._silent or self._spinner is not None:
+            return None
+        from .spinner import Spinner
+
+        shown = self._encodable(text)
+        self._spinner = Spinner(self._stream, shown, colour=self._colour, unicode=self._unicode)
+        self._spinner.start()
+        return self._spinner
+
+    def _mark(self, ok: bool | None) -> tuple[Part, ...]:
+        return self._glyph(_MARKS[ok])
+
+    def _glyph(self, mark: tuple[str, str, str]) -> tuple[Part, ...]:
+        glyph, word, colour = mark
+        return (("  ", ""), (f"{glyph} " if self._unicode else f"{word:<4} ", colour))
+
+    def _put(self, *parts: Part, indent: int = 4) -> None:
+        """Print one line made of painted parts; what does not fit the terminal goes on below, at `indent`."""
+        self._copy("".join(text for text, _ in parts))
+        if self._silent:
+            return
+        shown = [(self._encodable(text), code) for text, code in parts]
+        if self._terminal:
+            shown = _wrapped(shown, indent, self._columns())
+        painted = "".join(
+            f"\x1b[{code}m{text}\x1b[0m" if code and text and self._colour else text for text, code in shown
+        ).rstrip()
+        try:
+            with self._spinner.lock if self._spinner else nullcontext():
+                if self._spinner:
+                    self._spinner.write(painted)
+                else:
+                    self._stream.write(painted + "\n")
+                self._stream.flush()
+        except OSError:
+            self._fall_silent()
+
+    def _copy(self, text: str) -> None:
+        if self.log is None:
+            return
+        try:
+            self.log.write(text.rstrip() + "\n")
+        except (OSError, ValueError) as error:
+            self.log = None  # a full disk must not end a release half-way; the log shows that it is cut
+            self.line(f"the log ends here: {getattr(error, 'strerror', None) or error}")
+
+    def _fall_silent(self) -> None:
+        """Nobody reads any more. What Python still holds for the stream must not fail at exit either."""
+        self._silent = True
+        with suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+
+    def _encodable(self, text: str) -> str:
+        if self._unicode:
+            return text
+        return text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
+
+
+def _writes_unicode(stream: TextIO) -> bool:
+    """True when ✓ can be written. LANG=C asks for ASCII, although Python writes UTF-8 even then."""
+    if (os.environ.get("LC_ALL") or os.environ.get("LANG")) in ("C", "POSIX"):
+        return False
+    try:
+        "✓✗…·–⠋".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _wrapped(parts: list[Part], indent: int, columns: int) -> list[Part]:
+    """The last part broken so that it fits the terminal; the lines after the first begin at `indent`."""
+    before = sum(len(text) for text, _ in parts[:-1])
+    text, code = parts[-1]
+    if before + len(text) < columns:
+        return parts
+    import textwrap
+
+    if indent > columns // 2:
+        indent = 6
+    room = max(columns - 1, indent + 20)
+    lines = textwrap.wrap(
+        text, room, initial_indent=" " * min(before, room - 1), subsequent_indent=" " * indent
+    )
+    broken = "\n".join(lines)
+    if before > columns // 2:  # hardly any room beside what stands there already
+        broken = "\n" + textwrap.fill(text, room, initial_indent=" " * indent, subsequent_indent=" " * indent)
+        return [*parts[:-1], (broken, code)]
+    return [*parts[:-1], (broken[before:], code)]
