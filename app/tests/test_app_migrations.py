@@ -4,7 +4,6 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ import pytest
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from capecontrol.database import parse
-from conftest import PACKAGE, Migrate, Serve
+from conftest import PACKAGE, PATIENCE, Migrate, Serve, wait_until
 from sqlalchemy.exc import DBAPIError
 
 FILES = sorted((PACKAGE / "migrations" / "versions").glob("*.py"))
+LOCK = "SELECT pg_advisory_lock(hashtext('capecontrol.migrations'))"
 EVERY = ("base", "0001", "0002", "0003")
 
 
@@ -44,6 +44,25 @@ def query(url: str, statement: str) -> list[tuple[Any, ...]]:
 def columns(url: str) -> set[str]:
     with closing(parse(url).connect(5)) as connection:
         return {column[0] for column in connection.execute("SELECT * FROM work_orders").description}
+
+
+def upgrade(url: str) -> subprocess.Popen[str]:
+    """`alembic upgrade head`, as a one-off process of its own."""
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    environ = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
+    output = subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=PACKAGE, env=environ, stdout=output, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def waits(process: subprocess.Popen[str], url: str) -> bool:
+    """Whether a process has come to the lock (SQLite: to the file); it must not end before it."""
+    assert process.poll() is None, process.communicate()
+    if url.startswith("postgres"):
+        return len(query(url, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")) == 2
+    opened = Path(f"/proc/{process.pid}/fd")  # elsewhere than on Linux the two just start together
+    return not opened.exists() or any(file.resolve() == Path(parse(url).path) for file in opened.iterdir())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -133,15 +152,13 @@ def test_a_migration_that_fails_leaves_nothing_half_done(migrate: Migrate, datab
 
 
 def test_of_two_processes_that_migrate_at_once_one_does_it_and_both_end_well(database_url: str) -> None:
-    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    environ = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url}
-    start: Callable[[], subprocess.Popen[str]] = lambda: subprocess.Popen(  # noqa: E731
-        command, cwd=PACKAGE, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    outputs = []
-    for running in (start(), start()):
-        outputs.append(running.communicate(timeout=60)[0])
-        assert running.returncode == 0, outputs
+    with closing(parse(database_url).connect(5)) as holder:
+        holder.execute(LOCK if database_url.startswith("postgres") else "BEGIN IMMEDIATE")
+        running = [upgrade(database_url), upgrade(database_url)]
+        wait_until(lambda: all(waits(process, database_url) for process in running))
+        holder.commit()
+    outputs = [process.communicate(timeout=PATIENCE)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0], outputs
     migrated = ["migrated base -> 0001", "migrated 0001 -> 0002", "migrated 0002 -> 0003"]
     assert sorted(output.splitlines() for output in outputs) == [[], migrated]
 

@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from conftest import COMMIT, PACKAGE, listens, process, wait_until
+from conftest import COMMIT, PACKAGE, process
 
 DECOY = "f" * 40
 
@@ -44,7 +44,8 @@ def test_a_request_under_way_is_finished_when_the_platform_says_stop() -> None:
             asking = pool.submit(client.get, "/api/health")
             with hanging.accept()[0]:  # the app is asking its database now
                 running.send_signal(signal.SIGTERM)
-                wait_until(lambda: not listens(client.base_url.port))
+                output = iter(running.stdout or ())
+                assert any("Waiting for connections to close" in line for line in output)
             assert asking.result().status_code == 503
             running.communicate(timeout=10)
 
