@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from .context import Context
 from .errors import RoadworthyError, UsageError
 from .model import Outcome, Request, Result
+
+if TYPE_CHECKING:
+    from .context import Context
 
 _PROJECT: Final[dict[str, Path]] = {}
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
@@ -30,6 +32,7 @@ def session(as_json: bool) -> Iterator[Context]:
     """A context for one command. Errors of this package become one line on stderr and their exit code."""
     from invoke.exceptions import Exit
 
+    from .context import Context
     from .report.terminal import Screen
 
     screen = Screen(json=as_json)
