@@ -59,6 +59,7 @@ REG, DIR, SYM = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE
         [("./app/../../evil", REG, "")],
         [("/evil", REG, "")],
         [("evil", REG, "")],
+        [("evil./app/x", REG, "")],
         [("./app/nofolder/x", REG, "")],
         [("./app/l", SYM, "/tmp")],
         [("./app/l", SYM, "../../..")],

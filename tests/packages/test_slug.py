@@ -57,6 +57,17 @@ def test_gnu_tar_reads_a_slug_as_heroku_expects_it(repository: Repository, tmp_p
     raw = made.file.read_bytes()
     assert (made.commit, made.size, made.digest) == (commit, len(raw), hashlib.sha256(raw).hexdigest())
     assert slug.read(made.file, "COMMIT") == f"{commit}\n".encode()
+    assert made.size % 10240 == 0  # whole records, as tar writes
+
+
+def test_the_digest_of_a_commit_is_the_same_in_every_version(repository: Repository, tmp_path: Path) -> None:
+    """Another digest here means that every stored package would be refused: write a new kind instead."""
+    commit = repository.commit(APP, links={"app/current": "web/main.py"})
+    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+    assert (commit, made.digest) == (
+        "dff2ae67cf51efee38f6e1d98949ec93ff98162f",
+        "14a2d0609f772b4093442345ccd7b5c7425916b23a4d8d289b483c3c8753302f",
+    )
 
 
 def test_another_clone_umask_locale_configuration_and_folder_give_the_same_digest(
