@@ -16,7 +16,6 @@ from roadworthy.sandbox.exchange import Upstream
 from roadworthy.sandbox.limits import Limits
 from roadworthy.sandbox.router import Router
 from roadworthy.sandbox.surroundings import free_port
-from roadworthy.sandbox.trace import ERRORS
 from sandbox.living import QUICK, connected, in_loop, request, until
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -206,8 +206,7 @@ class LiveDyno:
             )
         except (OSError, ValueError) as error:
             self._log(f"Process could not be started: {error}")
-            self._died(CANNOT_START)
-            self._log_death("starting")
+            self._log_death(*self._died(CANNOT_START))
             return
         try:
             if self.type == "web" and not one_off:
@@ -216,11 +215,10 @@ class LiveDyno:
             elif not self._unwanted.is_set():
                 self._is_up()
             status = await asyncio.shield(process.exited)
-            before = self.state
-            self._died(status)
+            change = self._died(status)
             await process.wait()
             lines.finish()
-            self._log_death(before)
+            self._log_death(*change)
         finally:
             process.kill()
 
@@ -256,14 +254,17 @@ class LiveDyno:
         self._log("State changed from starting to up")
         self._become("up")
 
-    def _died(self, status: int) -> None:
-        self.exit_status = status
+    def _died(self, status: int) -> tuple[str, str]:
+        """Note a death; returns the states before and after it."""
+        before, self.exit_status = self.state, status
         wanted = not self._unwanted.is_set() and not self._one_off
-        self._become("crashed" if wanted else "down")
+        after = "crashed" if wanted else "down"
+        self._become(after)
+        return before, after
 
-    def _log_death(self, before: str) -> None:
+    def _log_death(self, before: str, after: str) -> None:
         self._log(f"Process exited with status {self.exit_status}")
         if self._one_off:
             self._log(f"State changed from {before} to complete")
-        elif self.state == "crashed":
+        elif after == "crashed":
             self._log(f"State changed from {before} to crashed")

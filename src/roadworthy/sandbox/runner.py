@@ -7,7 +7,7 @@ Invariants:
 - the leader stays a zombie until its group is gone, so the group's number cannot belong to anyone else when
   it is signalled;
 - cancelling the task that lives here kills and reaps first: no way out leaves a child or an open fd;
-- output is read in small pieces, one per turn of the event loop, and waits in the pipe when nobody takes it:
+- output is read in small pieces, with pauses, and waits in the pipe when nobody takes it:
   memory stays bounded and other work goes on, whatever is printed.
 """
 
@@ -17,6 +17,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ Sink = Callable[[bytes], Awaitable[None]]
 
 _PIECE = 16 * 1024
 _AFTER_END = 1024 * 1024
+_SHORT = 0.001
 
 
 class LineSink:
@@ -40,13 +42,16 @@ class LineSink:
         self._rest = b""
 
     async def __call__(self, data: bytes) -> None:
+        began = time.monotonic()
         *lines, self._rest = (self._rest + data).split(b"\n")
         while len(self._rest) >= TEXT_LIMIT:
             lines.append(self._rest[:TEXT_LIMIT])
             self._rest = self._rest[TEXT_LIMIT:]
         if lines:
             self._write([piece for line in lines for piece in _pieces(line)])
-        await asyncio.sleep(0)  # a chatty process must not starve the router
+        # A chatty process must not starve the router: it gets at most half of the event loop.
+        spent = time.monotonic() - began
+        await asyncio.sleep(spent if spent > _SHORT else 0)
 
     def finish(self) -> None:
         """Write what came without a newline at the end."""
