@@ -20,6 +20,7 @@ DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "github"
 TOKEN = "ghp_0123456789abcdefSECRET"
 COMMIT = "ce587453ced02b1526dfb4cb910479d431683101"
 OTHER = "f" * 40
+FIRST_PAGE = {"per_page": "100", "page": "1"}
 
 # The fields that are read, as GitHub's own example of a check run has them; `official` has the whole of it.
 RUN = {
@@ -143,13 +144,7 @@ def test_the_question_names_the_commit_the_check_and_the_app(server, github, ses
     assert state(github, session).outcome == "success"
     ((path, query, headers),) = server.asked
     assert path == f"/repos/github/hello-world/commits/{COMMIT}/check-runs"
-    assert query == {
-        "check_name": "mighty_readme",
-        "app_id": "1",
-        "filter": "latest",
-        "per_page": "100",
-        "page": "1",
-    }
+    assert query == {"check_name": "mighty_readme", "app_id": "1", "filter": "latest"} | FIRST_PAGE
     assert headers["authorization"] == f"Bearer {TOKEN}"
     assert headers["accept"] == "application/vnd.github+json"
 
@@ -157,11 +152,8 @@ def test_the_question_names_the_commit_the_check_and_the_app(server, github, ses
 @pytest.mark.parametrize(
     "other",
     [
-        {"name": "mighty_readme (2)"},
-        {"name": "Mighty_Readme"},
-        {"head_sha": OTHER},
-        {"app": {"id": 2}},
-        {"app": None},
+        *({"name": "mighty_readme (2)"}, {"name": "Mighty_Readme"}),
+        *({"head_sha": OTHER}, {"app": {"id": 2}}, {"app": None}),
     ],
 )
 def test_a_success_of_another_check_commit_or_app_is_not_ours(server, github, session, other):
@@ -242,15 +234,8 @@ def test_endless_pages_are_no_answer(server, github, session):
 @pytest.mark.parametrize(
     ("status", "word"),
     [
-        (301, "moved"),
-        (401, "GITHUB_TOKEN"),
-        (403, "rate limit"),
-        (404, "no such repository"),
-        (422, "push it"),
-        (429, "rate limit"),
-        (500, "500"),
-        (503, "later"),
-        (204, "204"),
+        *((301, "moved"), (401, "GITHUB_TOKEN"), (403, "rate limit"), (404, "no such repository")),
+        *((422, "push it"), (429, "rate limit"), (500, "500"), (503, "later"), (204, "204")),
     ],
 )
 def test_a_refused_question_is_a_missing_fact_in_one_line(server, github, session, status, word):
@@ -264,11 +249,7 @@ def test_a_refused_question_is_a_missing_fact_in_one_line(server, github, sessio
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"<html>",
-        b"[]",
-        b"{}",
-        b'{"total_count": 1}',
+        *(b"", b"<html>", b"[]", b"{}", b'{"total_count": 1}'),
         b'{"total_count": 1, "check_runs": [{"name": "x"}]}',
         b'{"total_count": "1", "check_runs": []}',
         json.dumps({"total_count": 1, "check_runs": [{**RUN, "status": None}]}).encode(),
