@@ -19,6 +19,8 @@ from roadworthy.sandbox.runtime import AppRuntime
 
 ARRIVAL = 60.0
 """Seconds within which the caller must come."""
+LAST_WORDS = 0.2
+"""Seconds that a caller has to end its input after the process ended."""
 END_OF_INPUT = b"\x04"
 """What the Heroku CLI sends where its own input ends, as a terminal would."""
 CERTIFICATE, KEY = "rendezvous-cert.pem", "rendezvous-key.pem"
@@ -32,6 +34,7 @@ class Session:
         self.stdin = asyncio.StreamReader()
         self._arrived: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
         self._left = asyncio.Event()
+        self._said_all = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def write(self, data: bytes) -> None:
@@ -58,6 +61,9 @@ class Session:
         if not ended.done():
             await runtime.stop_dyno(name)
         await ended
+        # The Heroku CLI dies when the connection closes before it could say that its input ended.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._said_all.wait(), LAST_WORDS)
         with suppress(OSError):
             writer.close()
             await writer.wait_closed()
@@ -75,9 +81,11 @@ class Session:
                 text, end, _ = data.partition(END_OF_INPUT)
                 self.stdin.feed_data(text)
                 if end:
-                    self.stdin.feed_eof()
                     break
+            self.stdin.feed_eof()
+            self._said_all.set()
             await reader.read()
+        self._said_all.set()
         self._left.set()
 
 
