@@ -225,11 +225,13 @@ def _wrapped(parts: list[Part], indent: int, columns: int) -> list[Part]:
     if indent > columns // 2:
         indent = 6
     room = max(columns - 1, indent + 20)
+    beside = before <= columns // 2  # else there is hardly any room behind what stands there already
     lines = textwrap.wrap(
-        text, room, initial_indent=" " * min(before, room - 1), subsequent_indent=" " * indent
+        text,
+        room,
+        initial_indent=" " * (before if beside else indent),
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,
     )
     broken = "\n".join(lines)
-    if before > columns // 2:  # hardly any room beside what stands there already
-        broken = "\n" + textwrap.fill(text, room, initial_indent=" " * indent, subsequent_indent=" " * indent)
-        return [*parts[:-1], (broken, code)]
-    return [*parts[:-1], (broken[before:], code)]
+    return [*parts[:-1], (broken[before:] if beside else f"\n{broken}", code)]
