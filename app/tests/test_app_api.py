@@ -4,7 +4,8 @@ import time
 
 import pytest
 from capecontrol import tokens
-from conftest import Migrate, Serve
+from capecontrol.settings import commit_of
+from conftest import PACKAGE, Migrate, Serve
 
 
 def test_health_is_healthy_when_the_database_answers(
@@ -13,7 +14,7 @@ def test_health_is_healthy_when_the_database_answers(
     client = serve(database_url, ENV="staging")
     body = {
         "status": "healthy",
-        "version": "unknown",
+        "version": commit_of(PACKAGE),
         "environment": "staging",
         "database_connected": True,
         "database_revision": None,
@@ -31,8 +32,8 @@ def test_version_tells_the_release_and_the_revision_and_is_never_stored(
     answer = serve(database_url, HEROKU_RELEASE_VERSION="v12").get("/api/version")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json() == {
-        "gitSha": "unknown",
-        "version": "unknown",
+        "gitSha": commit_of(PACKAGE),
+        "version": commit_of(PACKAGE),
         "releaseVersion": "v12",
         "databaseRevision": "0002",
     }

@@ -6,7 +6,8 @@ from contextlib import closing
 import httpx
 import pytest
 from capecontrol.database import parse
-from conftest import Migrate, Serve
+from capecontrol.settings import commit_of
+from conftest import PACKAGE, Migrate, Serve
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def add(client: httpx.Client, **form: str) -> httpx.Response:
 def test_the_page_tells_what_runs(client: httpx.Client) -> None:
     answer = client.get("/")
     assert answer.status_code == 200
-    for shown in ("CapeControl", "staging", "healthy", "v12", "0003", "unknown", "None yet"):
+    for shown in ("CapeControl", "staging", "healthy", "v12", "0003", commit_of(PACKAGE), "None yet"):
         assert shown in answer.text
 
 
