@@ -70,7 +70,7 @@ def test_an_approved_migration_of_production_passes():
 
 
 @pytest.mark.parametrize(
-    "reference", ["CAB-17", "#7", "https://example.com/changes/1", "Anna, 2 Jan", "genehmigt: Öz"]
+    "reference", ["CAB-17", "#7", "https://example.com/changes/1", "Anna, 2 Jan", "genehmigt: Öz", "x" * 200]
 )
 def test_an_approval_is_any_reference_that_a_person_can_look_up(reference):
     assert asked("migration_is_approved", "migrate", plan={"approval": reference}).outcome == "pass"

@@ -76,6 +76,7 @@ def test_open_problems_refuse_and_the_first_three_are_named():
     verdict = asked("no_open_blockers", "deploy", blockers=blockers)
     assert refused(verdict, "P1 #1 Problem 1", "#3", "and 2 more")
     assert "#4" not in verdict.reason
+    assert "more" not in asked("no_open_blockers", "deploy", blockers=blockers[:3]).reason
 
 
 def test_staging_is_where_problems_are_looked_at():
