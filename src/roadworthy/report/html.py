@@ -41,7 +41,7 @@ def render(report: Mapping[str, Any]) -> str:
     )
     environment.filters["plain"] = plain
     environment.filters["short"] = lambda digest: plain(digest)[:12]
-    environment.tests["relative"] = lambda href: bool(_RELATIVE.fullmatch(str(href)))
+    environment.tests["relative"] = lambda href: bool(_RELATIVE.fullmatch(href)) and href.isprintable()
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     empty: dict[str, Any] = {"line": "", "generated_at": "", **{name: [] for name in _SECTIONS}}
     return template.render({**empty, **report})
