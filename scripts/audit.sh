@@ -47,7 +47,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -n "$dir" ] || usage 'which folder?'
-for tool in jq openssl sha256sum base64 od cmp mktemp; do
+for tool in jq openssl base64 mktemp od paste sha256sum; do
     command -v "$tool" >/dev/null || usage "$tool is not installed"
 done
 [ -d "$dir" ] || usage "$dir is not a folder"
@@ -69,9 +69,10 @@ trap 'exit 143' TERM
 
 # Reads lines "NAME SHA256 BYTES|ENVELOPE" and judges each in turn, from --argjson state {seq, prev, open} on.
 # Forms are anchored with \A and \z: ^ and $ would also match at a line end inside a text.
-# Says for each entry: "ok" or CODE and why, of the envelope; key id; signature; bytes of the payload; payload;
+# Says for each entry: "ok" or CODE and why, of the envelope; the key's file; signature; bytes of the payload; payload;
 # "ok" or CODE and why, of what was signed; and the evidence as "SHA256 SIZE NAME". Last, the state.
 cat >"$work/entries.jq" <<'JQ'
+def stems: [$names | split("\n")[:-1] | range(0; length; 2) as $i | {(.[$i]): .[$i + 1]}] | add // {};
 def is(form): type == "string" and test("\\A(" + form + ")\\z");
 def whole(low; high): type == "number" and . >= low and . <= high;
 def closed(fields): type == "object" and keys == fields;
@@ -111,7 +112,7 @@ def predicate:
 
 # What the signing key may sign: no rule at all is enough in the sandbox, and nothing elsewhere.
 def permitted($keyid):
-    . as $said | $stems[0][$keyid] as $stem
+    . as $said | stems[$keyid] as $stem
     | [$rules[0][] | select(IN(.key; $keyid, $stem) and .target == $said.target)] as $mine
     | ($mine == [] and .target == "sandbox") or any($mine[];
         ((.until // "") == "" or $said.at < (.until | sub("Z$"; ".000000Z")))
@@ -152,14 +153,14 @@ def entry($state):
     | if $found == [] then {stop: true, say: ["form it is not canonical JSON with integers only"]}
     elif $found[0] | envelope | not
         then {stop: true, say: ["form it is not a DSSE envelope of in-toto with one signature"]}
-    elif $stems[0] | has($found[0].signatures[0].keyid) | not
+    elif stems | has($found[0].signatures[0].keyid) | not
         then {stop: true, say: ["key \($found[0].signatures[0].keyid[0:60] | tojson) is not a trusted key"]}
     else
         $found[0].signatures[0] as $signed | $found[0].payload as $payload | ($payload | @base64d) as $said
         | read($said) as $statement
         | (if $statement == [] then "form it is not canonical JSON with integers only"
             else $statement[0] | judged($state; $signed.keyid) end) as $verdict
-        | ["ok", $signed.keyid, $signed.sig, ($said | utf8bytelength), $payload] as $proof
+        | ["ok", ($signed.keyid | ltrimstr("SHA256:") | gsub("/"; "_")), $signed.sig, ($said | utf8bytelength), $payload] as $proof
         | if $verdict | type == "string" then {stop: true, say: ($proof + [$verdict])}
         else {
             seq: ($state.seq + 1), prev: $sum, open: $verdict.open,
@@ -183,7 +184,7 @@ def pair: [capture("\\A(?<name>[a-z]+)[ \\t]*=[ \\t]*(?<value>\"[^\"\\\\]*\"|\\[
 def texts: type == "array" and all(.[]; type == "string");
 def sound: ((keys - ["until"]) == ["actions", "environments", "key", "stages", "target"])
     and (.actions | texts) and (.environments | texts) and (.stages | texts) and (.target | type) == "string"
-    and IN(.key; $stems[0] | keys[], .[])
+    and IN(.key; $names | split("\n")[:-1][])
     and ((.until // "") | type == "string"
         and test("\\A([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?\\z"));
 reduce inputs as $line ([]; ($line | gsub("\\A[ \\t]+|[ \\t\\r]+\\z"; "")) as $text
@@ -197,9 +198,6 @@ reduce inputs as $line ([]; ($line | gsub("\\A[ \\t]+|[ \\t\\r]+\\z"; "")) as $t
 JQ
 
 # --- the keys, and what they may sign -------------------------------------------------------------------
-
-# An id as a file name: base64 has a slash.
-named() { printf '%s' "${1#SHA256:}" | tr '/+' '_-'; }
 
 mkdir "$work/keys"
 : >"$work/names"
@@ -216,8 +214,8 @@ for path in "$trust"/*.pub; do
         [ "$(wc -c <"$work/blob")" -ne 51 ] || [ "$(tail -n +2 "$path" | wc -c)" -ne 0 ]; then
         bad trust policy "$stem.pub is not one OpenSSH Ed25519 public key"
     fi
-    id=SHA256:$(openssl dgst -sha256 -binary "$work/blob" | base64 -w0 | tr -d =)
-    pem=$work/keys/$(named "$id")
+    id=$(openssl dgst -sha256 -binary "$work/blob" | base64 -w0 | tr -d =)
+    pem=$work/keys/$(printf %s "$id" | tr / _)
     [ ! -e "$pem" ] || bad trust policy "$stem.pub is the same key as $(cat "$pem.stem").pub"
     {
         echo '-----BEGIN PUBLIC KEY-----'
@@ -226,12 +224,11 @@ for path in "$trust"/*.pub; do
         printf '\n%s\n' '-----END PUBLIC KEY-----'
     } >"$pem"
     printf '%s' "$stem" >"$pem.stem"
-    printf '%s\n%s\n' "$id" "$stem" >>"$work/names"
+    printf 'SHA256:%s\n%s\n' "$id" "$stem" >>"$work/names"
 done
-jq -nR '[inputs] | [range(0; length; 2) as $i | {(.[$i]): .[$i + 1]}] | add // {}' <"$work/names" >"$work/stems"
 echo '[]' >"$work/rules"
 if [ -e "$trust/trust.toml" ]; then
-    jq -nR --slurpfile stems "$work/stems" -f "$work/policy.jq" <"$trust/trust.toml" \
+    jq -nR --rawfile names "$work/names" -f "$work/policy.jq" <"$trust/trust.toml" \
         >"$work/rules" 2>"$work/why" || {
         why=$(cat "$work/why")
         bad trust policy "trust.toml has ${why##*: }"
@@ -269,7 +266,7 @@ judge() {
     # paste puts each file on one line of its own.
     paste -s "$@" | paste -d '|' "$work/about" - |
         jq -nRr --argjson state "$state" --arg target "$target" --arg environment "$environment" \
-            --slurpfile stems "$work/stems" --slurpfile rules "$work/rules" -f "$work/entries.jq" \
+            --rawfile names "$work/names" --slurpfile rules "$work/rules" -f "$work/entries.jq" \
             >"$work/verdicts" || bad "$1" form 'these entries cannot be judged'
     {
         for name; do
@@ -283,11 +280,17 @@ judge() {
 prove() {
     read -r code why
     [ "$code" = ok ] || bad "$name" "$code" "$why"
-    read -r keyid && read -r sig && read -r size && read -r payload
-    printf '%s' "$sig" | base64 -d >"$work/sig"
-    { printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size" && printf '%s' "$payload" | base64 -d; } >"$work/signed"
-    openssl pkeyutl -verify -pubin -inkey "$work/keys/$(named "$keyid")" -rawin -in "$work/signed" \
-        -sigfile "$work/sig" >/dev/null 2>&1 || bad "$name" signature "the signature of $keyid does not verify"
+    read -r key && read -r sig && read -r size && read -r payload
+    # DSSE's pre-authentication encoding of the payload: what the key signed.
+    printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size" >"$work/signed"
+    base64 -d >>"$work/signed" <<EOF
+$payload
+EOF
+    base64 -d >"$work/sig" <<EOF
+$sig
+EOF
+    openssl pkeyutl -verify -pubin -inkey "$work/keys/$key" -rawin -in "$work/signed" \
+        -sigfile "$work/sig" >/dev/null 2>&1 || bad "$name" signature "the signature does not verify"
     read -r code why
     [ "$code" = ok ] || bad "$name" "$code" "$why"
     read -r files
@@ -319,7 +322,7 @@ for name in *.json; do
     # What comes before the fault is judged first: the first bad entry is the one to name.
     [ -z "$fault" ] || break
     seq=$((seq + 1)) batch="$batch $name"
-    [ $((seq % 500)) -ne 0 ] || { judge && batch=''; }
+    [ $((seq % 100)) -ne 0 ] || { judge && batch=''; }
 done
 last=$name
 judge
