@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from roadworthy.errors import UsageError
-from roadworthy.sandbox import proctable
+from roadworthy.sandbox import proctable, runner
 from roadworthy.sandbox.proctable import group_is_alive, sweep
 from roadworthy.sandbox.runner import LineSink, Process
 from roadworthy.sandbox.surroundings import DYNO_ID, environment, free_port
@@ -273,6 +273,28 @@ async def test_a_process_whose_listener_left_is_hung_up_on(tmp_path):
 
     process = Process("echo hi; exec sleep 60", folder=tmp_path, env=surroundings(tmp_path), output=left)
     assert await asyncio.wait_for(process.wait(), 5) == 129
+
+
+@in_loop
+async def test_a_listener_that_is_stuck_does_not_keep_a_dead_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_LAST_WORDS", 0.1)
+
+    async def stuck(data: bytes) -> None:
+        await asyncio.Event().wait()
+
+    process = Process("echo hi", folder=tmp_path, env=surroundings(tmp_path), output=stuck)
+    assert await asyncio.wait_for(process.wait(), 2) == 0
+
+
+@in_loop
+async def test_a_listener_with_a_fault_ends_the_process_and_the_fault_is_not_hidden(tmp_path):
+    async def faulty(data: bytes) -> None:
+        raise KeyError("a fault")
+
+    process = Process("echo hi; exec sleep 60", folder=tmp_path, env=surroundings(tmp_path), output=faulty)
+    with pytest.raises(KeyError):
+        await asyncio.wait_for(process.wait(), 2)
+    assert gone(process.pid)
 
 
 @in_loop

@@ -84,7 +84,7 @@ class LiveDyno:
     def __init__(
         self, site: Site, runnable: Runnable, name: str, command: str, one_off: OneOff | None = None
     ) -> None:
-        self.name, self.type, self.runnable = name, name.partition(".")[0], runnable
+        self.name, self.type, self.runnable = name, name.rpartition(".")[0], runnable
         self.kept = False
         self.leaving = False
         self.upstream: Upstream | None = None

@@ -31,6 +31,8 @@ Sink = Callable[[bytes], Awaitable[None]]
 
 _PIECE = 16 * 1024
 _AFTER_END = 1024 * 1024
+_LAST_WORDS = 5.0
+"""Seconds for whoever takes the output of a dead process to take the rest of it."""
 _SHORT = 0.001
 
 
@@ -166,7 +168,7 @@ class Process:
             self._end_all()
             self._over = True
             self._readable.set()
-            await listening
+            await asyncio.wait([listening], timeout=_LAST_WORDS)
         finally:
             self._end_all()
             loop.remove_reader(self._pidfd)
