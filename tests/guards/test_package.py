@@ -32,6 +32,7 @@ def test_a_dirty_tree_refuses_and_names_the_first_files():
     verdict = asked("tree_is_clean", "deploy", tree=dirty)
     assert refused(verdict, "a.py, b c.py, c.py, …", "commit")
     assert "d.py" not in verdict.reason
+    assert "…" not in asked("tree_is_clean", "deploy", tree=replace(dirty, changed=dirty.changed[:3])).reason
 
 
 def test_a_shallow_or_detached_clone_is_clean_enough():

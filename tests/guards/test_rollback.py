@@ -53,4 +53,6 @@ def test_a_target_that_is_gone_refuses_before_anything_changes():
     assert refused(
         asked("rollback_target_is_available", "rollback", back=GONE), "destroyed", "choose another"
     )
+    unsaid = replace(GONE, why_not="")
+    assert refused(asked("rollback_target_is_available", "rollback", back=unsaid), "it is gone")
     assert refused(asked("rollback_target_is_available", "rollback", back=None), "invoke history")
