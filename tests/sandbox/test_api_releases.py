@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from roadworthy.sandbox import control
 from sandbox.client import WEB, Client, checksum, tar, until
 
 
@@ -128,6 +129,22 @@ def test_releases_at_the_same_time_get_consecutive_versions(heroku: Client) -> N
     assert current == [9]
 
 
+def test_changes_at_the_same_time_lose_nothing_of_each_other(heroku: Client, folder: Path) -> None:
+    app = heroku.app()
+    many = heroku.slug(app, tar({"web.py": WEB, **{f"{number}.txt": "x" for number in range(4000)}}))
+    unpacked = folder / "apps" / heroku.get(f"/apps/{app}")["id"]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        release = pool.submit(Client(control.up(folder)).release, app, many)
+        until(lambda: list(unpacked.glob("*.part")))
+        heroku.patch(f"/apps/{app}", {"maintenance": True})
+        heroku.patch(f"/apps/{app}/config-vars", {"COLOUR": "blue"})
+        assert release.result()["version"] == 4
+    newest = heroku.get(f"/apps/{app}/releases")[-1]
+    assert (newest["version"], newest["slug"], newest["current"]) == (5, {"id": many["id"]}, True)
+    assert heroku.get(f"/apps/{app}/releases/5/config-vars")["COLOUR"] == "blue"
+    assert heroku.get(f"/apps/{app}")["maintenance"] is True
+
+
 def test_a_rollback_is_a_new_release_with_the_old_code_and_the_old_config(heroku: Client) -> None:
     app = heroku.app()
     slug = heroku.slug(app)
@@ -189,6 +206,18 @@ def test_a_release_whose_command_fails_never_starts(heroku: Client) -> None:
     assert heroku.seen(app, "HEROKU_RELEASE_VERSION") == f"v{good['version']}"
     assert heroku.get(f"/apps/{app}/releases/{good['version']}")["current"] is True
     assert f"Release v{bad['version']} failed: exit status 3" in heroku.logs(app)
+
+
+def test_old_slugs_are_unpacked_again_when_they_are_wanted_again(heroku: Client, folder: Path) -> None:
+    app = heroku.app()
+    first = heroku.release(app, heroku.slug(app, processes={"worker": "sleep 60"}))
+    other = heroku.slug(app, processes={"worker": "sleep 60"})
+    for _ in range(11):
+        heroku.release(app, other)
+    unpacked = folder / "apps" / heroku.get(f"/apps/{app}")["id"]
+    assert [path.name for path in unpacked.iterdir()] == [other["id"]]
+    heroku.post(f"/apps/{app}/releases", {"release": first["id"]})
+    assert (unpacked / first["slug"]["id"]).is_dir()
 
 
 def test_releases_are_listed_by_range(heroku: Client) -> None:

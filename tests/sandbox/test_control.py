@@ -86,12 +86,14 @@ def test_a_killed_server_loses_nothing_and_leaves_nothing_running(place: Path) -
     heroku.running("autorisen", version)
     releases = heroku.get("/apps/autorisen/releases")
     orphans = set(carriers(place)) - {address.pid}
+    (place / "slugs" / "half.part").write_bytes(b"x")
     os.kill(address.pid, signal.SIGKILL)
     os.waitpid(address.pid, 0)
     assert control.status(place) is None
     heroku = Client(control.up(place))
     assert heroku.get("/apps/autorisen/releases") == releases
     heroku.running("autorisen", version)
+    assert not (place / "slugs" / "half.part").exists()
     assert orphans
     assert not orphans & set(carriers(place))
 

@@ -18,6 +18,8 @@ def main() -> int:
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--boot-timeout", type=float, default=60.0)
     args = parser.parse_args()
+    # We outlive who started us: a pipe that we held open by accident would keep its reader waiting.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     with suppress(PermissionError):  # already the leader of a session
         os.setsid()
     from roadworthy.sandbox.server import run

@@ -74,6 +74,8 @@ def up(
     Raises UsageError when the port is taken or the folder cannot be used, CheckFailed when the server does
     not come up.
     """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"Port {port} cannot be used: ports are 0 (any) to 65535.")
     folder = folder.resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections import defaultdict
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,8 @@ from roadworthy.sandbox.surroundings import free_port
 if TYPE_CHECKING:
     from roadworthy.sandbox.logs import LogStore
 
+UNPACKED_RELEASES = 10
+"""Releases of an app, the newest, whose slugs stay unpacked; the blobs of all stay."""
 Fate = Literal["pending", "failed"]
 """How an injected fault makes a release end."""
 
@@ -50,9 +52,12 @@ class Platform:
             for release in self.state.all(Release, app=app.id, status="pending"):
                 self.state.change(release, status="failed")
                 self.log(app, "release", f"Release v{release.version} was cut off by a restart")
-            app = await self._open(app)
+            app = self.state.put(await self._open(app))
             if (current := self.current(app)) and current.slug:
-                await self._run(app, current)
+                try:
+                    await self._run(app, current)
+                except UsageError as error:
+                    self.log(app, "release", f"Release v{current.version} cannot be started: {error}")
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -76,6 +81,7 @@ class Platform:
             updated_at=stamp,
         )
         await self.databases.provision(addon, app)
+        app = await self._open(app)
         with self.state.transaction():
             self.state.add(app)
             self.state.add(addon)
@@ -84,11 +90,13 @@ class Platform:
                 release = self.state.add_release(app, description, "succeeded", **nothing)
             app = self.state.change(app, current=release.version)
         self.log(app, "api", "Initial release by user " + shapes.EMAIL)
-        return await self._open(app)
+        return app
 
     async def delete_app(self, app: App) -> None:
         """End the app's processes and forget it, its slugs and its database."""
-        await self.runtimes.pop(app.id).stop()
+        runtime = self.runtime(app)
+        del self.runtimes[app.id]
+        await runtime.stop()
         for addon in self.state.all(Addon, app=app.id):
             await self.databases.destroy(addon, app)
         for slug in self.state.all(Slug, app=app.id):
@@ -102,7 +110,7 @@ class Platform:
             self.state.remove(App, id=app.id)
 
     async def set_maintenance(self, app: App, on: bool) -> App:
-        self.runtimes[app.id].set_maintenance(on)
+        self.runtime(app).set_maintenance(on)
         return self.state.change(app, maintenance=on)
 
     async def release(
@@ -151,8 +159,14 @@ class Platform:
             self.state.change(release, status="failed")
             self.log(app, "release", "Release failed (injected)")
         elif waits and fate is None:
-            self._spawn(self._release_phase(app, release))
+            self._spawn(self._release_phase(app, release, await self.runnable(app, release)))
         return release
+
+    def runtime(self, app: App) -> AppRuntime:
+        """The app's processes. Raises UsageError while the app is being deleted."""
+        if app.id not in self.runtimes:
+            raise UsageError(f"{app.name} is being deleted.")
+        return self.runtimes[app.id]
 
     def current(self, app: App) -> Release | None:
         return self.state.one(Release, app=app.id, version=app.current) if app.current else None
@@ -176,7 +190,7 @@ class Platform:
                 self.state.change(row, quantity=quantities[row.type])
                 self.log(app, "api", f"Scaled to {row.type}@{quantities[row.type]}:{shapes.SIZE} "
                                      f"by user {shapes.EMAIL}")  # fmt: skip
-        await self.runtimes[app.id].scale({row.type: row.quantity for row in self.formation(app)})
+        await self.runtime(app).scale({row.type: row.quantity for row in self.formation(app)})
 
     async def runnable(self, app: App, release: Release) -> Runnable:
         """What the release runs. Raises UsageError when it has no slug, or one that cannot be unpacked."""
@@ -191,7 +205,7 @@ class Platform:
             "HEROKU_RELEASE_CREATED_AT": release.created_at,
             "HEROKU_RELEASE_VERSION": f"v{release.version}",
             "HEROKU_SLUG_COMMIT": slug.commit_id or "",
-            "HEROKU_SLUG_DESCRIPTION": slug.commit_description or "",
+            "HEROKU_BUILD_COMMIT": slug.commit_id or "",
         }
         return Runnable(release.version, folder, await self._processes(app, slug), env)
 
@@ -212,7 +226,7 @@ class Platform:
             except UsageError:
                 if not tries_left:
                     raise
-                app = self.state.change(app, port=free_port())
+                app = replace(app, port=free_port())
                 continue
             runtime.set_maintenance(app.maintenance)
             self.runtimes[app.id] = runtime
@@ -231,18 +245,23 @@ class Platform:
             for name in (name for name in types if name not in known):
                 self.state.add(Formation(new_id(), app.id, name, int(name == "web"), now(), now()))
         quantities = {row.type: row.quantity for row in self.formation(app)}
-        await self.runtimes[app.id].switch(runnable, quantities)
+        await self.runtime(app).switch(runnable, quantities)
+        kept = {row.slug for row in self.state.all(Release, app=app.id)[-UNPACKED_RELEASES:]}
+        for folder in (self.folder / "apps" / app.id).iterdir():
+            if folder.name not in kept and not folder.name.endswith(slugs.PART):
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def _release_phase(self, app: App, release: Release) -> None:
+    async def _release_phase(self, app: App, release: Release, runnable: Runnable) -> None:
+        """Run the release's own command; only if it exits with 0 does the release succeed and run."""
         async with self._phases[app.id]:
-            runtime, runnable = self.runtimes[app.id], await self.runnable(app, release)
-            dyno = await runtime.run(
-                runnable.processes["release"], runnable, name=f"release.{secrets.randbelow(9000) + 1000}"
-            )
+            name, runtime = f"release.{secrets.randbelow(9000) + 1000}", self.runtime(app)
+            dyno = await runtime.run(runnable.processes["release"], runnable, name=name)
             status = await runtime.wait(dyno.id)
             async with self._order[app.id]:
-                release = self.state.change(release, status="succeeded" if status == 0 else "failed")
+                if app.id not in self.runtimes:
+                    return  # the app was deleted meanwhile
                 app = self.state.all(App, id=app.id)[0]
+                release = self.state.change(release, status="succeeded" if status == 0 else "failed")
                 if status != 0:
                     self.log(app, "release", f"Release v{release.version} failed: exit status {status}")
                 elif release.version > (app.current or 0):

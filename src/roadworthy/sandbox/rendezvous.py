@@ -75,6 +75,7 @@ class Session:
             return
         writer.write(b"rendezvous\r\n")
         await writer.drain()
+        self.stdin.set_transport(writer.transport)  # so that a process that reads slowly slows its caller
         self._arrived.set_result(writer)
         with suppress(OSError):
             while data := await reader.read(65536):

@@ -35,6 +35,7 @@ from roadworthy.sandbox.platform import Platform
 from roadworthy.sandbox.postmaster import end_postmaster
 from roadworthy.sandbox.proctable import sweep
 from roadworthy.sandbox.rendezvous import Rendezvous, make_certificate
+from roadworthy.sandbox.slugs import remove_parts
 from roadworthy.sandbox.state import Addon, Setting, State
 
 
@@ -52,6 +53,7 @@ async def _serve(folder: Path, port: int, engine: str, boot_timeout: float) -> N
     sweep(marker)
     for name in ("slugs", "apps"):
         (folder / name).mkdir(exist_ok=True)
+        remove_parts(folder / name)
     make_certificate(folder)
     state = State(folder / "state.sqlite")
     listener = _listen(port, state)

@@ -8,6 +8,7 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -23,6 +24,8 @@ BLOB_LIMIT = 500 * 1024 * 1024
 """Heroku's limit of a compressed slug, in bytes."""
 UNPACKED_LIMIT = 2 * 1024 * 1024 * 1024
 MEMBER_LIMIT = 200_000
+PART = ".part"
+"""How the name of what is not whole yet ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, checksum: str | No
 
     Raises UsageError when it is larger than BLOB_LIMIT or is not what `checksum` (`SHA256:<hex>`) says.
     """
-    part = target.with_name(f"{target.name}.{uuid4().hex}.part")
+    part = target.with_name(f"{target.name}.{uuid4().hex}{PART}")
     digest, size = hashlib.sha256(), 0
     try:
         with part.open("wb") as file:
@@ -47,7 +50,7 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, checksum: str | No
                 digest.update(chunk)
                 file.write(chunk)
             file.flush()
-            os.fsync(file.fileno())
+            await asyncio.to_thread(os.fsync, file.fileno())
         found = f"SHA256:{digest.hexdigest()}"
         if checksum is not None and found.lower() != checksum.lower():
             raise UsageError(f"The blob is {found}, but the slug was announced as {checksum}.")
@@ -55,6 +58,12 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, checksum: str | No
     finally:
         part.unlink(missing_ok=True)
     return Blob(size, digest.hexdigest())
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed server left half done in this folder and the folders in it."""
+    for part in [*folder.glob(f"*{PART}"), *folder.glob(f"*/*{PART}")]:
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
 
 
 def sha256(blob: Path) -> str:
@@ -70,7 +79,7 @@ def unpack(blob: Path, target: Path) -> Path:
     Raises UsageError for what is no tar, names a place outside its folder, holds devices, or is too large.
     """
     if not target.exists():
-        part = target.with_name(f"{target.name}.{uuid4().hex}.part")
+        part = target.with_name(f"{target.name}.{uuid4().hex}{PART}")
         try:
             part.mkdir(parents=True)
             with blob.open("rb") as file:

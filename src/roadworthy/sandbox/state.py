@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from roadworthy.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -172,8 +174,15 @@ class State:
             return row if changed else self.add(row)
 
     def change(self, row: Dated, **values: Any) -> Dated:
-        """Replace fields of a row and date it; returns the new row."""
-        return self.put(replace(row, **values, updated_at=now()))
+        """Change these fields of the row with this one's id, and date it; returns the row as it is now.
+
+        Other fields keep what the file has, which may be newer than `row`. Raises UsageError when it is gone.
+        """
+        with self.transaction():
+            fresh = self.one(type(row), id=row.id)
+            if fresh is None:
+                raise UsageError(f"{type(row).__name__} {row.id} was deleted.")
+            return self.put(replace(fresh, **values, updated_at=now()))
 
     def remove(self, kind: type[Row], **where: object) -> None:
         clause = " AND ".join(f"{column} = ?" for column in where)

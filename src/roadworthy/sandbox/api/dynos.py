@@ -58,7 +58,7 @@ def _shape(request: Request, app: App, dyno: Dyno, attach_url: str | None = None
 @endpoint
 async def index(request: Request) -> Response:
     app = find_app(request)
-    dynos = platform(request).runtimes[app.id].dynos()
+    dynos = platform(request).runtime(app).dynos()
     return page(request, [_shape(request, app, dyno) for dyno in dynos], ("name", "id", "updated_at"))
 
 
@@ -83,7 +83,7 @@ async def create(request: Request) -> Response:
         runnable = await here.runnable(app, release)
     except UsageError as error:
         raise ApiError(422, "invalid_params", f"Cannot run: {app.name} has no code yet ({error})") from error
-    runtime = here.runtimes[app.id]
+    runtime = here.runtime(app)
     name, env = f"run.{secrets.randbelow(9000) + 1000}", body.env or {}
     here.log(app, "api", f"Starting process with command `{body.command}` by user {shapes.EMAIL}")
     if not body.attach:
@@ -100,7 +100,7 @@ async def create(request: Request) -> Response:
 @endpoint
 async def restart_all(request: Request) -> Response:
     app = find_app(request)
-    await platform(request).runtimes[app.id].restart()
+    await platform(request).runtime(app).restart()
     return reply({}, 202)
 
 
@@ -108,7 +108,7 @@ async def restart_all(request: Request) -> Response:
 async def restart(request: Request) -> Response:
     """Restart a process of the formation; a one-off is ended, as nothing starts it again."""
     app = find_app(request)
-    dyno, runtime = _find(request, app), platform(request).runtimes[app.id]
+    dyno, runtime = _find(request, app), platform(request).runtime(app)
     if dyno.name.startswith(("run.", "release.")):
         await runtime.stop_dyno(dyno.name)
     else:
@@ -119,13 +119,13 @@ async def restart(request: Request) -> Response:
 @endpoint
 async def stop(request: Request) -> Response:
     app = find_app(request)
-    await platform(request).runtimes[app.id].stop_dyno(_find(request, app).name)
+    await platform(request).runtime(app).stop_dyno(_find(request, app).name)
     return reply({}, 202)
 
 
 def _find(request: Request, app: App) -> Dyno:
     identity = request.path_params["dyno"]
-    for dyno in platform(request).runtimes[app.id].dynos():
+    for dyno in platform(request).runtime(app).dynos():
         if identity in (dyno.name, dyno.id):
             return dyno
     raise not_found("dyno")

@@ -86,10 +86,7 @@ async def batch(request: Request) -> Response:
 
 
 async def _release_images(request: Request, app: App, updates: list[TypedChange]) -> Response:
-    """Release images by their id. They are recorded; without a container engine the release fails.
-
-    Releasing what the newest release of images holds makes no new release.
-    """
+    """Release images by their id. They are recorded, but without a container engine the release fails."""
     here = platform(request)
     images = {change.type: change.docker_image or "" for change in updates}
     if not images or not all(IMAGE.fullmatch(image) for image in images.values()):
