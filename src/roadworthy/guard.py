@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from .model import Fact, Facts, MissingFact, Plan, Verdict
+from .errors import RoadworthyError
+from .model import Fact, Facts, Plan, Verdict
 
 Guard = Callable[[Plan, Facts], str | None]
 
@@ -56,7 +57,7 @@ def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
         outcome = "refuse" if reason else "pass"
     except NotApplicable as why:
         outcome, reason = "n/a", str(why)
-    except MissingFact as error:
+    except RoadworthyError as error:  # a missing fact, or one that makes no sense
         outcome, reason = "refuse", f"cannot tell: {error}"
     except Exception as error:  # noqa: BLE001 - a guard that crashes must refuse, whatever it raised
         outcome, reason = "refuse", f"the guard itself failed: {type(error).__name__}: {error}"
