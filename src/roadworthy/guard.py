@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from .errors import RoadworthyError
 from .model import Fact, Facts, Plan, Verdict
@@ -44,14 +45,12 @@ def evaluate(guards: Sequence[tuple[Guard, int]], plan: Plan, facts: Facts) -> t
 
 def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
     reads: list[str] = []
-    watched = replace(
-        facts,
-        **{
-            f.name: replace(v, reads=reads)
-            for f in fields(facts)
-            if isinstance(v := getattr(facts, f.name), Fact)
-        },
-    )
+    noted: dict[str, Any] = {
+        f.name: replace(v, reads=reads)
+        for f in fields(facts)
+        if isinstance(v := getattr(facts, f.name), Fact)
+    }
+    watched = replace(facts, **noted)
     try:
         reason = guard(plan, watched)
         outcome = "refuse" if reason else "pass"
