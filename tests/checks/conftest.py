@@ -75,7 +75,7 @@ class Server:
 
         self._listener = Listener(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._listener.server_address[1]}"
-        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.01,))
+        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.004,))
         self._thread.start()
 
     def close(self) -> None:

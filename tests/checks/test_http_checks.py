@@ -16,6 +16,11 @@ from roadworthy.config import Duration, HttpCheck
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "FIRST_WAIT", 0.01)
+
+
 def ask(check: HttpCheck, server: Any, *, commit: str = COMMIT, seconds: float = 5.0, **options: Any) -> Any:
     (result,) = http.run([check], server.url, commit=commit, deadline=time.monotonic() + seconds, **options)
     return result
