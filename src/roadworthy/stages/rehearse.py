@@ -83,6 +83,8 @@ def rehearse(context: Context, keep: bool) -> Result:
     took = time.monotonic() - began
     if problem:
         return Result(Outcome.FAILED, problem, evidence=context.shown(page), code=1)
+    if keep:
+        _say_what_is_kept(context, state)
     line = f"{head[:12]} went the whole road in {took:.0f} s"
     return Result(Outcome.SUCCEEDED, line, evidence=context.shown(page))
 
@@ -151,7 +153,7 @@ def _walk(step: Step, root: Path, environ: Mapping[str, str], screen: Any) -> di
         "exit": process.returncode,
         "outcome": expected if process.returncode == step.expect else "failed",
         "seconds": round(seconds, 1),
-        "detail": lines[-1] if lines else "",
+        "detail": next((said for said in reversed(lines) if said and not said.startswith("make:")), ""),
     }
 
 
@@ -201,6 +203,16 @@ def _page(
     path = state / "report.html"
     write_atomically(path, text.encode())
     return path
+
+
+def _say_what_is_kept(context: Context, state: Path) -> None:
+    """Where the sandbox that was left up can be looked at, and how it is ended."""
+    seen = control.status(state / "sandbox")
+    context.screen.line("")
+    for app in seen.apps if seen else ():
+        context.screen.fact(app.name, app.web_url)
+    context.screen.fact("look at it", f"export ROADWORTHY_STATE={STATE} ROADWORTHY_TARGET=sandbox")
+    context.screen.fact("end it", f"ROADWORTHY_STATE={STATE} ROADWORTHY_TARGET=sandbox invoke sandbox.down")
 
 
 @contextmanager
