@@ -1,5 +1,5 @@
 #!/bin/sh
-# Audits one log of the journal without the code that wrote it: sh, coreutils, jq and openssl, no Python.
+# Audits one log of the journal without the code that wrote it: sh, coreutils, jq 1.6 and openssl 3, no Python.
 #
 #   scripts/audit.sh DIR [--trust TRUSTDIR]
 #

@@ -41,7 +41,7 @@ def test_a_deploy_is_a_start_and_an_end(log: Log, tmp_path: Path) -> None:
     end = log.append(record("end", settles=start.seq, to={"release": 3}))
     assert log.open_start() is None
     assert log.head() == end
-    assert (end.seq, end.settles, end.prev) == (2, 1, start.sha256)
+    assert (end.seq, end.record.details["settles"], end.prev) == (2, 1, start.sha256)
     assert end.prev == hashlib.sha256(path_of(tmp_path, 1).read_bytes()).hexdigest()
     assert log_of(tmp_path).entries() == [start, end] == log.entries()
 

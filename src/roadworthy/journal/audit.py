@@ -151,7 +151,12 @@ def _opened(data: bytes, keys: _Keys) -> tuple[str, bytes]:
         signature = _base64(sig)
     except (KeyError, IndexError, TypeError) as error:
         raise _Bad("form", "it is not a DSSE envelope") from error
-    if len(signature) != 64 or not closed or kind != "application/vnd.in-toto+json" or not isinstance(keyid, str):
+    if (
+        len(signature) != 64
+        or not closed
+        or kind != "application/vnd.in-toto+json"
+        or not isinstance(keyid, str)
+    ):
         raise _Bad("form", "it is not a DSSE envelope of in-toto with one signature")
     if keyid not in keys.raw:
         raise _Bad("key", f"{keyid[:60]!r} is not a trusted key")

@@ -109,12 +109,6 @@ class Entry:
     sha256: str
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def settles(self) -> int | None:
-        """The `seq` of the start that this entry closes, if it closes one."""
-        found = self.record.details.get("settles")
-        return found if type(found) is int else None
-
 
 @dataclass(frozen=True, slots=True)
 class Envelope:

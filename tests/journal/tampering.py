@@ -1,7 +1,4 @@
-"""Two auditors that share no code, with the writer or with each other, agree about every kind of tampering.
-
-`audit.sh` runs under dash with a PATH that holds coreutils, jq and openssl and nothing else.
-"""
+"""Every kind of tampering: what somebody does, the entry that is bad then, and the auditors' word for it."""
 
 from __future__ import annotations
 
@@ -10,103 +7,15 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
+from roadworthy.journal.sign import load_signer
 
-from roadworthy.errors import RoadworthyError
-from roadworthy.journal.audit import audit
-from roadworthy.journal.entry import Record
-from roadworthy.journal.log import Log
-from roadworthy.journal.sign import Trust, create_key, load_signer
-from roadworthy.journal.store import Folder
+from .auditing import path_of
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "audit.sh"
-TOOLS = "base64 cat jq mkdir mktemp od openssl paste rm sha256sum tail tr wc"
-DIGEST = "9f" * 32
 Tamper = Callable[[Path], object]
-
-
-def record(kind: str, environment: str, target: str, **details: Any) -> Record:
-    return Record(kind, "deploy", "deploy", environment, target, "slug:" + "4b" * 20, DIGEST, details)
-
-
-def write_log(root: Path, environment: str, target: str = "sandbox") -> None:
-    """Five entries, of which entry 2 names two files: refused, start, end, start, failed."""
-    log = Log(
-        Folder(root / "journal"),
-        environment=environment,
-        target=target,
-        signer=load_signer(root / "keys" / "deployer"),
-        trust=Trust.load(root / "trust"),
-        clock=lambda: datetime(2026, 11, 20, 18, 30, tzinfo=UTC),
-    )
-
-    def say(kind: str, attach: dict[str, bytes] | None = None, **details: Any) -> None:
-        log.append(record(kind, environment, target, **details), attach=attach)
-
-    say("refused", verdicts=[{"guard": "tree_is_clean", "why": 'é \x7f \u2028 \U0001f6a6 " \\ \t\n\0'}])
-    say("start", {"plan.json": b"{}", "ship.log": b"line\n"}, change={"id": "C-1", "why": "faster"})
-    say("end", settles=2, to={"release": 2**53 - 1, "first": -1, "zero": 0})
-    say("start", unicode_keys={"é": 1, "z": 2, "\ufffd": 3, "\U0001f6a6": 4, "": None})
-    say("failed", settles=4, attempts=[], outcome="failed")
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("sound")
-    create_key(root / "keys", "deployer")
-    create_key(root / "keys", "stranger")
-    (root / "trust").mkdir()
-    shutil.copy(root / "keys" / "deployer.pub", root / "trust")
-    for environment in ("prod", "staging"):
-        write_log(root, environment)
-    return root
-
-
-@pytest.fixture
-def root(sound: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sound, tmp_path / "root", symlinks=True))
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PATH with what audit.sh may use and nothing else, so no Python, sed, awk or grep."""
-    folder = tmp_path_factory.mktemp("bin")
-    for tool in TOOLS.split():
-        found = shutil.which(tool)
-        assert found, f"{tool} is not installed"
-        (folder / tool).symlink_to(found)
-    return str(folder)
-
-
-def run(path: str, *args: object, shell: str = "dash") -> subprocess.CompletedProcess[str]:
-    command = [shutil.which(shell) or shell, str(SCRIPT), *map(str, args)]
-    return subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, timeout=60)
-
-
-def both(path: str, root: Path, log: str = "sandbox/prod") -> tuple[str, str]:
-    """File and code of the first finding, on which both auditors must agree; ("", "") when all is well."""
-    folder = root / "journal" / log
-    findings = audit(folder, root / "trust")
-    done = run(path, folder, "--trust", root / "trust")
-    assert done.returncode == bool(findings), (done, findings)
-    if not findings:
-        assert done.stdout.startswith("audit: ") and not done.stderr, done
-        return "", ""
-    assert not done.stdout
-    (line,) = done.stderr.splitlines()
-    said = line.split(": ")
-    assert said[:3] == str(findings[0]).split(": ")[:3]
-    return said[1], said[2]
-
-
-def path_of(root: Path, seq: int, environment: str = "prod") -> Path:
-    return root / "journal" / "sandbox" / environment / f"{seq:08d}.json"
 
 
 def canonical(value: Any) -> bytes:
@@ -217,19 +126,9 @@ def to_pipe(file: Path) -> None:
     os.mkfifo(file)
 
 
-def empty_log(root: Path) -> None:
-    for seq in range(1, 6):
-        path_of(root, seq).unlink()
-
-
 def other_log(root: Path) -> None:
     shutil.rmtree(root / "journal/sandbox/prod")
     shutil.copytree(root / "journal/sandbox/staging", root / "journal/sandbox/prod")
-
-
-def linked_log(root: Path) -> None:
-    shutil.rmtree(root / "journal/sandbox/prod")
-    (root / "journal/sandbox/prod").symlink_to("staging")
 
 
 def evidence(root: Path, data: bytes = b"line\n") -> Path:
@@ -241,24 +140,6 @@ def nested(levels: int) -> Any:
     for _ in range(levels):
         value = [value]
     return value
-
-
-def policy(**changes: str) -> Tamper:
-    """A trust.toml with one rule for the deployer; "" leaves a line out."""
-    rule = {
-        "key": '"deployer"',
-        "target": '"sandbox"',
-        "environments": '["prod", "staging"]',
-        "stages": '["deploy"]  # and nothing else',
-        "actions": '["*"]',
-        "until": '"2027-01-01T00:00:00Z"',
-    } | changes
-
-    def write(root: Path) -> None:
-        lines = [f"{name} = {value}" for name, value in rule.items() if value]
-        (root / "trust" / "trust.toml").write_text("# who may what\n\n[[rule]]\n" + "\n".join(lines) + "\n")
-
-    return write
 
 
 SUBJECT = {"name": "environment:sandbox/staging", "digest": {"sha256": "0" * 64}}
@@ -388,168 +269,3 @@ CASES: dict[str, tuple[Tamper, int, str]] = {
     ),
 }
 STRAYS = ["notes.txt", "3.json", "00000000.json", "0000000a.json", ".hidden", "..x", ".0123456789abcdeg.part"]
-
-
-@pytest.mark.parametrize(("tamper", "seq", "code"), CASES.values(), ids=CASES.keys())
-def test_both_auditors_name_the_same_bad_entry(
-    path: str, root: Path, tamper: Tamper, seq: int, code: str
-) -> None:
-    tamper(root)
-    assert both(path, root) == (f"{seq:08d}.json", code)
-    if code != "evidence":  # which is read only when it is asked for
-        with pytest.raises(RoadworthyError, match=f"{seq:08d}"):
-            reader(root).entries()
-
-
-def reader(root: Path) -> Log:
-    trust = Trust.load(root / "trust")
-    store = Folder(root / "journal")
-    return Log(
-        store, environment="prod", target="sandbox", signer=None, trust=trust, clock=lambda: datetime.now(UTC)
-    )
-
-
-@pytest.mark.parametrize("name", STRAYS)
-def test_a_stray_file_is_named(path: str, root: Path, name: str) -> None:
-    path_of(root, 1).with_name(name).write_bytes(b"")
-    assert both(path, root) == (name, "folder")
-    with pytest.raises(RoadworthyError, match="is no entry"):
-        reader(root).entries()
-
-
-def test_the_leftover_of_a_killed_writer_is_no_stray(path: str, root: Path) -> None:
-    path_of(root, 1).with_name(".0123456789abcdef.part").write_bytes(b"torn")
-    assert both(path, root) == ("", "")
-
-
-def test_a_log_that_is_empty_or_a_link_is_not_well(path: str, root: Path) -> None:
-    linked_log(root)
-    assert both(path, root) == ("prod", "folder")
-    (root / "journal/sandbox/prod").unlink()
-    (root / "journal/sandbox/prod").mkdir()
-    assert both(path, root) == ("prod", "folder")
-
-
-def test_a_sound_log_passes_and_shows_its_head(path: str, root: Path) -> None:
-    assert both(path, root) == both(path, root, "sandbox/staging") == ("", "")
-    head = hashlib.sha256(path_of(root, 5).read_bytes()).hexdigest()
-    for shell in ("dash", "bash", "sh"):
-        done = run(
-            path, root / "journal/sandbox/prod", shell=shell
-        )  # trust beside the journal is the default
-        assert (done.returncode, done.stdout, done.stderr) == (0, f"audit: 5 entries, head 5 {head}\n", "")
-    assert audit(root / "journal/sandbox/prod") == []
-
-
-def test_fields_of_a_later_version_pass(path: str, root: Path) -> None:
-    lie(2, said(heartbeat={"at": 1}, zz="\x7f\u0085é"))(root)
-    assert both(path, root) == ("", "")
-
-
-def test_a_cut_tail_shows_only_in_the_head(path: str, root: Path) -> None:
-    """What no format can reveal: this is why the head is anchored elsewhere."""
-    path_of(root, 5).unlink()
-    assert both(path, root) == ("", "")
-    assert "head 4 " in run(path, root / "journal/sandbox/prod").stdout
-
-
-def test_more_entries_than_one_batch(path: str, root: Path) -> None:
-    """audit.sh judges 100 entries at a time; the state goes over from one batch to the next."""
-    log = Log(
-        Folder(root / "journal"),
-        environment="prod",
-        target="sandbox",
-        signer=load_signer(root / "keys" / "deployer"),
-        trust=Trust.load(root / "trust"),
-        clock=lambda: datetime.now(UTC),
-    )
-    for seq in range(6, 100):
-        log.append(record("note", "prod", "sandbox", number=seq))
-    log.append(record("start", "prod", "sandbox"))
-    log.append(record("end", "prod", "sandbox", settles=100))
-    assert both(path, root) == ("", "")
-    path_of(root, 101).write_bytes(b"{}")
-    assert both(path, root) == ("00000101.json", "form")
-
-
-def live(root: Path, write: Tamper) -> None:
-    """A log of `live`, written under a policy that allows it and then audited under `write`."""
-    policy(target='"live"')(root)
-    write_log(root, "prod", "live")
-    write(root)
-
-
-ALLOWED = {"target": '"live"'}
-POLICIES: dict[str, tuple[Tamper, tuple[str, str]]] = {
-    "allowed": (policy(**ALLOWED), ("", "")),
-    "allowed without an end": (policy(**ALLOWED, until=""), ("", "")),
-    "no policy": (lambda r: (r / "trust" / "trust.toml").unlink(), ("00000001.json", "policy")),
-    "no rule": (lambda r: (r / "trust" / "trust.toml").write_text("# none\n"), ("00000001.json", "policy")),
-    "another target": (policy(), ("00000001.json", "policy")),
-    "another environment": (policy(**ALLOWED, environments='["staging"]'), ("00000001.json", "policy")),
-    "another stage": (policy(**ALLOWED, stages='["build"]'), ("00000001.json", "policy")),
-    "another action": (policy(**ALLOWED, actions="[]"), ("00000001.json", "policy")),
-    "expired": (policy(**ALLOWED, until='"2026-11-20T18:30:00Z"'), ("00000001.json", "policy")),
-    "one second before it expired": (policy(**ALLOWED, until='"2026-11-20T18:30:01Z"'), ("", "")),
-    "a rule for nobody": (policy(**ALLOWED, key='"nobody"'), ("trust", "policy")),
-    "an unknown line": (policy(**ALLOWED, extra='"x"'), ("trust", "policy")),
-    "a line left out": (policy(**ALLOWED, actions=""), ("trust", "policy")),
-    "a text for a list": (policy(**ALLOWED, actions='"*"'), ("trust", "policy")),
-    "an impossible end": (policy(**ALLOWED, until='"soon"'), ("trust", "policy")),
-    "no TOML": (lambda r: (r / "trust" / "trust.toml").write_text("[[rule\n"), ("trust", "policy")),
-    "the key removed": (
-        lambda r: [(r / "trust" / name).unlink() for name in ("deployer.pub", "trust.toml")],
-        ("00000001.json", "key"),
-    ),
-    "a public key that is none": (
-        lambda r: (r / "trust" / "x.pub").write_text("ssh-rsa AAAA x\n"),
-        ("trust", "policy"),
-    ),
-    "two keys in one file": (
-        lambda r: (r / "trust" / "deployer.pub").write_text((r / "trust" / "deployer.pub").read_text() * 2),
-        ("trust", "policy"),
-    ),
-    "one key under two names": (
-        lambda r: shutil.copy(r / "trust" / "deployer.pub", r / "trust" / "other.pub"),
-        ("trust", "policy"),
-    ),
-}
-
-
-@pytest.mark.parametrize(("write", "found"), POLICIES.values(), ids=POLICIES.keys())
-def test_both_auditors_read_the_same_policy(
-    path: str, root: Path, write: Tamper, found: tuple[str, str]
-) -> None:
-    live(root, write)
-    assert both(path, root, "live/prod") == found
-
-
-def test_the_script_refuses_toml_that_it_cannot_read(path: str, root: Path) -> None:
-    """It reads line by line. What Python reads and it does not, it must refuse and never skip."""
-    for text in (
-        '[[rule]]\nkey = """deployer"""\n',
-        "[[ rule ]]\n",
-        "[[rule]]\nstages = [\n]\n",
-        "rule = []\n",
-    ):
-        (root / "trust" / "trust.toml").write_text(text)
-        done = run(path, root / "journal/sandbox/prod")
-        assert (done.returncode, done.stderr.split(": ")[:3]) == (1, ["audit", "trust", "policy"])
-
-
-@pytest.mark.parametrize(
-    "args", [(), ("--what",), ("a", "b"), ("a", "--trust"), ("/nowhere",), (".", "--trust", "/nowhere")]
-)
-def test_wrong_usage_is_exit_2(path: str, args: tuple[str, ...]) -> None:
-    done = run(path, *args)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "usage: audit.sh DIR" in done.stderr
-
-
-def test_a_missing_tool_is_no_pass(path: str, root: Path, tmp_path: Path) -> None:
-    poor = tmp_path / "bin"
-    shutil.copytree(path, poor, symlinks=True)
-    (poor / "openssl").unlink()
-    done = run(str(poor), root / "journal/sandbox/prod")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "openssl is not installed" in done.stderr

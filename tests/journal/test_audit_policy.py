@@ -1,0 +1,94 @@
+"""Both auditors read the same trust policy; what the script cannot read, it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .auditing import both, run, write_log
+from .tampering import Tamper
+
+
+def policy(**changes: str) -> Tamper:
+    """A trust.toml with one rule for the deployer; "" leaves a line out."""
+    rule = {
+        "key": '"deployer"',
+        "target": '"sandbox"',
+        "environments": '["prod", "staging"]',
+        "stages": '["deploy"]  # and nothing else',
+        "actions": '["*"]',
+        "until": '"2027-01-01T00:00:00Z"',
+    } | changes
+
+    def write(root: Path) -> None:
+        lines = [f"{name} = {value}" for name, value in rule.items() if value]
+        (root / "trust" / "trust.toml").write_text("# who may what\n\n[[rule]]\n" + "\n".join(lines) + "\n")
+
+    return write
+
+
+def live(root: Path, write: Tamper) -> None:
+    """A log of `live`, written under a policy that allows it and then audited under `write`."""
+    policy(target='"live"')(root)
+    write_log(root, "prod", "live")
+    write(root)
+
+
+ALLOWED = {"target": '"live"'}
+POLICIES: dict[str, tuple[Tamper, tuple[str, str]]] = {
+    "allowed": (policy(**ALLOWED), ("", "")),
+    "allowed without an end": (policy(**ALLOWED, until=""), ("", "")),
+    "no policy": (lambda r: (r / "trust" / "trust.toml").unlink(), ("00000001.json", "policy")),
+    "no rule": (lambda r: (r / "trust" / "trust.toml").write_text("# none\n"), ("00000001.json", "policy")),
+    "another target": (policy(), ("00000001.json", "policy")),
+    "another environment": (policy(**ALLOWED, environments='["staging"]'), ("00000001.json", "policy")),
+    "another stage": (policy(**ALLOWED, stages='["build"]'), ("00000001.json", "policy")),
+    "another action": (policy(**ALLOWED, actions="[]"), ("00000001.json", "policy")),
+    "expired": (policy(**ALLOWED, until='"2026-11-20T18:30:00Z"'), ("00000001.json", "policy")),
+    "one second before it expired": (policy(**ALLOWED, until='"2026-11-20T18:30:01Z"'), ("", "")),
+    "a rule for nobody": (policy(**ALLOWED, key='"nobody"'), ("trust", "policy")),
+    "an unknown line": (policy(**ALLOWED, extra='"x"'), ("trust", "policy")),
+    "a line left out": (policy(**ALLOWED, actions=""), ("trust", "policy")),
+    "a text for a list": (policy(**ALLOWED, actions='"*"'), ("trust", "policy")),
+    "an impossible end": (policy(**ALLOWED, until='"soon"'), ("trust", "policy")),
+    "no TOML": (lambda r: (r / "trust" / "trust.toml").write_text("[[rule\n"), ("trust", "policy")),
+    "the key removed": (
+        lambda r: [(r / "trust" / name).unlink() for name in ("deployer.pub", "trust.toml")],
+        ("00000001.json", "key"),
+    ),
+    "a public key that is none": (
+        lambda r: (r / "trust" / "x.pub").write_text("ssh-rsa AAAA x\n"),
+        ("trust", "policy"),
+    ),
+    "two keys in one file": (
+        lambda r: (r / "trust" / "deployer.pub").write_text((r / "trust" / "deployer.pub").read_text() * 2),
+        ("trust", "policy"),
+    ),
+    "one key under two names": (
+        lambda r: shutil.copy(r / "trust" / "deployer.pub", r / "trust" / "other.pub"),
+        ("trust", "policy"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("write", "found"), POLICIES.values(), ids=POLICIES.keys())
+def test_both_auditors_read_the_same_policy(
+    path: str, root: Path, write: Tamper, found: tuple[str, str]
+) -> None:
+    live(root, write)
+    assert both(path, root, "live/prod") == found
+
+
+def test_the_script_refuses_toml_that_it_cannot_read(path: str, root: Path) -> None:
+    """It reads line by line. What Python reads and it does not, it must refuse and never skip."""
+    for text in (
+        '[[rule]]\nkey = """deployer"""\n',
+        "[[ rule ]]\n",
+        "[[rule]]\nstages = [\n]\n",
+        "rule = []\n",
+    ):
+        (root / "trust" / "trust.toml").write_text(text)
+        done = run(path, root / "journal/sandbox/prod")
+        assert (done.returncode, done.stderr.split(": ")[:3]) == (1, ["audit", "trust", "policy"])
