@@ -277,12 +277,16 @@ async def test_a_process_whose_listener_left_is_hung_up_on(tmp_path):
 
 @in_loop
 async def test_a_listener_that_is_stuck_does_not_keep_a_dead_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "_LAST_WORDS", 0.1)
+    monkeypatch.setattr(runner, "_LAST_WORDS", 0.5)
 
     async def stuck(data: bytes) -> None:
         await asyncio.Event().wait()
 
-    process = Process("echo hi", folder=tmp_path, env=surroundings(tmp_path), output=stuck)
+    command = "sleep 60 & echo $! > pid; echo hi"
+    process = Process(command, folder=tmp_path, env=surroundings(tmp_path), output=stuck)
+    assert await asyncio.shield(process.exited) == 0
+    pid = int((tmp_path / "pid").read_text())
+    assert await until(lambda: gone(pid)) < 0.3
     assert await asyncio.wait_for(process.wait(), 2) == 0
 
 

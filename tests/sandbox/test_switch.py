@@ -170,7 +170,12 @@ async def test_a_switch_during_a_switch_ends_the_unfinished_one(tmp_path):
         await it.runtime.switch(it.release(3), {"web": 1})
         await until(lambda: it.states() == [(3, "web.1", "up")])
         assert await it.get() == (200, b"v3")
-        assert not any(text == "State changed from starting to crashed" for text in it.text("web.1"))
+        said = it.text("web.1")
+        assert (
+            "State changed from starting to down" in said
+            and "State changed from starting to crashed" not in said
+        )
+        assert said.count("Process exited with status 143") == 2
 
 
 @in_loop
@@ -202,6 +207,16 @@ async def test_a_process_type_that_left_the_procfile_ends(tmp_path):
         await until(lambda: len(it.states()) == 2 and {state for *_, state in it.states()} == {"up"})
         await it.runtime.switch(it.release(2, {"web": "exec python -I -S app.py"}), {"web": 1, "worker": 1})
         await until(lambda: it.states() == [(2, "web.1", "up")])
+
+
+@in_loop
+async def test_a_release_without_web_processes_takes_the_app_off_the_router(tmp_path):
+    async with world(tmp_path) as it:
+        await it.serve(1)
+        await it.runtime.switch(it.release(2), {})
+        assert (await it.get())[0] == 503
+        assert "code=H14" in it.text("router")[-1]
+        await until(lambda: it.states() == [])
 
 
 @in_loop

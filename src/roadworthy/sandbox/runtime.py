@@ -92,7 +92,7 @@ class AppRuntime:
         self._failed = None
         fleet = self._arriving = _Fleet(runnable, dict(formation))
         self._fill(fleet)
-        self._judge()
+        self._settle()
 
     async def scale(self, formation: Mapping[str, int]) -> None:
         """Change how many dynos of these types run, now and after an unfinished switch."""
@@ -105,8 +105,7 @@ class AppRuntime:
                     if successor := fleet.successors.pop(name, None):
                         self._leave(successor)
                 self._fill(fleet)
-        self._judge()
-        self._reroute()
+        self._settle()
 
     async def restart(self, dyno: str | None = None) -> None:
         """Replace a dyno (name or id), or all of them, without a gap; what failed is tried again."""
@@ -198,6 +197,10 @@ class AppRuntime:
         fleet = self._serving
         if fleet and fleet.successors.get(live.name) is live:
             self._succeed(fleet, live)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring routing in line with what there is now."""
         self._judge()
         self._reroute()
 
@@ -215,7 +218,6 @@ class AppRuntime:
             before, self._serving, self._arriving = self._serving, fleet, None
             for live in fleet.dynos.values():
                 live.kept = True
-            self._reroute()
             for live in before.members() if before else []:
                 self._leave(live)
 
@@ -241,7 +243,6 @@ class AppRuntime:
             live.kept = True
             before, fleet.dynos[live.name] = fleet.dynos[live.name], live
             del fleet.successors[live.name]
-            self._reroute()
             self._leave(before)
         elif live.state == "crashed":
             self._leave(fleet.successors.pop(live.name))
