@@ -1,0 +1,5 @@
+"""The sandbox and the project that these tests share."""
+
+from road.fixtures import platform, project
+
+__all__ = ["platform", "project"]
