@@ -123,6 +123,7 @@ def test_a_restart_replaces_dynos_and_stop_ends_a_one_off(heroku: Client) -> Non
 
 def test_a_log_session_shows_the_last_lines_of_a_source_or_dyno(heroku: Client, app: str) -> None:
     assert "app[web.1]: listening as web.1" in until(lambda: heroku.logs(app, dyno="web"))
+    assert all("[web.1]: " in line for line in heroku.logs(app, dyno="web").splitlines())
     assert heroku.logs(app, dyno_name="web.1", source="app").count("\n") == 1
     assert all(" heroku[" in line for line in heroku.logs(app, source="heroku").splitlines())
     assert heroku.logs(app, lines=2).splitlines() == heroku.logs(app).splitlines()[-2:]

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -83,9 +84,12 @@ def test_it_listens_on_loopback_only(place: Path) -> None:
 
 def test_down_ends_it_also_after_the_sandbox_was_killed(place: Path) -> None:
     address, database = control.up(place, database="postgres"), postmaster(place)
-    os.kill(address.pid, signal.SIGKILL)
-    os.waitpid(address.pid, 0)
-    assert control.down(place) is True
+    with closing(
+        psycopg.connect(url(place, "autorisen"))
+    ):  # PostgreSQL waits for its clients if asked politely
+        os.kill(address.pid, signal.SIGKILL)
+        os.waitpid(address.pid, 0)
+        assert control.down(place) is True
     with pytest.raises(FileNotFoundError):
         postmaster(place)
     assert not Path(f"/proc/{database}/cwd").exists()

@@ -61,15 +61,17 @@ class Connections:
 
     def reset(self, client: tuple[str, int]) -> None:
         """End the connection with RST: lingering for zero seconds makes close() throw everything away."""
-        transport = self._open[client]
-        transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
-        transport.abort()
+        transport = self._open.get(client)
+        if transport is not None:
+            option = struct.pack("ii", 1, 0)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+            transport.abort()
 
     def close(self, client: tuple[str, int]) -> None:
         """End the connection in order, after what was written."""
-        self._open[client].close()
+        transport = self._open.get(client)
+        if transport is not None:
+            transport.close()
 
 
 class Faults:

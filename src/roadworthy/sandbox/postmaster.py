@@ -1,7 +1,7 @@
 """Ending a PostgreSQL server that a killed sandbox left running. Standard library only.
 
-PostgreSQL overwrites the memory that /proc shows as its environment, so it carries no mark to be found by.
-Its pid file names it instead, and is believed only for a process that works in this very data folder.
+The sweep would find it too, but SIGTERM makes PostgreSQL wait for its clients, and SIGKILL leaves a pid file
+that stops the next start. The pid file is believed only for a process that works in this very data folder.
 """
 
 from __future__ import annotations
