@@ -68,8 +68,10 @@ def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
         before = children()
+        gc.freeze()  # what was there before need not be looked through
         asyncio.run(test(*args, **kwargs))
         gc.collect()
+        gc.unfreeze()
         assert children() <= before, "a child process was left"
 
     return run

@@ -382,7 +382,7 @@ async def test_two_framings_of_one_body_never_reach_a_process():
             b"POST / HTTP/1.1\r\n" + CLOSE + b"Content-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"5\r\nhello\r\n0\r\n\r\n"
         )
-        assert b"chunked" in got.lower() and b"99" not in got
+        assert b"transfer-encoding: chunked" in got.lower() and b": 99" not in got
         # Naming a framing header as hop-by-hop must not remove it.
         got = await it.raw(
             b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close, content-length\r\nContent-Length: 5\r\n\r\nhello"
