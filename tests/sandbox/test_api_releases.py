@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import gzip
+import tarfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from roadworthy.sandbox import control
+from roadworthy.errors import UsageError
+from roadworthy.sandbox import control, slugs
 from sandbox.client import WEB, Client, checksum, tar, until
 
 
@@ -111,6 +115,38 @@ def test_a_hostile_or_broken_slug_makes_no_release(heroku: Client, data: bytes) 
     refused = heroku.call("POST", f"/apps/{app}/releases", {"slug": slug["id"]})
     assert (refused.status_code, refused.json()["id"]) == (422, "invalid_params")
     assert heroku.get(f"/apps/{app}/releases") == before
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_out_of_the_folder_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
+    member = tarfile.TarInfo("app/evil")
+    member.type, member.linkname = kind, "../../../../etc/passwd"
+    with tarfile.open(tmp_path / "blob", "w") as archive:
+        archive.addfile(member)
+    with pytest.raises(UsageError, match="cannot be unpacked"):
+        slugs.unpack(tmp_path / "blob", tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["blob"]
+
+
+def test_a_slug_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "blob").write_bytes(tar({"one": "x" * 600, "two": "x" * 600}))
+    monkeypatch.setattr(slugs, "UNPACKED_LIMIT", 1000)
+    with pytest.raises(UsageError, match="unpacks to more than"):
+        slugs.unpack(tmp_path / "blob", tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["blob"]
+
+
+def test_a_blob_that_is_too_large_is_refused_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 400
+
+    monkeypatch.setattr(slugs, "BLOB_LIMIT", 1000)
+    with pytest.raises(UsageError, match="larger than 1000 bytes"):
+        asyncio.run(slugs.receive(chunks(), tmp_path / "blob", None))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_slug_makes_no_release(heroku: Client) -> None:
