@@ -5,7 +5,7 @@ Invariants:
   is, when the connection was refused;
 - bodies stream both ways at once, a piece at a time;
 - an answer that breaks off is reset at the client, never ended as if it were whole;
-- what is one release's to answer is answered by a process that the router still lists at that moment.
+- a request counts as in flight from the step in which its process is picked, so draining misses none.
 """
 
 from __future__ import annotations
