@@ -4,6 +4,7 @@ import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
+QUICK = "not slow and not heroku_cli and not stores and not intoto"
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")
 
 
@@ -22,8 +23,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Everything that is quick: unit tests, the sandbox, the commands, the app."""
-    session.run("python", "-m", "pytest", "-m", "not slow and not heroku_cli", *session.posargs)
+    """Everything that is quick: unit tests, the sandbox, the commands, the app on both its databases."""
+    session.run("python", "tests/with_postgres.py", "python", "-m", "pytest", "-m", QUICK, *session.posargs)
 
 
 @nox.session
