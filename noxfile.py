@@ -23,8 +23,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Everything that is quick: unit tests, the sandbox, the commands, the app on both its databases."""
-    session.run("python", "tests/with_postgres.py", "python", "-m", "pytest", "-m", QUICK, *session.posargs)
+    """Everything that is quick: the app on both its databases, unit tests, the sandbox, the commands."""
+    with_postgres = ("python", "tests/with_postgres.py")
+    session.run(*with_postgres, "python", "-m", "pytest", "-q", "-c", "app/pytest.ini", "app/tests")
+    session.run("python", "-m", "pytest", "-m", QUICK, *session.posargs)
 
 
 @nox.session
