@@ -17,6 +17,7 @@ from .model import Outcome, Request, Result
 
 if TYPE_CHECKING:
     from .context import Context
+    from .report.terminal import Screen
 
 _PROJECT: Final[dict[str, Path]] = {}
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
@@ -42,13 +43,22 @@ def session(as_json: bool) -> Iterator[Context]:
         outcome = {3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 42: Outcome.REFUSED}.get(
             error.code, Outcome.FAILED
         )
-        if as_json:
-            screen.emit({"outcome": outcome, "line": str(error), "code": error.code})
-        screen.final(None if outcome is Outcome.UNKNOWN else False, str(error))
+        _stop(screen, outcome, str(error), error.code)
         raise Exit(code=error.code) from error
+    except OSError as error:
+        where = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
+        _stop(screen, Outcome.FAILED, f"{where}{error.strerror or type(error).__name__}", 1)
+        raise Exit(code=1) from error
     except KeyboardInterrupt as error:
-        screen.final(None, "interrupted; nothing was changed")
+        _stop(screen, Outcome.FAILED, "interrupted between two steps: `invoke status` shows what is so", 130)
         raise Exit(code=130) from error
+
+
+def _stop(screen: Screen, outcome: Outcome, line: str, code: int) -> None:
+    """The last line, and the JSON object, of a command that ends without a result."""
+    if screen.json:
+        screen.emit({"outcome": outcome, "line": line, "code": code})
+    screen.final(None if outcome is Outcome.UNKNOWN else False, line)
 
 
 def asking(

@@ -20,6 +20,10 @@ class CheckFailed(RoadworthyError):
     code = 1
 
 
+class Unreachable(CheckFailed):
+    """A platform gave no usable answer to a read, after retries: nobody can tell what is so."""
+
+
 class UsageError(RoadworthyError):
     """The command, the configuration or the repository is not fit for what was asked."""
 

@@ -15,12 +15,11 @@ walks the syntax tree). The order is fixed:
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import guard
-from .errors import CheckFailed, Held, OutcomeUnknown, RoadworthyError, UsageError
+from .errors import CheckFailed, Held, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
 from .facts.read import read_facts
 from .model import (
     Confirmation,
@@ -36,6 +35,7 @@ from .model import (
     Step,
     Verdict,
 )
+from .record import evidence_of, record, said, token
 
 if TYPE_CHECKING:
     from .context import Context
@@ -58,6 +58,7 @@ class Stage(Protocol):
 
 
 ACTIONS: Final = ("deploy", "migrate", "rollback", "certify")
+ACTED: Final = ("start", "end", "failed", "abandon")  # entries after which the facts are to be read again
 
 
 def stage_of(action: str) -> Stage:
@@ -83,7 +84,8 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
     screen = context.screen
     stage = stage_of(request.action)
     log = context.log(request.environment)
-    refuse_while_open(context, log, request)
+    refuse_while_open(log, request)
+    head = log.head()
     facts = read_facts(context, request)
     plan = stage.plan(request, facts, context)
     verdicts = guard.evaluate(guard.load(context.paths.root, request.action), plan, facts)
@@ -100,24 +102,54 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
         line = plan.already or "the plan may go ahead; nothing was changed"
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
 
-    start = log.append(_record(context, "start", stage, plan, _said(plan, verdicts)))
+    start = log.append(record(context, "start", stage.NAME, plan, said(plan, verdicts)))
     began = time.monotonic()
     receipts: list[Receipt] = []
     try:
+        refuse_if_overtaken(log, head, start)
+        seen = _act(context, log, stage, plan, start, receipts)
+    except Held as error:
+        if log.open_start() == start:
+            settle(context, stage, plan, start, tuple(receipts), Confirmation((str(error),)))
+        raise
+    except (KeyboardInterrupt, Exception) as error:
+        raise unknown(request.environment, start, error) from error
+    result = settle(context, stage, plan, start, tuple(receipts), seen)
+    took, bound = time.monotonic() - began, context.config.limits.rollback
+    result = replace(result, verdicts=verdicts, details={**result.details, "millis": round(1000 * took)})
+    if result.outcome is Outcome.FAILED:
+        return recover(context, facts, result)
+    if request.action == "rollback" and not request.automatic and took > bound:
+        late = f"{result.line} in {took:.1f} s, later than the bound of {bound:g} s"
+        return replace(result, outcome=Outcome.FAILED, line=late, code=1)
+    return result
+
+
+def _act(
+    context: Context, log: Log, stage: Stage, plan: Plan, start: Entry, receipts: list[Receipt]
+) -> Confirmation:
+    """Do the steps, one by one, and look again. What surely did not work is a problem, not an error."""
+    migrating = False
+    try:
         for step in plan.steps:
-            with screen.step(name_of(step)) as progress:
+            if log.open_start() != start:
+                raise Held(
+                    f"journal #{start.seq} was given up while it ran, so nothing more was done: "
+                    f"run `invoke verify --env {plan.request.environment}`"
+                )
+            migrating = migrating or isinstance(step, RunCommand)
+            with context.screen.step(name_of(step)) as progress:
                 receipt = context.platform.apply(plan.app, step, token=token(start), progress=progress)
             receipts.append(receipt)
             if receipt.exit_status:
                 raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{_last(receipt)}")
-        seen = stage.confirm(context, plan, tuple(receipts))
-    except CheckFailed as error:
-        seen = Confirmation(problems=(str(error),))
-    except (KeyboardInterrupt, Exception) as error:
-        raise unknown(request.environment, start, error) from error
-    result = settle(context, stage, plan, start, tuple(receipts), seen)
-    result = replace(result, verdicts=verdicts, details={**result.details, "millis": _since(began)})
-    return recover(context, facts, result) if result.outcome is Outcome.FAILED else result
+        return stage.confirm(context, plan, tuple(receipts))
+    except Unreachable:
+        raise  # after the effect, not being able to look is not a failure
+    except (CheckFailed, UsageError) as error:
+        from .stages.migrate import where_it_stands
+
+        return Confirmation((str(error),), where_it_stands(context, plan.app) if migrating else {})
 
 
 def settle(
@@ -130,14 +162,16 @@ def settle(
 ) -> Result:
     """Write the outcome of an open start: `end` when the second look found no problem, else `failed`."""
     request = plan.request
-    released = next((r for r in reversed(receipts) if r.release), None)
+    released = next((r for r in reversed(receipts) if r.release), None) or _left_behind(context, plan, start)
     details: dict[str, Any] = {
         "settles": start.seq,
         "outcome": "failed" if seen.problems else "succeeded",
         "receipts": [asdict(r) for r in receipts],
-        **_said(plan, ()),
+        **said(plan),
         **seen.details,
     }
+    if attempts := context.platform.take_attempts():
+        details["attempts"] = attempts
     if released:
         details["to"] = {**plan.after, "release": released.release, "slug": released.slug}
     if seen.problems:
@@ -145,7 +179,7 @@ def settle(
     kind = "failed" if seen.problems else "end"
     try:
         entry = context.log(request.environment).append(
-            _record(context, kind, stage, plan, details), attach=seen.attach
+            record(context, kind, stage.NAME, plan, details), attach=seen.attach
         )
     except (KeyboardInterrupt, RoadworthyError) as error:
         raise unknown(request.environment, start, error) from error
@@ -155,6 +189,17 @@ def settle(
         return Result(Outcome.SUCCEEDED, line, plan, (), entry.seq, where, details)
     reasons = seen.problems
     return Result(Outcome.FAILED, f"{line}: failed", plan, (), entry.seq, where, details, reasons, code=1)
+
+
+def _left_behind(context: Context, plan: Plan, start: Entry) -> Receipt | None:
+    """The release that a step made before it failed, for the evidence."""
+    if not any(isinstance(step, ReleasePackage) for step in plan.steps):
+        return None
+    try:
+        found = context.platform.find(plan.app, token(start))
+    except RoadworthyError:
+        return None
+    return Receipt("release", 0, release=found.version, slug=found.slug) if found else None
 
 
 def recover(context: Context, facts: Facts, failed: Result) -> Result:
@@ -167,7 +212,13 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
     if plan is None or plan.request.action != "deploy":
         return failed
     request, back = plan.request, facts.history.value.running
-    observed = context.platform.observe(plan.app)
+    try:
+        observed = context.platform.observe(plan.app)
+    except (RoadworthyError, KeyboardInterrupt) as error:
+        what = str(error) or "interrupted"
+        return replace(
+            failed, line=f"{failed.line}; what runs now was not seen ({what}): run `invoke status`"
+        )
     if observed.current is None or observed.current.version == _version_before(facts):
         return replace(failed, line=f"{failed.line}; nothing was changed")
     if back is None:
@@ -183,8 +234,15 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
     )
     try:
         result = run(context, undo)
-    except (CheckFailed, UsageError) as error:
+    except (OutcomeUnknown, Held) as error:
+        raise type(error)(f"{failed.line}; then the rollback: {error}") from error
+    except RoadworthyError as error:
         return replace(failed, line=f"{failed.line}; the rollback failed too: {error}")
+    except KeyboardInterrupt:
+        line = (
+            f"{failed.line}; interrupted before the rollback: `invoke rollback --env {request.environment}`"
+        )
+        return replace(failed, line=line)
     took, bound = time.monotonic() - began, context.config.limits.rollback
     details = {**failed.details, "rollback": {"seq": result.seq, "millis": round(1000 * took)}}
     if result.outcome is not Outcome.SUCCEEDED:
@@ -196,7 +254,7 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
     return replace(failed, details=details, line=line)
 
 
-def refuse_while_open(context: Context, log: Log, request: Request) -> None:
+def refuse_while_open(log: Log, request: Request) -> None:
     """Raise Held or OutcomeUnknown while a start is open: its outcome decides what may come next."""
     from .journal import lock
 
@@ -212,6 +270,19 @@ def refuse_while_open(context: Context, log: Log, request: Request) -> None:
     )
 
 
+def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:
+    """Raise Held when somebody acted between the reading of the facts and our start: the plan is stale."""
+    known = head.seq if head else 0
+    if start.seq == known + 1:
+        return
+    acted = [e for e in log.entries() if known < e.seq < start.seq and e.record.kind in ACTED]
+    if acted:
+        raise Held(
+            f"journal #{acted[-1].seq} ({acted[-1].record.action}) was written while this was being decided; "
+            "nothing was changed: run the command again"
+        )
+
+
 def unknown(environment: str, start: Entry, error: BaseException) -> OutcomeUnknown:
     """The start stays open: say what is unknown and how to go on."""
     why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
@@ -219,11 +290,6 @@ def unknown(environment: str, start: Entry, error: BaseException) -> OutcomeUnkn
         f"the outcome of {start.record.action} (journal #{start.seq}) is unknown: {why}. "
         f"Run `invoke reconcile --env {environment}`"
     )
-
-
-def token(start: Entry) -> str:
-    """The fencing token as it is written onto the effect, for example in a release's description."""
-    return f"roadworthy {start.record.environment}#{start.seq}"
 
 
 def name_of(step: Step) -> str:
@@ -244,11 +310,6 @@ def describe(plan: Plan) -> str:
     )
 
 
-def evidence_of(context: Context, environment: str, entry: Entry) -> str:
-    """The path of a journal entry, from the project's folder where it lies in it."""
-    return context.shown(context.paths.journal / context.target / environment / f"{entry.seq:08d}.json")
-
-
 def _refused(
     context: Context,
     log: Log,
@@ -264,50 +325,10 @@ def _refused(
     if only_plan:
         return result
     try:
-        entry = log.append(_record(context, "refused", stage, plan, _said(plan, verdicts)))
+        entry = log.append(record(context, "refused", stage.NAME, plan, said(plan, verdicts)))
     except (UsageError, Held) as error:
         return replace(result, line=f"{line} (not in the journal: {error})")
     return replace(result, seq=entry.seq, evidence=evidence_of(context, plan.request.environment, entry))
-
-
-def _record(context: Context, kind: str, stage: Stage, plan: Plan, details: Mapping[str, Any]) -> Any:
-    from .journal.entry import Record
-
-    package = plan.package
-    return Record(
-        kind=kind,
-        stage=stage.NAME,
-        action=plan.request.action,
-        environment=plan.request.environment,
-        target=context.target,
-        subject=package.name if package else "none",
-        digest=package.digest if package else "",
-        details=dict(details),
-    )
-
-
-def _said(plan: Plan, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
-    """What every entry says of its request, its plan and who writes it."""
-    from .journal import lock
-
-    request = plan.request
-    said: dict[str, Any] = {
-        "from": dict(plan.before),
-        "to": dict(plan.after),
-        "change": {"id": request.change, "why": request.why},
-        "actor": lock.this_process(),
-        "app": plan.app,
-        "pending": list(plan.pending),
-    }
-    if verdicts:
-        said["verdicts"] = [
-            {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(verdict).items()}
-            for verdict in verdicts
-        ]
-    for name in ("approval", "maintenance", "automatic"):
-        if value := getattr(request, name):
-            said[name] = value
-    return said
 
 
 def _version_before(facts: Facts) -> int:
@@ -322,7 +343,3 @@ def _line(plan: Plan, released: Receipt | None) -> str:
 
 def _last(receipt: Receipt) -> str:
     return "\n".join(f"  {line}" for line in receipt.output[-12:])
-
-
-def _since(began: float) -> int:
-    return round(1000 * (time.monotonic() - began))

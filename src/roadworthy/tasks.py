@@ -4,11 +4,15 @@
 anything: that is the road's work (`release.py`).
 """
 
+# mypy: allow-untyped-defs, allow-any-generics
+# Invoke makes the command line from names and defaults; annotations would only say them again.
+
 from __future__ import annotations
 
 from pathlib import Path
 
-from invoke import Collection, Task, task
+from invoke.collection import Collection
+from invoke.tasks import Task, task
 
 from .command import asking, finish, look, session, use
 

@@ -122,7 +122,9 @@ class Project:
 
     def git(self, *words: str) -> str:
         who = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
-        done = subprocess.run(("git", *who, *words), cwd=self.root, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ("git", *who, *words), cwd=self.root, capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     def commit(self, message: str, files: Mapping[str, str | None] | None = None, **mood: object) -> str:

@@ -33,7 +33,8 @@ def read_history(entries: Sequence[Entry], state: Path) -> History:
             deployed.insert(0, Deployed(package, to["release"], to["slug"], entry.seq, entry.at, revision))
         if record.kind in ("end", "failed") and "revision" in details:
             revision = details["revision"]
-            if deployed:
+            # A deploy that failed says nothing of the package before it, which was verified at its own revision.
+            if deployed and not (record.kind == "failed" and record.action in RUNS):
                 deployed[0] = replace(deployed[0], revision=revision)
         if record.kind == "end" and record.action == "certify":
             certified.insert(0, _certified(entry, state))

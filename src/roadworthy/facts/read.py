@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..errors import RoadworthyError, UsageError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .migrations import Migrations
 
 T = TypeVar("T")
+RAN: Final = 20  # packages of the past that are asked for their migrations
 _RELEASE: Final = re.compile(r"v([1-9][0-9]{0,6})")
 _HEX: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -43,9 +45,8 @@ def read_facts(context: Context, request: Request) -> Facts:
     tree = git.read_tree(paths.root)
     history = read_history(context.log(request.environment).entries(), paths.state)
     observed = context.platform.observe(environment.app)
-    back = _fact("back", lambda: _back(context, request, environment.app, history, observed))
+    back = _back_fact(context, request, environment.app, history, observed)
     package = _package(context, request, history, back)
-    newest = package if request.action == "deploy" else _running(request, history)
     return Facts(
         now=context.now(),
         name=request.environment,
@@ -56,7 +57,7 @@ def read_facts(context: Context, request: Request) -> Facts:
         procfile=_fact("procfile", lambda: _procfile(context, package)),
         ci=_fact("ci", lambda: _ci(context, package)),
         certificate=_fact("certificate", lambda: _certificate(context, environment.certified_in, package)),
-        migrations=_fact("migrations", lambda: _migrations(context, newest)),
+        migrations=_fact("migrations", lambda: _migrations(context, request, package, history, observed)),
         revision=_fact("revision", lambda: _revision(context, request, environment.app, history)),
         history=Fact("history", history),
         observed=Fact("observed", observed),
@@ -70,6 +71,15 @@ def _fact(name: str, read: Callable[[], T]) -> Fact[T]:
         return Fact(name, read())
     except RoadworthyError as error:
         return Fact(name, missing=str(error))
+
+
+def _back_fact(
+    context: Context, request: Request, app: str, history: History, observed: Observed
+) -> Fact[RollbackTarget | None]:
+    """A rollback whose target is not there cannot be planned; for anything else it is one fact of many."""
+    if request.action == "rollback":
+        return Fact("back", _back(context, request, app, history, observed))
+    return _fact("back", lambda: _back(context, request, app, history, observed))
 
 
 def _running(request: Request, history: History) -> Package:
@@ -168,11 +178,25 @@ def _certificate(context: Context, place: str, package: Package) -> Certified | 
     return next(fitting, certified[0] if certified else None)
 
 
-def _migrations(context: Context, package: Package) -> Migrations:
+def _migrations(
+    context: Context, request: Request, package: Package, history: History, observed: Observed
+) -> Migrations:
+    """The migrations of the package; for a rollback those of one that knows the revision that is applied.
+
+    That may be the package that runs, even one that failed after its migrations, or one that ran before.
+    """
     from .migrations import migrations_at
 
     rules = context.config.package
-    return migrations_at(context.paths.root, package.commit, f"{rules.path}/{rules.migrations}")
+    folder = f"{rules.path}/{rules.migrations}"
+    if request.action == "rollback":
+        ran = (observed.commit, *(d.package.commit for d in history.deployed[:RAN]))
+        for commit in dict.fromkeys(filter(None, ran)):
+            with suppress(RoadworthyError):
+                found = migrations_at(context.paths.root, commit, folder)
+                if history.revision in {None, *(m.revision for m in found.all)}:
+                    return found
+    return migrations_at(context.paths.root, package.commit, folder)
 
 
 def _revision(context: Context, request: Request, app: str, history: History) -> str | None:

@@ -1,14 +1,16 @@
 """Drivers: one file each, behind a Protocol of few verbs. `apply` is the only one that changes anything.
 
-A driver lets out `CheckFailed` (it surely did not work), `OutcomeUnknown` (it may have worked: look before
-doing anything else) and `UsageError` (no such app, wrong key). It never retries a write without a look.
+A driver lets out `CheckFailed` (it surely did not work), `Unreachable` (a read that nobody answered),
+`OutcomeUnknown` (it may have worked: look before doing anything else) and `UsageError` (no such app, wrong
+key). `apply` never lets out `Unreachable`: it says whether the effect may be there. It never retries a write
+without a look.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..config import Config
 from ..errors import UsageError
@@ -46,6 +48,10 @@ class Platform(Protocol):
 
     def logs(self, app: str, since: datetime) -> Sequence[bytes]:
         """The app's log lines; raises CheckFailed when they do not reach back to `since`."""
+        ...
+
+    def take_attempts(self) -> list[dict[str, Any]]:
+        """Every call since the last time that had to be repeated or was refused: evidence, bounded."""
         ...
 
     def config(self, app: str) -> Mapping[str, str]:

@@ -11,12 +11,13 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..config import Limits
-from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError
+from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
 from ..model import (
     Dyno,
     Maintenance,
@@ -32,7 +33,7 @@ from ..packages import procfile
 from ..packages import slug as slugs
 from ..wait import until
 from . import Progress
-from .heroku_api import Api, Unreachable
+from .heroku_api import Api
 
 if TYPE_CHECKING:
     import requests
@@ -65,15 +66,14 @@ class Heroku:
         here = self._app(app)
         releases = self._releases(here)
         dynos = self._api.read(here.dynos, f"dynos of {app}")
-        digest, commit = self.package_of(app, releases[0]) if releases else ("", "")
-        return Observed(
+        seen = Observed(
             url=self._urls.get(app) or str(here.web_url).rstrip("/"),
             maintenance=bool(here.maintenance),
             releases=releases,
             dynos=tuple(Dyno(d.name, d.type, d.state, int(d.release.version or 0), d.command) for d in dynos),
-            digest=digest,
-            commit=commit,
         )
+        digest, commit = self.package_of(app, seen.current) if seen.current else ("", "")
+        return replace(seen, digest=digest, commit=commit)
 
     def package_of(self, app: str, release: PlatformRelease) -> tuple[str, str]:
         if not release.slug:
@@ -88,7 +88,7 @@ class Heroku:
         return next((r for r in releases if r.description.endswith(f"({token})")), None)
 
     def query(self, app: str, command: str) -> Receipt:
-        return self._run(app, command)
+        return self._run(app, command, again=True)
 
     def logs(self, app: str, since: datetime) -> Sequence[bytes]:
         lines = [line.encode() for line in self._api.lines(app, lines=LOG_LINES)]
@@ -107,6 +107,9 @@ class Heroku:
         values: dict[str, str] = self._api.read(lambda: here.config().to_dict(), f"config of {app}")
         return values
 
+    def take_attempts(self) -> list[dict[str, Any]]:
+        return self._api.take_attempts()
+
     # ---- the one verb that changes -------------------------------------------------------------------
 
     def apply(self, app: str, step: Step, *, token: str, progress: Progress) -> Receipt:
@@ -123,7 +126,10 @@ class Heroku:
     def _release(self, app: str, step: ReleasePackage, token: str, progress: Progress) -> Receipt:
         started = time.monotonic()
         commit = step.package.commit[:8]
-        slug = step.slug or self._upload(app, step.package, progress)
+        try:
+            slug = step.slug or self._upload(app, step.package, progress)
+        except (Unreachable, OutcomeUnknown) as error:  # a slug that is not released changes nothing
+            raise CheckFailed(f"the package was not uploaded, so nothing was released: {error}") from error
         progress(f"releasing {commit}")
         version = self._create_release(app, slug, f"Deploy {commit} ({token})", token)
         progress(f"v{version} is released, waiting for it to settle")
@@ -161,7 +167,9 @@ class Heroku:
         try:
             return int(self._api.write("POST", f"/apps/{app}/releases", body)["version"])
         except OutcomeUnknown as error:
-            look = until(lambda: self.find(app, token), within=LOOK, every=self._poll)
+            look = self._known(
+                app, lambda: until(lambda: self.find(app, token), within=LOOK, every=self._poll)
+            )
             if look is None:
                 raise OutcomeUnknown(f"{error}; no release of {app} carries {token!r} so far") from error
             return look.version
@@ -199,16 +207,21 @@ class Heroku:
 
     # ---- one-off processes and logs ------------------------------------------------------------------
 
-    def _run(self, app: str, command: str) -> Receipt:
-        """Run a one-off process to its end; its exit status stands in the log, and no line is unknown."""
+    def _run(self, app: str, command: str, *, again: bool = False) -> Receipt:
+        """Run a one-off process to its end; its exit status stands in the log, and no line is unknown.
+
+        `again` says that the command only reads, so that it may run twice when an answer is lost.
+        """
         started = time.monotonic()
         body = {"command": command, "attach": False, "type": "run"}
-        dyno = str(self._api.write("POST", f"/apps/{app}/dynos", body)["name"])
+        dyno = str(self._api.write("POST", f"/apps/{app}/dynos", body, again=again)["name"])
         output: list[str] = []
 
         def ended() -> int | None:
             output.clear()
             for line in self._api.lines(app, lines=LOG_LINES, dyno=dyno, tail=True):
+                if time.monotonic() - started > self._limits.oneoff:
+                    return None  # a process that talks all the time meets its bound, too
                 match = _LINE.match(line)
                 if match is None or match[3] != dyno:
                     continue
@@ -234,7 +247,7 @@ class Heroku:
         """After an effect, not being able to look is not a failure: it is unknown."""
         try:
             return look()
-        except Unreachable as error:
+        except (Unreachable, UsageError) as error:
             raise OutcomeUnknown(f"{error}; {app} was changed and cannot be looked at now") from error
 
     # ---- heroku3 -------------------------------------------------------------------------------------

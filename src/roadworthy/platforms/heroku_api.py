@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .. import http, retry
 from ..config import Limits
-from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError, UsageError
+from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
 from ..wait import pause
 
 if TYPE_CHECKING:
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Unreachable(CheckFailed):
-    """The platform gave no usable answer to a read, after retries."""
-
-
 WRITES: Final = 3  # attempts of a write that surely did not happen (429) or is harmless to repeat
+PATIENCE: Final = 3  # times `limits.http` in which one call is tried again
+KEPT: Final = 100  # attempts in the evidence of one action
 
 
 class Api:
@@ -40,7 +38,7 @@ class Api:
         self._session.auth = ("", key)
         self._session.headers["Accept"] = "application/vnd.heroku+json; version=3"
         self._plain = http.session(limits.http)
-        self.attempts: list[dict[str, Any]] = []
+        self._attempts: list[dict[str, Any]] = []
 
     def client(self) -> heroku3.api.Heroku:
         """heroku3 on this session and address (it has no option for either)."""
@@ -52,7 +50,7 @@ class Api:
 
     def read(self, look: Callable[[], T], what: str) -> T:
         """Call `look`, again after transient faults. Raises CheckFailed or UsageError in plain words."""
-        policy = retry.reads(time.monotonic() + self._limits.http, what=what, attempts=self.attempts)
+        policy = retry.reads(self._deadline(), what=what, attempts=self._attempts)
         try:
             return policy(look)
         except RoadworthyError:
@@ -80,7 +78,7 @@ class Api:
         """
         import requests
 
-        what = f"{method} {path}"
+        what, deadline = f"{method} {path}", self._deadline()
         for attempt in range(1, WRITES + 1):
             try:
                 response = self._session.request(method, self._api + path, json=body)
@@ -88,14 +86,18 @@ class Api:
                 response.raise_for_status()
                 return response.json()
             except requests.RequestException as error:
-                kind = retry.classify(error)
-                self._note(what, f"{kind}: {type(error).__name__}", attempt)
+                # An answer that cannot be read says nothing about what happened.
+                kind = "transient" if isinstance(error, requests.JSONDecodeError) else retry.classify(error)
+                if error.response is None:
+                    self._note(what, f"{kind}: {type(error).__name__}", attempt)
                 surely_not = kind == "rate-limited" or _never_sent(error)
-                if kind == "final" or (attempt == WRITES and surely_not):
+                wait = retry.retry_after(error, datetime.now(UTC)) or retry.FIRST_WAIT * attempt
+                last = attempt == WRITES or time.monotonic() + wait >= deadline
+                if kind == "final" or (last and surely_not):
                     raise self._explain(error, what) from error
-                if not (surely_not or again) or attempt == WRITES:
+                if last or not (surely_not or again):
                     raise OutcomeUnknown(f"{what}: {_say(error)}; it may or may not have happened") from error
-                pause(retry.retry_after(error, datetime.now(UTC)) or retry.FIRST_WAIT * attempt)
+                pause(wait)
         raise AssertionError("the loop returns or raises")
 
     def put(self, send: Callable[[requests.Session], requests.Response], what: str) -> None:
@@ -107,25 +109,37 @@ class Api:
         self.read(look, what)
 
     def lines(self, app: str, *, lines: int, dyno: str = "", tail: bool = False) -> Iterator[str]:
-        """The app's log lines, oldest first; with `tail` also new ones until the stream falls silent."""
+        """The app's log lines, oldest first; with `tail` also new ones until the stream falls silent.
+
+        Raises Unreachable when they cannot be read; a tail that is cut only ends: the caller looks again.
+        """
         import requests
 
         body = {"lines": lines, "tail": tail, **({"dyno": dyno} if dyno else {})}
-        session = self.write("POST", f"/apps/{app}/log-sessions", body, again=True)
         try:
+            session = self.write("POST", f"/apps/{app}/log-sessions", body, again=True)
             with self._plain.get(session["logplex_url"], stream=True) as response:
                 response.raise_for_status()
                 for line in response.iter_lines(chunk_size=None if tail else 65536):
                     yield line.decode("utf-8", "replace")
-        except (requests.ReadTimeout, requests.ConnectionError) as error:
-            if tail:
-                return  # a quiet or cut tail: the caller looks again until its own deadline
-            raise CheckFailed(f"the log of {app} cannot be read: {_say(error)}") from error
-        except requests.RequestException as error:
-            raise CheckFailed(f"the log of {app} cannot be read: {_say(error)}") from error
+        except (OutcomeUnknown, requests.RequestException) as error:
+            if tail and isinstance(error, requests.RequestException) and error.response is None:
+                return
+            why = str(error) if isinstance(error, OutcomeUnknown) else _say(error)
+            raise Unreachable(f"the log of {app} cannot be read: {why}") from error
+
+    def take_attempts(self) -> list[dict[str, Any]]:
+        """The attempts since the last time that did not succeed at once, the last KEPT of them."""
+        taken, self._attempts = self._attempts, []
+        fine = ("done", "answered 200", "answered 201", "answered 202")
+        return [a for a in taken if a["n"] > 1 or a["result"] not in fine][-KEPT:]
+
+    def _deadline(self) -> float:
+        return time.monotonic() + PATIENCE * self._limits.http
 
     def _note(self, what: str, result: str, attempt: int) -> None:
-        self.attempts.append({"n": attempt, "what": what, "result": result})
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        self._attempts.append({"n": attempt, "at": at, "what": what, "result": result})
 
     def _explain(self, error: Exception, what: str) -> RoadworthyError:
         response = getattr(error, "response", None)

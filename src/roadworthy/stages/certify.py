@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from .. import release
 from ..errors import CheckFailed
 from ..model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result, RunCommand
-from .migrate import revision_in
+from .migrate import pending_in, revision_in
 from .running import ask
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     """Migrate, ask for the revision, and both once more; nothing is released."""
     commands = context.config.commands
     revision = facts.revision.value
-    pending = tuple(m.revision for m in facts.migrations.value.pending(revision))
+    pending = pending_in(facts) or ()
     once = (RunCommand(commands.migrate), RunCommand(commands.revision))
     package = facts.package.value
     return Plan(
@@ -108,7 +108,7 @@ def write(context: Context, result: Result) -> Path:
     entry = next(e for e in reversed(log.entries()) if e.seq == result.seq)
     name = entry.record.details["certificate"]
     digest = next(e.sha256 for e in entry.record.evidence if e.name == name)
-    path = context.paths.state / name
+    path: Path = context.paths.state / name
     write_atomically(path, log.evidence(digest))
     return path
 

@@ -17,14 +17,16 @@ NAME = "deploy"
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
     """Release the package of the commit; with `maintenance`, wrap the release and its migrations in it.
 
-    What already runs, verified, is left alone. A slug that the platform has for this app is released again
-    rather than uploaded a second time.
+    What already runs, verified, is left alone; a release of somebody else's is not verified, even when its
+    package is the same (a change of config vars makes one). A slug that the platform has for this app is
+    released again rather than uploaded a second time.
     """
     package, observed, history = facts.package.value, facts.observed.value, facts.history.value
-    pending = () if facts.migrations.missing else facts.migrations.value.pending(facts.revision.value)
+    pending = migrate.pending_in(facts) or ()
     running = history.running
     already = ""
-    if running and running.package.digest == package.digest == observed.digest:
+    version = observed.current.version if observed.current else 0
+    if running and (running.package.digest, running.release) == (package.digest, version):
         already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{running.release}"
     known = next((d.slug for d in history.deployed if d.package.digest == package.digest), "")
     listed = {r.slug for r in observed.releases}
@@ -41,11 +43,11 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         before={
             "commit": observed.commit,
             "digest": observed.digest,
-            "release": observed.current.version if observed.current else 0,
+            "release": version,
         },
         after={"commit": package.commit, "digest": package.digest, "size": package.size},
         already=already,
-        pending=tuple(m.revision for m in pending),
+        pending=pending,
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import CheckFailed
+from ..errors import CheckFailed, RoadworthyError
 from ..model import Confirmation, Facts, Plan, Receipt, Request, RunCommand
 
 if TYPE_CHECKING:
@@ -14,15 +13,17 @@ if TYPE_CHECKING:
 
 NAME = "migrate"
 # What `alembic current` prints: a revision, and whether it is a head; nothing at all on an empty database.
+# What it says of a database that a newer package has migrated: after a rollback that is as it should be.
+_AHEAD: Final = re.compile(r"Can't locate revision identified by '([0-9A-Za-z_]{1,40})'")
 _CURRENT: Final = re.compile(r"([0-9A-Za-z_]{1,40})(?: \((?:head|branchpoint|mergepoint|, )*\))?")
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
     """Run the migration command and ask for the revision; nothing when nothing is pending."""
-    revision = facts.revision.value
-    pending = tuple(m.revision for m in facts.migrations.value.pending(revision))
+    revision, pending = facts.revision.value, pending_in(facts)
     commands = context.config.commands
-    already = "" if pending else f"the database of {facts.environment.app} is already at {revision}"
+    already = f"the database of {facts.environment.app} is already at {revision}" if pending == () else ""
+    pending = pending or ()
     return Plan(
         request=request,
         app=facts.environment.app,
@@ -35,6 +36,22 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     )
 
 
+def pending_in(facts: Facts) -> tuple[str, ...] | None:
+    """The pending revisions; None when it cannot be told, and then a guard says why and refuses."""
+    try:
+        return tuple(m.revision for m in facts.migrations.value.pending(facts.revision.value))
+    except RoadworthyError:
+        return None
+
+
+def where_it_stands(context: Context, app: str) -> dict[str, Any]:
+    """The revision after a failure, where the database tells it: a migration may have stopped half-way."""
+    try:
+        return {"revision": revision_in(context.platform.query(app, context.config.commands.revision))}
+    except RoadworthyError:
+        return {}
+
+
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """The database says that it is at the last pending revision."""
     revision = revision_in(receipts[-1])
@@ -42,7 +59,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     return Confirmation(missing(plan, revision), {"revision": revision, "applied": list(applied)})
 
 
-def missing(plan: Plan, revision: str | None) -> Sequence[str]:
+def missing(plan: Plan, revision: str | None) -> tuple[str, ...]:
     """The problem, when the database is not where the pending migrations lead."""
     if plan.pending and revision != plan.pending[-1]:
         return (f"the database is at {revision}, not at {plan.pending[-1]}",)
@@ -51,6 +68,9 @@ def missing(plan: Plan, revision: str | None) -> Sequence[str]:
 
 def revision_in(receipt: Receipt) -> str | None:
     """The revision that a query printed; None when the database has none. Raises CheckFailed otherwise."""
+    ahead = next((m[1] for line in receipt.output if (m := _AHEAD.search(line))), None)
+    if receipt.exit_status != 0 and ahead:
+        return ahead
     if receipt.exit_status != 0:
         last = "\n".join(f"  {line}" for line in receipt.output[-5:])
         raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{last}")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
-from .migrate import revision_in
-from .running import look
+from ..record import token
+from .migrate import missing, revision_in
+from .running import look, wait_for_start
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -36,9 +37,9 @@ def reconcile(context: Context, environment: str) -> Result | None:
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()
     if start.record.action in ("deploy", "rollback"):
-        found = context.platform.find(plan.app, release.token(start))
+        found = context.platform.find(plan.app, token(start))
         if found is None:
-            seen = Confirmation(("the platform has no release of it: nothing was changed",))
+            seen = _never_released(context, plan)
         else:
             receipts = (Receipt("release", 0, release=found.version, slug=found.slug),)
             seen = _released(context, plan, found)
@@ -51,23 +52,40 @@ def reconcile(context: Context, environment: str) -> Result | None:
     return result
 
 
+def _never_released(context: Context, plan: Plan) -> Confirmation:
+    problems = ["the platform has no release of it: nothing was changed"]
+    if plan.request.maintenance and context.platform.observe(plan.app).maintenance:
+        problems = [f"nothing was released, but {plan.app} is in maintenance mode: deploy again"]
+    return Confirmation(tuple(problems))
+
+
 def _released(context: Context, plan: Plan, found: PlatformRelease) -> Confirmation:
     if found.status == "pending":
         raise OutcomeUnknown(f"v{found.version} of {plan.app} is still pending: look again later")
     if found.status != "succeeded":
         return Confirmation((f"v{found.version} {found.status}, says the platform",))
-    return look(context, plan, found.version)
+    wait_for_start(context, plan.app)
+    seen = look(context, plan, found.version)
+    if not plan.request.maintenance or not plan.pending:
+        return seen
+    revision = _revision(context, plan)
+    problems = (*seen.problems, *missing(plan, revision))
+    return Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
 
 
-def _migrated(context: Context, plan: Plan) -> Confirmation:
-    """Where the database is now decides, once no one-off process runs any more."""
+def _revision(context: Context, plan: Plan) -> str | None:
+    """Where the database is now, once no one-off process runs any more."""
     busy = [d.name for d in context.platform.observe(plan.app).dynos if d.type == "run"]
     if busy:
         raise OutcomeUnknown(f"{', '.join(busy)} of {plan.app} still runs: look again when it has ended")
     try:
-        revision = revision_in(context.platform.query(plan.app, context.config.commands.revision))
+        return revision_in(context.platform.query(plan.app, context.config.commands.revision))
     except CheckFailed as error:
         raise OutcomeUnknown(f"the database of {plan.app} does not tell its revision: {error}") from error
+
+
+def _migrated(context: Context, plan: Plan) -> Confirmation:
+    revision = _revision(context, plan)
     details: dict[str, Any] = {"revision": revision}
     if plan.request.action == "certify":
         return Confirmation(("the certification was cut off: certify again",), details)

@@ -29,12 +29,14 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         there.package.commit, there.package.digest, there.package.size, str(file) if file.is_file() else ""
     )
     already = ""
-    if observed.digest == package.digest and not request.automatic:
+    running = facts.history.value.running
+    version = observed.current.version if observed.current else 0
+    if running and (running.package.digest, running.release) == (package.digest, version):
         already = f"{package.commit[:12]} already runs on {facts.environment.app}"
     listed = {r.slug for r in observed.releases}
     steps: list[Step] = [ReleasePackage(package, there.slug if there.slug in listed else "")]
-    if request.automatic and observed.maintenance:
-        steps.append(Maintenance(False))
+    if observed.maintenance:
+        steps.append(Maintenance(False))  # it must be seen healthy
     return Plan(
         request=request,
         app=facts.environment.app,
@@ -43,7 +45,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         before={
             "commit": observed.commit,
             "digest": observed.digest,
-            "release": observed.current.version if observed.current else 0,
+            "release": version,
         },
         after={"commit": package.commit, "digest": package.digest, "size": package.size},
         already=already,

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..model import Confirmation, Plan
+from ..wait import until
 
 if TYPE_CHECKING:
     from ..checks.http import CheckResult
@@ -26,11 +27,23 @@ def look(context: Context, plan: Plan, release: int) -> Confirmation:
         problems.append(f"the platform runs v{current.version if current else 0}, not v{release}")
     if observed.digest != plan.package.digest:
         problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
+    if observed.maintenance:
+        problems.append(f"{plan.app} is in maintenance mode")
     results = ask(context, observed.url, plan.package.commit)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     report = json.dumps([asdict(r) for r in results], indent=2) + "\n"
     checks = [{"name": r.name, "outcome": r.outcome, "millis": r.millis} for r in results]
     return Confirmation(tuple(problems), {"checks": checks}, {"checks.json": report.encode()})
+
+
+def wait_for_start(context: Context, app: str) -> None:
+    """Wait, at most `limits.boot`, until no process of the app is starting any more."""
+
+    def settled() -> bool | None:
+        dynos = context.platform.observe(app).dynos
+        return None if any(d.state == "starting" and d.type != "run" for d in dynos) else True
+
+    until(settled, within=context.config.limits.boot, every=context.config.targets[context.target].poll)
 
 
 def ask(context: Context, url: str, commit: str) -> Sequence[CheckResult]:

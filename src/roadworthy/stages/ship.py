@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import release
-from ..errors import CheckFailed
+from ..errors import CheckFailed, RoadworthyError
 from ..model import Outcome, Request, Result
 from .build import build
 from .test_run import test
@@ -28,7 +28,7 @@ def ship(context: Context, request: Request) -> Result:
     package = build(context, request.commit)
     context.screen.fact("package", f"{package.digest[:12]}, {package.size:,} bytes")
     deployed = release.run(context, request)
-    if deployed.outcome is not Outcome.SUCCEEDED:
+    if deployed.outcome is not Outcome.SUCCEEDED or deployed.plan is None:
         return deployed
     migrated = release.run(context, replace(request, action="migrate", maintenance=False))
     if migrated.outcome is not Outcome.SUCCEEDED:
@@ -55,8 +55,12 @@ def logged(context: Context, said: str, wanted: bool) -> Iterator[None]:
     path = context.evidence / f"ship_{app}_{context.now():%Y%m%dT%H%M%S_%fZ}.log"
     with exclusive(path) as stream:
         context.screen.log = stream
+        context.screen.fact("log", context.shown(path))
         try:
             yield
+        except (RoadworthyError, KeyboardInterrupt) as error:
+            stream.write(f"{error or 'interrupted'}\n")  # its last line is said after this log is closed
+            raise
         finally:
             context.screen.log = None
             stream.flush()
@@ -67,4 +71,3 @@ def logged(context: Context, said: str, wanted: bool) -> Iterator[None]:
             }
             record = Record("note", "completion", "ship", environment, context.target, "none", "", details)
             context.log(environment).append(record, attach={path.name: data})
-            context.screen.line(f"log {context.shown(path)}")

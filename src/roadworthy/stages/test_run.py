@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .. import release
 from ..errors import CheckFailed
 from ..facts import git
 from ..model import Outcome, Result
+from ..record import evidence_of
 from .build import build
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..journal.entry import Entry
 
 NAME = "verification"
+PASSED: Final = "exited with 0"
 OUTPUT_LIMIT: Final = 1 << 20  # bytes of the tests' output that are kept as evidence
 # Of the caller's surroundings the tests see only these: no credential, no configuration of somebody's shell.
 PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -40,8 +43,8 @@ def test(context: Context, commit: str) -> Entry:
 
     def record(kind: str, **details: object) -> Record:
         said = {"change": {"id": commit[:12], "why": git.subject(context.paths.root, commit)}, **details}
-        place = {"environment": f"package-{commit}", "target": context.target}
-        return Record(kind, NAME, "test", subject=package.name, digest=package.digest, details=said, **place)
+        place = f"package-{commit}"
+        return Record(kind, NAME, "test", place, context.target, package.name, package.digest, said)
 
     if open_start := log.open_start():  # a killed test run changed nothing, whoever ran it
         log.append(record("abandon", settles=open_start.seq, reason="a new test run begins"))
@@ -54,28 +57,45 @@ def test(context: Context, commit: str) -> Entry:
         context.screen.step(f"testing {package.name[:17]}: {context.config.commands.test}"),
     ):
         slug.unpack(Path(package.file), Path(folder))
-        done = subprocess.run(
+        how, output = _run(words, folder, environ, context.config.limits.oneoff)
+    details = {"settles": start.seq, "ended": how, "command": context.config.commands.test}
+    kind = "end" if how == PASSED else "failed"
+    entry = log.append(record(kind, **details), attach={"test-output.txt": output[-OUTPUT_LIMIT:]})
+    if how != PASSED:
+        last = "\n".join(f"  {line}" for line in output.decode("utf-8", "replace").splitlines()[-15:])
+        raise CheckFailed(f"the tests of {commit[:12]} {how}\n{last}".rstrip())
+    return entry
+
+
+def _run(words: list[str], folder: str, environ: Mapping[str, str], within: float) -> tuple[str, bytes]:
+    """How the tests ended, in words, and what they said. Their whole process group ends with them."""
+    try:
+        done = subprocess.Popen(
             words,
             cwd=folder,
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=context.config.limits.oneoff,
-            check=False,
+            process_group=0,
         )
-    kind = "failed" if done.returncode else "end"
-    details = {"settles": start.seq, "exit_status": done.returncode, "command": context.config.commands.test}
-    entry = log.append(record(kind, **details), attach={"test-output.txt": done.stdout[-OUTPUT_LIMIT:]})
-    if done.returncode:
-        last = "\n".join(f"  {line}" for line in done.stdout.decode("utf-8", "replace").splitlines()[-15:])
-        raise CheckFailed(f"the tests of {commit[:12]} exited with {done.returncode}\n{last}")
-    return entry
+    except OSError as error:
+        return f"could not be started: {words[0]}: {error.strerror}", b""
+    with done:
+        try:
+            output, _ = done.communicate(timeout=within)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(done.pid, signal.SIGKILL)
+            return f"did not end within {within:g} s", error.output or b""
+        except BaseException:
+            os.killpg(done.pid, signal.SIGKILL)
+            raise
+    return f"exited with {done.returncode}", output
 
 
 def report(context: Context, said: str | None) -> Result:
     """Test the commit that a person named."""
     commit = git.resolve(context.paths.root, said)
     entry = test(context, commit)
-    evidence = release.evidence_of(context, f"package-{commit}", entry)
+    evidence = evidence_of(context, f"package-{commit}", entry)
     return Result(Outcome.SUCCEEDED, f"the tests of {commit[:12]} passed", evidence=evidence)

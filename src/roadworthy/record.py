@@ -1,0 +1,67 @@
+"""What every journal entry of the road says: one place where its fields are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .model import Plan, Verdict
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .journal.entry import Entry, Record
+
+
+def record(context: Context, kind: str, stage: str, plan: Plan, details: Mapping[str, Any]) -> Record:
+    """An entry about `plan`, of the contract's `stage`."""
+    from .journal.entry import Record
+
+    package = plan.package
+    return Record(
+        kind=kind,
+        stage=stage,
+        action=plan.request.action,
+        environment=plan.request.environment,
+        target=context.target,
+        subject=package.name if package else "none",
+        digest=package.digest if package else "",
+        details=dict(details),
+    )
+
+
+def said(plan: Plan, verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
+    """What every entry says of its request, its plan and who writes it."""
+    from .journal import lock
+
+    request = plan.request
+    told: dict[str, Any] = {
+        "from": dict(plan.before),
+        "to": dict(plan.after),
+        "change": {"id": request.change, "why": request.why},
+        "actor": lock.this_process(),
+        "app": plan.app,
+        "pending": list(plan.pending),
+    }
+    if verdicts:
+        told["verdicts"] = [
+            {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(verdict).items()}
+            for verdict in verdicts
+        ]
+    for name in ("approval", "maintenance", "automatic"):
+        if value := getattr(request, name):
+            told[name] = value
+    return told
+
+
+def token(start: Entry) -> str:
+    """The fencing token as it is written onto the effect, for example in a release's description.
+
+    The entry's digest is part of it: another journal of the same environment has a start of that number, too.
+    """
+    return f"roadworthy {start.record.environment}#{start.seq} {start.sha256[:12]}"
+
+
+def evidence_of(context: Context, environment: str, entry: Entry) -> str:
+    """The path of a journal entry, from the project's folder where it lies in it."""
+    return context.shown(context.paths.journal / context.target / environment / f"{entry.seq:08d}.json")

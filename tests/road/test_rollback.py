@@ -1,0 +1,124 @@
+"""Rollback, end to end: to what was verified, by any of its names, without touching config vars."""
+
+import pytest
+
+from road.project import KEYS, Project, migration, until
+
+
+@pytest.fixture
+def twice(project: Project) -> Project:
+    """Two commits were deployed, the second one runs."""
+    project.deployed()
+    project.commit("Second")
+    project.deployed()
+    return project
+
+
+@pytest.mark.parametrize("by", ["release", "commit", "digest", "default"])
+def test_a_verified_package_is_gone_back_to_by_each_of_its_names(twice: Project, by):
+    end = twice.entries()[1].record
+    names = {"release": f"v{end.details['to']['release']}", "commit": twice.first, "digest": end.digest}
+    said = twice.json("rollback", *(("--to", names[by]) if by in names else ()))
+    assert twice.runs() == twice.first
+    assert twice.kinds()[-2:] == ["start rollback", "end rollback"]
+    assert said["details"]["to"]["digest"] == end.digest
+    assert twice.json("verify")["details"]["differences"] == []
+
+
+@pytest.mark.parametrize("to", ["", "v0", "v999", "v1", "latest", "v 2", "f" * 40, "main", "v3; true"])
+def test_what_was_never_verified_is_refused_before_anything_changes(twice: Project, to):
+    before = twice.calls()
+    said = twice.json("rollback", f"--to={to}", code=2)
+    assert "\n" not in said["line"]
+    assert twice.calls() == before
+    assert twice.runs() != twice.first
+
+
+def test_there_is_nothing_to_go_back_to_at_first(project: Project):
+    project.deployed()
+    assert "no verified package" in project.json("rollback", code=2)["line"]
+
+
+def test_config_vars_are_left_alone(project: Project):
+    var = f"/apps/{project.staging}/config-vars"
+    project.api("PATCH", var, {"COLOUR": "old"})
+    project.deployed()
+    project.commit("Second")
+    project.deployed()
+    project.api("PATCH", var, {"COLOUR": "rotated"})
+    project.json("rollback")
+    assert project.runs() == project.first
+    assert project.get("/env")[1]["COLOUR"] == "rotated"
+
+
+def test_what_was_rolled_back_from_can_be_gone_forward_to(twice: Project):
+    second = twice.runs()
+    twice.json("rollback")
+    twice.json("rollback", "--to", second)
+    assert twice.runs() == second
+
+
+def test_a_rollback_over_an_expanding_migration_is_verified(project: Project):
+    project.deployed()
+    project.json("migrate")
+    project.commit("Expand", {"app/migrations/0002.py": migration("0002", "0001")})
+    second = project.deployed()["plan"]["to"]["commit"]
+    project.json("migrate")
+    project.json("rollback")
+    said = project.json("verify")
+    assert said["details"]["differences"] == []
+    assert project.revision() == "0002"
+    project.json("rollback", "--to", second)  # and forward again, over what is applied already
+    assert project.json("verify")["details"]["differences"] == []
+
+
+def test_a_rollback_over_a_contracting_migration_is_refused_with_what_a_person_must_do(project: Project):
+    project.deployed()
+    project.json("migrate")
+    project.commit("Contract", {"app/migrations/0002.py": migration("0002", "0001", "contract")})
+    project.deployed()
+    project.json("migrate")
+    said = project.json("rollback", code=3)
+    assert said["line"] == "refused by migrations_can_be_rolled_back"
+    assert "a person must restore a backup" in said["reasons"][0]
+    assert project.kinds()[-1] == "refused rollback"
+
+
+def test_production_goes_back_only_with_both_keys_by_the_platforms_own_number(project: Project):
+    project.deployed()
+    project.json("migrate")
+    project.json("certify")
+    project.deployed(env="prod")
+    number = project.entries("prod")[-1].record.details["to"]["release"]
+    project.commit("Second")
+    project.deployed()
+    project.json("certify")
+    project.deployed(env="prod")
+    for env, code in (({}, 2), ({"ALLOW_PROD": "1"}, 42)):
+        project.json("rollback", "--env", "prod", "--to", f"v{number}", env=env, code=code)
+        assert project.runs("prod") != project.first
+    project.json("rollback", "--env", "prod", "--to", f"v{number}", env=KEYS)
+    assert project.runs("prod") == project.first
+
+
+def test_a_rollback_ends_maintenance_because_it_must_be_seen_healthy(twice: Project):
+    twice.api("PATCH", f"/apps/{twice.staging}", {"maintenance": True})
+    until(lambda: twice.get("/api/health")[0] == 503)
+    twice.json("rollback")
+    assert twice.runs() == twice.first
+
+
+def test_the_plan_of_a_rollback_changes_nothing(twice: Project):
+    before = twice.calls()
+    said = twice.json("rollback", "--plan")
+    assert said["plan"]["to"]["commit"] == twice.first
+    assert twice.calls() == before
+    assert twice.kinds()[-1] == "end deploy"
+
+
+def test_a_rollback_slower_than_its_bound_is_reported_as_a_failure(twice: Project):
+    twice.change_config(('rollback = "2m"', 'rollback = "1ms"'))
+    said = twice.json("rollback", code=1)
+    assert "later than the bound" in said["line"]
+    assert twice.runs() == twice.first
+    assert twice.json("verify")["details"]["differences"] == []
