@@ -9,14 +9,18 @@ bar that is missed is printed as MISSED and makes the exit code 1 only with --st
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,10 +98,13 @@ def measure(rounds: int, here: Path, bare: Path, environ: dict[str, str]) -> Non
     show("invoke --list / bare invoke --list", listing / empty, 1.5, f"{listing:.3f} s / {empty:.3f} s")
 
     urls = subprocess.run(
-        [INVOKE, "sandbox.status", "--json"], cwd=here, env=environ, check=True, capture_output=True, text=True
+        [INVOKE, "sandbox.status", "--json"],
+        cwd=here,
+        env=environ,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
-    import json
-
     apps = {app["name"]: app["web_url"].rstrip("/") for app in json.loads(urls)["details"]["apps"]}
     paths = ("/api/health", "/api/auth/csrf", "/api/auth/me", "/api/version")
 
@@ -112,7 +119,123 @@ def measure(rounds: int, here: Path, bare: Path, environ: dict[str, str]) -> Non
         slowest_curl,
     )
     bar = empty + 0.2 + slowest
-    show("invoke smoke --env prod (s)", smoke, bar, f"bare {empty:.3f} s + 0.2 s + slowest curl {slowest:.3f} s")
+    show(
+        "invoke smoke --env prod (s)",
+        smoke,
+        bar,
+        f"bare {empty:.3f} s + 0.2 s + slowest curl {slowest:.3f} s",
+    )
+
+    for commit in commits(here):
+        seconds([INVOKE, "test", "--commit", commit], here, environ)
+    turn = iter(commits(here)[::-1] * rounds)  # HEAD runs already, so its parent is first
+    deploy, boot = medians(
+        rounds, lambda: deployed(here, environ, next(turn)), lambda: booted(folder_of(here))
+    )
+    show("deploy, start to verified (s)", deploy, boot + 0.5, f"the app boots in {boot:.3f} s, + 0.5 s")
+
+    append, bare_sign = medians(rounds, lambda: appended(here), signed)
+    show(
+        "append of a journal entry (ms)",
+        1000 * append,
+        5.0,
+        f"bare Ed25519 signature {1000 * bare_sign:.3f} ms",
+    )
+
+
+def commits(here: Path) -> list[str]:
+    """Two commits with the app in them: HEAD and its parent."""
+    said = subprocess.run(
+        ["git", "log", "-2", "--format=%H"], cwd=here, check=True, capture_output=True, text=True
+    )
+    return said.stdout.split()
+
+
+def deployed(here: Path, environ: dict[str, str], commit: str) -> float:
+    """Seconds from the journal's start to the verified end of one deploy to staging."""
+    said = subprocess.run(
+        [INVOKE, "deploy", "--commit", commit, "--json"],
+        cwd=here,
+        env=environ,
+        check=True,
+        capture_output=True,
+    )
+    result = json.loads(said.stdout)
+    if result["plan"]["already"]:
+        raise RuntimeError("nothing was deployed, so nothing was measured")
+    return float(result["details"]["millis"]) / 1000
+
+
+def folder_of(here: Path) -> Path:
+    """The unpacked app of the clone, to be started by hand."""
+    return here / "app"
+
+
+def booted(app: Path) -> float:
+    """Seconds from starting the app by hand until it answers `GET /`, as the platform asks before it gets traffic."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as data:
+        environ = {"PATH": os.environ["PATH"], "PORT": str(port), "DATABASE_URL": f"sqlite:///{data}/app.db"}
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "capecontrol"], cwd=app, env=environ, stdout=subprocess.DEVNULL
+        )
+        try:
+            while True:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
+                        return time.perf_counter() - began
+                except OSError:
+                    if time.perf_counter() - began > 30:
+                        raise
+                    time.sleep(0.005)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def appended(here: Path) -> float:
+    """Median seconds of one signed and durable journal entry, in a log of its own."""
+    from roadworthy.journal.entry import Record
+    from roadworthy.journal.log import Log
+    from roadworthy.journal.sign import Trust, create_key
+    from roadworthy.journal.store import Folder
+
+    with tempfile.TemporaryDirectory(dir=here) as name:
+        signer = create_key(Path(name) / "keys", "bench")
+        log = Log(
+            Folder(Path(name) / "journal"),
+            environment="bench",
+            target="sandbox",
+            signer=signer,
+            trust=Trust.only(signer),
+            clock=lambda: datetime.now(UTC),
+        )
+        record = Record(
+            "note", "completion", "bench", "bench", "sandbox", "none", "", {"change": {"id": "1", "why": "b"}}
+        )
+        log.append(record)
+        times = []
+        for _ in range(100):
+            began = time.perf_counter()
+            log.append(record)
+            times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def signed() -> float:
+    """Median seconds of one Ed25519 signature of 2,000 bytes, with the same library."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key, data = Ed25519PrivateKey.generate(), b"x" * 2000
+    times = []
+    for _ in range(100):
+        began = time.perf_counter()
+        key.sign(data)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
 
 
 if __name__ == "__main__":
