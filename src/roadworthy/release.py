@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .context import Context
     from .journal.entry import Entry
     from .journal.log import Log
+    from .platforms import Progress
 
 
 class Stage(Protocol):
@@ -129,16 +130,25 @@ def _act(
     context: Context, log: Log, stage: Stage, plan: Plan, start: Entry, receipts: list[Receipt]
 ) -> Confirmation:
     """Do the steps, one by one, and look again. What surely did not work is a problem, not an error."""
+
+    def fence() -> None:
+        if log.open_start() != start:
+            raise Held(
+                f"journal #{start.seq} was given up while it ran, so nothing more was done: "
+                f"run `invoke verify --env {plan.request.environment}`"
+            )
+
     migrating = False
     try:
         for step in plan.steps:
-            if log.open_start() != start:
-                raise Held(
-                    f"journal #{start.seq} was given up while it ran, so nothing more was done: "
-                    f"run `invoke verify --env {plan.request.environment}`"
-                )
+            fence()
             migrating = migrating or isinstance(step, RunCommand)
-            with context.screen.step(name_of(step)) as progress:
+            with context.screen.step(name_of(step)) as say:
+                # A driver says what it does next before it does it: the moment to see whether it still may.
+                def progress(phrase: str, say: Progress = say) -> None:
+                    fence()
+                    say(phrase)
+
                 receipt = context.platform.apply(plan.app, step, token=token(start), progress=progress)
             receipts.append(receipt)
             if receipt.exit_status:

@@ -262,10 +262,25 @@ class Project:
     # ---- what goes wrong -----------------------------------------------------------------------------
 
     def faults(self, *faults: Mapping[str, object]) -> None:
-        """Arm these faults; paths are below the staging app's."""
-        control.set_faults(
-            self.sandbox, [{**f, "path": f"/apps/{self.staging}{f.get('path', '*')}"} for f in faults]
+        """Arm these faults; paths are below the staging app's, but for blobs, which are below none."""
+        app = f"/apps/{self.staging}"
+        there = (
+            app + str(f["path"]) if not str(f["path"]).startswith("/blobs") else f["path"] for f in faults
         )
+        armed = [{**fault, "path": path} for fault, path in zip(faults, there, strict=True)]
+        control.set_faults(self.sandbox, armed)
+
+    def break_log_at_check(self, fault: Mapping[str, object]) -> None:
+        """Break the log when the app is next asked for its health: by then all one-offs have ended."""
+        here = control.find(self.sandbox)
+        assert here is not None
+        path = f"/apps/{self.staging}/log-sessions"
+        faults = [{**fault, "method": "POST", "path": path, "count": 9}]
+        self.mood(put_at_health=[f"{here.url}/_sandbox/faults", here.api_key, faults])
+
+    def armed(self) -> list[dict[str, Any]]:
+        """The faults that still wait for a call."""
+        return control.get_faults(self.sandbox)
 
     def database(self, place: str = "staging") -> Path:
         url = self.api("GET", f"/apps/{self.app(place)}/config-vars")["DATABASE_URL"]

@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..model import Observed, Paths, PlatformRelease, Receipt, Step
 
 Progress = Callable[[str], None]
+"""Called with what comes next, before it is done. It may raise: then nothing more is to be done."""
 
 
 class Platform(Protocol):

@@ -167,8 +167,9 @@ class Heroku:
         try:
             return int(self._api.write("POST", f"/apps/{app}/releases", body)["version"])
         except OutcomeUnknown as error:
+            within = min(LOOK, self._limits.release)
             look = self._known(
-                app, lambda: until(lambda: self.find(app, token), within=LOOK, every=self._poll)
+                app, lambda: until(lambda: self.find(app, token), within=within, every=self._poll)
             )
             if look is None:
                 raise OutcomeUnknown(f"{error}; no release of {app} carries {token!r} so far") from error

@@ -94,7 +94,10 @@ class Api:
                 wait = retry.retry_after(error, datetime.now(UTC)) or retry.FIRST_WAIT * attempt
                 last = attempt == WRITES or time.monotonic() + wait >= deadline
                 if kind == "final" or (last and surely_not):
-                    raise self._explain(error, what) from error
+                    explained = self._explain(error, what)
+                    if isinstance(explained, Unreachable):  # that it was never done is known
+                        explained = CheckFailed(str(explained))
+                    raise explained from error
                 if last or not (surely_not or again):
                     raise OutcomeUnknown(f"{what}: {_say(error)}; it may or may not have happened") from error
                 pause(wait)
@@ -122,10 +125,10 @@ class Api:
                 response.raise_for_status()
                 for line in response.iter_lines(chunk_size=None if tail else 65536):
                     yield line.decode("utf-8", "replace")
-        except (OutcomeUnknown, requests.RequestException) as error:
+        except (OutcomeUnknown, CheckFailed, requests.RequestException) as error:
             if tail and isinstance(error, requests.RequestException) and error.response is None:
                 return
-            why = str(error) if isinstance(error, OutcomeUnknown) else _say(error)
+            why = _say(error) if isinstance(error, requests.RequestException) else str(error)
             raise Unreachable(f"the log of {app} cannot be read: {why}") from error
 
     def take_attempts(self) -> list[dict[str, Any]]:

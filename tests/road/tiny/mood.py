@@ -1,7 +1,7 @@
 """How this app behaves: what its package says, and over it what lies beside its database."""
 
 # Importing pathlib would double the time that this app takes to boot.
-# ruff: noqa: PTH
+# ruff: noqa: PTH100, PTH118, PTH120, PTH123, PTH207, RUF100
 
 import json
 import os

@@ -1,7 +1,7 @@
 """A web app that answers a few milliseconds after its start."""
 
 # Importing pathlib would double the time that this app takes to boot.
-# ruff: noqa: PTH
+# ruff: noqa: PTH100, PTH118, PTH120, PTH123, PTH207, RUF100
 
 import json
 import os
@@ -23,6 +23,8 @@ def answer(path):
         print(line, flush=True)
     path = path.partition("?")[0]
     if path == "/api/health":
+        if "put_at_health" in said:
+            put(*said["put_at_health"])
         return said.get("health_code", 200), {"status": said.get("health", "healthy")}, {}
     if path == "/api/auth/csrf":
         cookie = {"Set-Cookie": said.get("cookie", "csrf_token=abc; Path=/")}
@@ -38,6 +40,15 @@ def answer(path):
     if path == "/":
         return 200, {}, {}
     return 404, {}, {}
+
+
+def put(url, key, value):
+    """Tell the sandbox something at the very moment that a check is asked."""
+    import urllib.request
+
+    headers = {"Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url, json.dumps(value).encode(), headers, method="PUT")
+    urllib.request.urlopen(request, timeout=5).close()
 
 
 def serve(connection):

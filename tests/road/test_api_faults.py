@@ -1,0 +1,162 @@
+"""Every call that a deploy makes can go wrong, and the deploy still ends in the truth, within its bound."""
+
+import time
+
+import pytest
+
+from road.project import Project, until
+
+READS = {
+    "the app": "",
+    "the releases": "/releases",
+    "the dynos": "/dynos",
+    "one release": "/releases/[0-9]*",
+    "the formation": "/formation",
+}
+WRITES = {"make a slug": ("POST", "/slugs"), "upload": ("PUT", "/blobs/*"), "release": ("POST", "/releases")}
+KINDS = {
+    "500": {"kind": "status", "status": 500},
+    "503": {"kind": "status", "status": 503},
+    "429": {"kind": "rate_limit", "seconds": 1},
+    "reset": {"kind": "reset"},
+    "lost reply": {"kind": "reset", "after": True},
+    "503 although done": {"kind": "status", "status": 503, "after": True},
+    "hang": {"kind": "hang"},
+    "truncated": {"kind": "truncate"},
+}
+NEVER_DONE = ("500", "503", "reset", "hang")  # of a release: nobody can tell that from a lost reply
+BOUND = 12.0
+
+
+def tokens(project: Project) -> list[str]:
+    """The start that each of our releases on the platform carries."""
+    said = (str(release["description"]) for release in project.releases())
+    return [text.rpartition("(")[2] for text in said if "roadworthy" in text]
+
+
+def truly(project: Project, commit: str) -> None:
+    """The journal, the platform and the app agree that `commit` runs, and no start made two releases."""
+    assert project.runs() == commit
+    assert project.json("verify")["details"]["differences"] == []
+    assert len(tokens(project)) == len(set(tokens(project)))
+
+
+def kinds(*quick: str):
+    return [pytest.param(kind, marks=[] if kind in quick else pytest.mark.slow) for kind in KINDS]
+
+
+@pytest.mark.parametrize("kind", kinds("429", "truncated"))
+@pytest.mark.parametrize("call", READS)
+def test_a_read_that_goes_wrong_is_repeated_and_counted(project: Project, call, kind):
+    project.json("test")
+    project.faults({**KINDS[kind], "method": "GET", "path": READS[call]})
+    began = time.monotonic()
+    project.json("deploy")
+    assert time.monotonic() - began < BOUND
+    attempts = project.entries()[-1].record.details["attempts"]
+    assert [a["n"] for a in attempts][:2] == [1, 2]
+    truly(project, project.first)
+
+
+@pytest.mark.parametrize("kind", kinds("503", "lost reply"))
+@pytest.mark.parametrize("call", ["make a slug", "upload"])
+def test_an_upload_that_goes_wrong_is_repeated_because_it_changes_nothing(project: Project, call, kind):
+    project.json("test")
+    method, path = WRITES[call]
+    project.faults({**KINDS[kind], "method": method, "path": path})
+    began = time.monotonic()
+    project.json("deploy")
+    assert time.monotonic() - began < BOUND
+    attempts = project.entries()[-1].record.details["attempts"]
+    assert {a["n"] for a in attempts} >= {1, 2} or call == "upload"
+    truly(project, project.first)
+
+
+@pytest.mark.parametrize("kind", kinds("503", "429", "reset", "lost reply", "503 although done", "truncated"))
+def test_a_release_is_asked_for_once_and_then_looked_for(project: Project, kind):
+    project.json("test")
+    project.faults({**KINDS[kind], "method": "POST", "path": "/releases"})
+    began = time.monotonic()
+    deploy = project.process("deploy", "--json")
+    assert time.monotonic() - began < BOUND
+    asked = [c for c in project.calls() if (c["method"], c["path"][-9:]) == ("POST", "/releases")]
+    if kind not in NEVER_DONE:
+        assert deploy.said["code"] == 0
+        assert len(asked) <= 2
+        assert len(tokens(project)) == 1
+        if kind == "429":
+            results = [a["result"] for a in project.entries()[-1].record.details["attempts"]]
+            assert results == ["answered 429", "answered 201"]
+        return truly(project, project.first)
+    assert len(asked) == 1
+    assert deploy.said["code"] == 4, deploy.text
+    assert project.kinds() == ["start deploy"]
+    assert "invoke reconcile" in project.json("deploy", code=4)["line"]
+    assert "nothing was changed" in project.json("reconcile", code=1)["reasons"][0]
+    assert project.kinds() == ["start deploy", "failed deploy"]
+    project.json("deploy")
+    return truly(project, project.first)
+
+
+def test_an_upload_that_never_works_failed_and_changed_nothing(project: Project):
+    project.deployed()
+    project.commit("Second")
+    project.json("test")
+    project.faults({**KINDS["503"], "method": "POST", "path": "/slugs", "count": 99})
+    said = project.json("deploy", code=1)
+    assert "nothing was released" in said["reasons"][0]
+    assert said["line"].endswith("nothing was changed")
+    assert project.kinds()[-2:] == ["start deploy", "failed deploy"]
+    assert [a["n"] for a in project.entries()[-1].record.details["attempts"]] == [1, 2, 3]
+    truly(project, project.first)
+
+
+def test_a_platform_that_asks_for_patience_beyond_the_bound_is_not_waited_for(project: Project):
+    project.json("test")
+    project.faults({"kind": "rate_limit", "seconds": 3600, "method": "POST", "path": "/releases"})
+    began = time.monotonic()
+    said = project.json("deploy", code=1)
+    assert time.monotonic() - began < BOUND
+    assert "429" in said["reasons"][0]
+    assert project.kinds() == ["start deploy", "failed deploy"]
+    assert tokens(project) == []
+
+
+@pytest.mark.parametrize("path", ["/formation", pytest.param("/releases/[0-9]*", marks=pytest.mark.slow)])
+def test_a_platform_that_cannot_be_seen_after_the_release_is_unknown_and_then_reconciled(
+    project: Project, path
+):
+    project.json("test")
+    project.faults({**KINDS["503"], "method": "GET", "path": path, "count": 99})
+    deploy = project.process("deploy", "--json")
+    assert deploy.said["code"] == 4, deploy.text
+    project.faults()
+    project.json("reconcile")
+    assert project.kinds() == ["start deploy", "end deploy"]
+    truly(project, project.first)
+
+
+def test_a_lost_reply_that_cannot_be_looked_up_is_unknown_not_failed(project: Project):
+    project.json("test")
+    project.faults({"kind": "delay", "seconds": 1, "method": "POST", "path": "/slugs"})
+    deploy = project.start("deploy", "--json")
+    until(lambda: project.kinds() == ["start deploy"])
+    project.faults(
+        {**KINDS["lost reply"], "method": "POST", "path": "/releases"},
+        {**KINDS["503"], "method": "GET", "path": "/releases", "count": 99},
+    )
+    out, err = deploy.communicate()
+    assert deploy.returncode == 4, out + err
+    project.faults()
+    assert project.kinds() == ["start deploy"]
+    project.json("reconcile")
+    truly(project, project.first)
+
+
+def test_an_api_that_is_away_ends_the_command_before_anything_is_written(project: Project):
+    project.json("test")
+    project.faults({**KINDS["503"], "method": "GET", "path": "", "count": 99})
+    said = project.json("deploy", code=1)
+    assert "503" in said["line"]
+    assert "\n" not in said["line"]
+    assert project.entries() == []

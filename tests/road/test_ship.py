@@ -1,0 +1,95 @@
+"""Ship: every step in its order; the first that does not succeed ends it, and the log is kept."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from road.project import Project
+
+
+def logs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("ship_*.log"))
+
+
+def test_a_ship_tests_builds_deploys_migrates_and_verifies(project: Project):
+    ran = project.invoke("ship", "--log")
+    assert ran.code == 0, ran.text
+    assert project.kinds() == ["start deploy", "end deploy", "start migrate", "end migrate", "note ship"]
+    assert (project.runs(), project.revision()) == (project.first, "0001")
+    (log,) = logs(project.root / ".release" / "logs")
+    noted = project.entries()[-1].record
+    assert noted.details["log"]["sha256"] == hashlib.sha256(log.read_bytes()).hexdigest()
+    assert noted.evidence[0].sha256 == noted.details["log"]["sha256"]
+    assert f"shipped {project.first[:12]}" in log.read_text()
+    assert f"shipped {project.first[:12]}" in ran.out.splitlines()[-1]
+    assert log.name.startswith(f"ship_{project.staging}_20")
+    assert log.name.endswith("Z.log")
+
+
+def test_a_ship_says_json_once(project: Project):
+    said = project.json("ship", "--log")
+    assert said["outcome"] == "succeeded"
+
+
+def test_tests_that_fail_end_it_and_their_words_are_in_the_log(project: Project):
+    project.change_config(('"python -S -c pass"', "\"sh -c 'echo two tests failed; exit 3'\""))
+    ran = project.invoke("ship", "--log")
+    assert ran.code == 1
+    assert project.kinds() == ["note ship"]
+    (log,) = logs(project.root / ".release" / "logs")
+    assert "two tests failed" in log.read_text()
+    assert project.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [("no-such-program", "could not be started"), ("sleep 60", "did not end within")]
+)
+def test_tests_that_do_not_start_or_end_are_failed_tests(project: Project, command, words):
+    project.change_config(('"python -S -c pass"', f'"{command}"'), ('oneoff = "5s"', 'oneoff = "300ms"'))
+    assert words in project.json("test", code=1)["line"]
+    commit = project.git("rev-parse", "HEAD")
+    last = project.log(f"package-{commit}").entries()[-1]
+    assert (last.record.kind, last.record.details["ended"][:9]) == ("failed", words[:9])
+    assert "ci_is_green" in project.json("deploy", code=3)["line"]
+
+
+def test_a_migration_that_fails_ends_it_with_the_log_kept(project: Project):
+    project.mood(migrate_fails_at="0001")
+    ran = project.invoke("ship", "--log")
+    assert ran.code == 1
+    assert project.kinds()[-2:] == ["failed migrate", "note ship"]
+    (log,) = logs(project.root / ".release" / "logs")
+    assert "no such column" in log.read_text()
+
+
+def test_a_refusal_ends_it_with_its_own_exit_code(project: Project):
+    (project.root / "app" / "web.py").write_text("changed")
+    assert project.json("ship", code=3)["line"] == "refused by tree_is_clean"
+
+
+def test_the_log_goes_to_evidence_dir(project: Project, tmp_path: Path):
+    place = tmp_path / "evidence"
+    assert project.invoke("ship", "--log", env={"EVIDENCE_DIR": str(place)}).code == 0
+    assert len(logs(place)) == 1
+    project.json("smoke", env={"EVIDENCE_DIR": str(place)})
+    assert len(list(place.glob("smoke_*.json"))) == 1
+
+
+def test_an_evidence_folder_that_cannot_be_written_stops_it_before_anything_is_done(
+    project: Project, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    said = project.json("ship", "--log", env={"EVIDENCE_DIR": str(tmp_path / "file")}, code=2)
+    assert "cannot be written" in said["line"]
+    assert project.entries() == []
+    assert project.calls() == []
+
+
+def test_an_unknown_outcome_ends_it_with_the_log_kept(project: Project):
+    project.faults({"kind": "release_pending", "method": "POST", "path": "/releases"})
+    ran = project.process("ship", "--log", "--json")
+    assert ran.said["code"] == 4
+    assert project.kinds() == ["start deploy", "note ship"]
+    (log,) = logs(project.root / ".release" / "logs")
+    assert "still pending" in log.read_text()
