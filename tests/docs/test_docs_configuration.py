@@ -29,7 +29,9 @@ NOT_FOR_PEOPLE = {"ROADWORTHY_SANDBOX"}  # the mark by which the sandbox knows i
 
 def test_every_table_of_the_file_has_its_section():
     structs = {k for k in vars(config).values() if isinstance(k, type) and issubclass(k, msgspec.Struct)}
-    assert structs - set(SECTIONS.values()) == {config.Logs, msgspec.Struct} & structs | {config.Logs}
+    assert structs - {msgspec.Struct, config.Logs} == set(
+        SECTIONS.values()
+    )  # Logs holds the rules and no key
 
 
 @pytest.mark.parametrize(("heading", "struct"), SECTIONS.items(), ids=lambda value: str(value))
