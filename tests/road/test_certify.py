@@ -173,7 +173,9 @@ def test_a_tampered_certificate_opens_nothing(staged: Project):
 def test_an_expired_certificate_opens_nothing(staged: Project):
     staged.change_config(('certificate = "72h"', 'certificate = "1s"'))
     staged.json("certify")
-    until(lambda: "expired" in staged.invoke("deploy", "--env", "prod", "--plan", env=KEYS).out, every=0.2)
+    words = ("deploy", "--env", "prod", "--commit", staged.first, "--plan")
+    until(lambda: "expired" in staged.invoke(*words, env=KEYS).out, every=0.2)
+    assert staged.process(*words, env=KEYS).code == 3
 
 
 def test_a_certificate_of_another_package_opens_nothing(staged: Project):

@@ -7,13 +7,14 @@ journal entry that names its digest; editing it opens nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from .. import release
 from ..errors import CheckFailed
-from ..model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result, RunCommand
+from ..model import Confirmation, Facts, Outcome, Plan, PlatformRelease, Receipt, Request, Result, RunCommand
 from .migrate import pending_in, revision_in
 from .running import ask
 
@@ -61,7 +62,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     results = ask(context, observed.url, plan.package.commit)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     current = observed.current
-    problems += scan(context, plan.app, current.created_at) if current else ["the platform has no release"]
+    problems += scan(context, plan.app, current) if current else ["the platform has no release"]
     if not any("{commit}" in check.json.values() for check in context.config.checks):
         problems.append("no check of release.toml compares the commit that runs")
     details = {"revision": second}
@@ -113,16 +114,20 @@ def write(context: Context, result: Result) -> Path:
     return path
 
 
-def scan(context: Context, app: str, since: datetime) -> list[str]:
+def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:
     """The log lines since the release that break a rule. A log that cannot be read is a problem itself."""
     from ..checks import logs
 
+    since = current.created_at
     with context.screen.step(f"scanning the log since {_utc(since)}"):
         try:
-            lines = context.platform.logs(app, since)
+            lines = list(logs.since(context.platform.logs(app, since), since))
         except CheckFailed as error:
             return [f"the log cannot be read: {error}"]
-        found = logs.scan(logs.since(lines, since), context.config.logs.rules)
+        # The platform tells the second only; its own line tells where in that second the release began.
+        begins = re.compile(rb"\S+ app\[api\]: Release v%d created by " % current.version)
+        first = next((number for number, line in enumerate(lines) if begins.match(line)), 0)
+        found = logs.scan(lines[first:], context.config.logs.rules)
     return [f"log rule {hit.rule!r}: {hit.text.strip()[:200]}" for hit in found.hits[:SHOWN]]
 
 

@@ -57,5 +57,5 @@ def report(context: Context, environment: str, junit: str) -> Result:
     details = {"checks": [asdict(r) for r in results]}
     outcome = Outcome.FAILED if failed else Outcome.SUCCEEDED
     return Result(
-        outcome, line, evidence=context.shown(path), details=details, reasons=failed, code=bool(failed)
+        outcome, line, evidence=context.shown(path), details=details, reasons=failed, code=int(bool(failed))
     )

@@ -93,7 +93,7 @@ def report(context: Context) -> Result:
     )
     line = f"{len(rows) - len(odd)} of {len(rows)} environments on {context.target} are as recorded"
     outcome = Outcome.FAILED if odd else Outcome.SUCCEEDED
-    return Result(outcome, line, details={"environments": rows}, reasons=odd, code=bool(odd))
+    return Result(outcome, line, details={"environments": rows}, reasons=odd, code=int(bool(odd)))
 
 
 def report_history(context: Context, environment: str, limit: int) -> Result:
