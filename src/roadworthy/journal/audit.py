@@ -2,40 +2,37 @@
 
 It and `scripts/audit.sh` ask the same questions in the same order and answer with the same codes, so a
 mistake in either shows as a difference. It reads one log, `<root>/<target>/<environment>`, the evidence in
-`<root>/evidence`, and the public keys and `trust.toml` of a trust folder. It writes nothing.
+`<root>/evidence`, the public keys and `trust.toml` of a trust folder, and anchors. It writes nothing.
 
 What it cannot see without an anchor: that the newest entries were cut off, or that the whole folder is an
 older copy of itself.
+
+A long log is first judged in pieces, by one process a core. Each piece assumes what the entries before it
+established, and the assumptions are compared; when all are well, so is the log. Only when something is not is
+the log walked from its first entry, to name the first bad one. Memory does not grow with a log without gaps.
 """
 
 from __future__ import annotations
 
-import base64
+import functools
 import hashlib
-import json
 import os
 import re
-import stat
-import tomllib
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-_MAX_ENTRY, _MAX_EVIDENCE, _MAX_DEPTH, _MAX_INT = 1024**2, 64 * 1024**2, 64, 2**53 - 1
-_SHA = r"[0-9a-f]{64}"
-_FORM = {
-    "kind": "start|end|failed|refused|abandon|note",
-    "stage": r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}",
-    "action": r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}",
-    "at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
-    "nonce": "[0-9a-f]{32}",
-    "prev": _SHA,
-    "target": r"[a-z0-9][a-z0-9._-]{0,99}",
-    "environment": r"[a-z0-9][a-z0-9._-]{0,99}",
-}
-_OPENSSH_ED25519 = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
+from roadworthy.journal.audit_entry import Bad, attached, bytes_of, opened, understood
+from roadworthy.journal.audit_trust import Anchor, Keys, named_policy, of_log, read_anchors, read_trust
+
+__all__ = ["Anchor", "Finding", "audit", "read_anchors"]
+
+_ALONE = 2000
+"""Entries that one process judges sooner than others could be started."""
+_PIECE = 1000
+_BACK = 500
+"""Entries before a piece that are looked at for an open start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +47,6 @@ class Finding:
         return f"audit: {self.name}: {self.code}: {self.why}"
 
 
-class _Bad(Exception):
-    """A finding about the file at hand; never leaves this module."""
-
-    def __init__(self, code: str, why: str) -> None:
-        super().__init__(why)
-        self.code, self.why = code, why
-
-
 @dataclass(slots=True)
 class _Walk:
     """What the entries before the one at hand have established. `prev` is None after a gap."""
@@ -65,272 +54,222 @@ class _Walk:
     prev: str | None = "0" * 64
     open_seq: int = 0
     open_digest: str = ""
+    at: str = ""
+    policy: tuple[int, str] = (0, "")
 
 
 @dataclass(frozen=True, slots=True)
-class _Keys:
-    """Raw public keys by id, file stems by id, and the policy's rules as they were written."""
+class _Log:
+    """One log and what it is judged by; `pins` are digests that entries must have."""
 
-    raw: dict[str, bytes]
-    stems: dict[str, str]
-    rules: list[dict[str, Any]]
+    folder: Path
+    place: str
+    keys: Keys
+    pins: Mapping[int, set[str]]
 
 
-def audit(folder: Path, trust: Path | None = None) -> list[Finding]:
+def audit(
+    folder: Path,
+    trust: Path | None = None,
+    anchors: Sequence[Anchor] = (),
+    *,
+    processes: int | None = None,
+) -> list[Finding]:
     """Everything that is wrong with the log in `folder`, the first bad entry first; empty when all is well.
 
-    `trust` is the folder of public keys, by default `trust` beside the journal's root.
+    `trust` is the folder of public keys, by default `trust` beside the journal's root. Anchors of other logs
+    say nothing about this one. `processes` is how many may work, by default one for each core.
     """
     # Not resolved: a folder that only links to another environment's log is itself a finding.
     folder = Path(os.path.abspath(folder))  # noqa: PTH100
     try:
-        keys = _read_trust(trust or folder.parents[2] / "trust")
-        names = _list(folder)
-    except _Bad as bad:
+        keys = read_trust(trust or folder.parents[2] / "trust")
+        place = f"{folder.parent.name}/{folder.name}"
+        log = _Log(folder, place, keys, of_log(anchors, keys, place))
+        strays, numbers = _list(folder)
+    except Bad as bad:
         return [Finding("trust" if bad.code == "policy" else folder.name, bad.code, bad.why)]
-    return list(_walk(folder, names, keys))
+    if not strays and isinstance(numbers, range) and numbers:
+        crew = processes or len(os.sched_getaffinity(0))
+        last = numbers[-1]
+        if last > _ALONE and crew > 1 and max(log.pins, default=0) <= last and _all_well(log, last, crew):
+            return []
+    return [*(Finding(name, "folder", "it is no entry") for name in strays), *_walk(log, numbers)]
 
 
-def _walk(folder: Path, names: list[str], keys: _Keys) -> Iterator[Finding]:
-    strays = [name for name in names if not re.fullmatch(r"[0-9]{8}\.json", name) or name == "00000000.json"]
-    yield from (Finding(name, "folder", "it is no entry") for name in strays)
-    walk, expected = _Walk(), 1
-    for name in names:
-        if name in strays:
-            continue
-        if name != f"{expected:08d}.json":
-            yield Finding(f"{expected:08d}.json", "missing", f"there is no such entry, but {name}")
+def _walk(log: _Log, numbers: Iterable[int]) -> Iterator[Finding]:
+    walk, last = _Walk(), 0
+    for seq in numbers:
+        if seq != last + 1:
+            yield Finding(f"{last + 1:08d}.json", "missing", f"there is no such entry, but {seq:08d}.json")
             walk.prev = None
-        expected = int(name[:8]) + 1
+        last, data = seq, b""
         try:
-            data = _bytes_of(folder / name, _MAX_ENTRY)
-        except _Bad as bad:
-            walk.prev = None
-            yield Finding(name, bad.code, bad.why)
-            continue
-        try:
-            _examine(data, int(name[:8]), folder, keys, walk)
-        except _Bad as bad:
-            yield Finding(name, bad.code, bad.why)
-        walk.prev = hashlib.sha256(data).hexdigest()
-    if expected == 1:
-        yield Finding(folder.name, "folder", "there are no entries")
+            data = bytes_of(f"{log.folder}/{seq:08d}.json")
+            _examine(data, seq, log, walk)
+        except FileNotFoundError:
+            yield Finding(f"{seq:08d}.json", "missing", "it went while it was audited")
+        except Bad as bad:
+            yield Finding(f"{seq:08d}.json", bad.code, bad.why)
+        walk.prev = hashlib.sha256(data).hexdigest() if data else None
+    if not last:
+        yield Finding(log.folder.name, "folder", "there are no entries")
+    if beyond := sorted(seq for seq in log.pins if seq > last):
+        why = (
+            f"the log ends at {last}, but this entry was anchored: its tail was cut off, or it is an old copy"
+        )
+        yield Finding(f"{beyond[0]:08d}.json", "anchor", why)
 
 
-def _examine(data: bytes, seq: int, folder: Path, keys: _Keys, walk: _Walk) -> None:
-    keyid, payload = _opened(data, keys)
-    said, name, digest = _understood(payload)
-    if (said["target"], said["environment"]) != (folder.parent.name, folder.name):
-        raise _Bad("place", f"it belongs to {said['target']}/{said['environment']}")
+def _examine(data: bytes, seq: int, log: _Log, walk: _Walk) -> None:
+    """Judge one entry, and note what it establishes for the next."""
+    keyid, payload = opened(data, log.keys.raw)
+    said, name, digest = understood(payload)
+    place = f"{said['target']}/{said['environment']}"
+    if place != log.place:
+        raise Bad("place", f"it belongs to {place}")
     if said["seq"] != seq:
-        raise _Bad("order", f"it says that it is entry {said['seq']}")
+        raise Bad("order", f"it says that it is entry {said['seq']}")
     if walk.prev is not None and said["prev"] != walk.prev:
-        raise _Bad("chain", "prev is not the digest of the entry before it")
+        raise Bad("chain", "prev is not the digest of the entry before it")
+    if said["at"] < walk.at:
+        raise Bad("time", f"its time {said['at']} is before that of the entry before it")
     if name.startswith("environment:"):
-        if name != f"environment:{said['target']}/{said['environment']}" or digest != said["prev"]:
-            raise _Bad("form", "its subject is another environment")
+        if name != f"environment:{place}" or digest != said["prev"]:
+            raise Bad("form", "its subject is another environment")
         digest = ""
-    _permitted(said, keyid, keys)
+    policy = _permitted(said, keyid, log, walk)
     _in_turn(said, digest, walk)
+    pinned = log.pins.get(seq)
+    if pinned and pinned != {hashlib.sha256(data).hexdigest()}:
+        raise Bad("anchor", "another entry of this number was anchored")
+    walk.at, walk.policy = said["at"], policy
     for item in said["evidence"]:
-        _attached(item, folder.parents[1] / "evidence" / item["sha256"])
+        attached(item, log.folder.parents[1] / "evidence" / item["sha256"])
 
 
-def _opened(data: bytes, keys: _Keys) -> tuple[str, bytes]:
-    """The key's id and the payload of a DSSE envelope with one good signature."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    envelope = _json(data)
-    try:
-        keyid, sig = (envelope["signatures"][0][field] for field in ("keyid", "sig"))
-        kind, payload = envelope["payloadType"], _base64(envelope["payload"])
-        closed = (
-            len(envelope) == 3 and len(envelope["signatures"]) == 1 and len(envelope["signatures"][0]) == 2
-        )
-        signature = _base64(sig)
-    except (KeyError, IndexError, TypeError) as error:
-        raise _Bad("form", "it is not a DSSE envelope") from error
-    if (
-        len(signature) != 64
-        or not closed
-        or kind != "application/vnd.in-toto+json"
-        or not isinstance(keyid, str)
-    ):
-        raise _Bad("form", "it is not a DSSE envelope of in-toto with one signature")
-    if keyid not in keys.raw:
-        raise _Bad("key", f"{keyid[:60]!r} is not a trusted key")
-    signed = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
-    try:
-        Ed25519PublicKey.from_public_bytes(keys.raw[keyid]).verify(signature, signed)
-    except InvalidSignature as error:
-        raise _Bad("signature", f"the signature of {keyid} does not verify") from error
-    return keyid, payload
-
-
-def _understood(payload: bytes) -> tuple[dict[str, Any], str, str]:
-    """The predicate, and the subject's name and digest, all of the right form."""
-    statement = _json(payload)
-    try:
-        (subject,) = statement["subject"]
-        name, digest, said = subject["name"], subject["digest"]["sha256"], statement["predicate"]
-        ok = len(statement) == 4 and len(subject) == 2 and len(subject["digest"]) == 1
-        ok &= statement["_type"] == "https://in-toto.io/Statement/v1"
-        ok &= statement["predicateType"] == "https://roadworthy.dev/journal/v1"
-        ok &= _text(name, "[!-~]{1,255}") and _text(digest, _SHA)
-        ok &= all(_text(said[field], form) for field, form in _FORM.items())
-        ok &= type(said["seq"]) is int and 1 <= said["seq"] <= 99_999_999
-        details = said.get("details", {"": ""})
-        ok &= (
-            isinstance(details, dict)
-            and bool(details)
-            and not set(details)
-            & {*("from", "to", "change", "actor", "attempts", "verdicts", "settles", "outcome")}
-        )
-        ok &= isinstance(said["evidence"], list)
-        for item in said["evidence"]:
-            ok &= len(item) == 3 and _text(item["sha256"], _SHA)
-            ok &= _text(item["name"], r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}")
-            ok &= type(item["size"]) is int and 0 <= item["size"] <= _MAX_EVIDENCE
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _Bad("form", "it is not a journal entry") from error
-    if not ok:
-        raise _Bad("form", "a field of the entry is malformed")
-    return said, name, digest
-
-
-def _permitted(said: dict[str, Any], keyid: str, keys: _Keys) -> None:
+def _permitted(said: dict[str, Any], keyid: str, log: _Log, walk: _Walk) -> tuple[int, str]:
+    """The policy that the entry names, when it and the auditor's let the key sign."""
+    keys, policy = log.keys, named_policy(said.get("details"))
+    if policy[0] > keys.policy[0] or (policy[0] == keys.policy[0] and policy != keys.policy):
+        raise Bad("policy", f"it was written under policy {policy[0]}, and trust.toml is {keys.policy[0]}")
+    if policy[0] < walk.policy[0] or (policy[0] == walk.policy[0] and policy != walk.policy):
+        raise Bad("policy", f"it was written under policy {policy[0]}, after {walk.policy[0]} was in force")
+    if keyid in keys.revoked and said["seq"] > keys.revoked[keyid].get(log.place, (0, ""))[0]:
+        raise Bad("policy", f"{keyid} was revoked before it signed this entry")
     mine = [r for r in keys.rules if r["key"] in (keyid, keys.stems[keyid]) and r["target"] == said["target"]]
     if not mine and said["target"] == "sandbox":
-        return
+        return policy
     for rule in mine:
         until = rule.get("until") or "9999-99-99T99:99:99Z"
+        in_time = rule.get("from", "")[:-1] <= said["at"] < until[:-1] + ".000000Z"
         asked = [("environments", "environment"), ("stages", "stage"), ("actions", "action")]
-        if said["at"] < until[:-1] + ".000000Z" and all(
-            {"*", said[one]} & set(rule[many]) for many, one in asked
-        ):
-            return
-    raise _Bad("policy", f"{keyid} may not sign {said['stage']}/{said['action']} at {said['at']}")
+        if in_time and all({"*", said[one]} & set(rule[many]) for many, one in asked):
+            return policy
+    raise Bad("policy", f"{keyid} may not sign {said['stage']}/{said['action']} at {said['at']}")
 
 
 def _in_turn(said: dict[str, Any], digest: str, walk: _Walk) -> None:
     kind, settles = said["kind"], said.get("settles")
     if kind in ("start", "refused", "note"):
         if settles is not None:
-            raise _Bad("lock", f"a {kind} cannot settle anything")
+            raise Bad("lock", f"a {kind} cannot settle anything")
         if kind == "start":
             if walk.open_seq:
-                raise _Bad("lock", f"it starts while start {walk.open_seq} is open")
+                raise Bad("lock", f"it starts while start {walk.open_seq} is open")
             walk.open_seq, walk.open_digest = said["seq"], digest
         return
     if not walk.open_seq or type(settles) is not int or settles != walk.open_seq:
-        raise _Bad("lock", f"its {kind} does not settle the open start")
+        raise Bad("lock", f"its {kind} does not settle the open start")
     if kind != "abandon" and walk.open_digest and digest != walk.open_digest:
-        raise _Bad("package", f"its {kind} is about another package than start {walk.open_seq}")
-    walk.open_seq = 0
+        raise Bad("package", f"its {kind} is about another package than start {walk.open_seq}")
+    walk.open_seq, walk.open_digest = 0, ""
 
 
-def _attached(item: dict[str, Any], path: Path) -> None:
+def _all_well(log: _Log, last: int, crew: int) -> bool:
+    """Is every piece well, and does each begin as the one before it ends?"""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    pieces = [(first, min(first + _PIECE - 1, last)) for first in range(1, last + 1, _PIECE)]
+    # Spawned, never forked: the process that asks may have threads, and stores that do not survive a fork.
+    with ProcessPoolExecutor(min(crew, len(pieces)), mp_context=get_context("spawn")) as pool:
+        state = _Walk()
+        try:
+            for found in pool.map(functools.partial(_piece, log), pieces):
+                if found is None or found[0] != state:
+                    return False
+                state = found[1]
+            return True
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _piece(log: _Log, piece: tuple[int, int]) -> tuple[_Walk, _Walk] | None:
+    """The state that entries `piece` assume and the one that they leave; None unless all of them are well."""
+    first, last = piece
     try:
-        data = _bytes_of(path, _MAX_EVIDENCE)
-    except _Bad as bad:
-        raise _Bad("evidence", f"{item['name']}: {bad.why}") from bad
-    if len(data) != item["size"] or hashlib.sha256(data).hexdigest() != item["sha256"]:
-        raise _Bad("evidence", f"{item['name']} has other bytes than the entry says")
+        walk = _assumed(log.folder, first)
+        begin = replace(walk)
+        for seq in range(first, last + 1):
+            data = bytes_of(f"{log.folder}/{seq:08d}.json")
+            _examine(data, seq, log, walk)
+            walk.prev = hashlib.sha256(data).hexdigest()
+    except (Bad, FileNotFoundError):
+        return None
+    return begin, walk
 
 
-def _list(folder: Path) -> list[str]:
+def _assumed(folder: Path, first: int) -> _Walk:
+    """What the entries before `first` say that they establish, unverified: whoever judges them will tell."""
+    import base64
+    import json
+
+    walk = _Walk()
+    for seq in range(first - 1, max(0, first - 1 - _BACK), -1):
+        data = bytes_of(f"{folder}/{seq:08d}.json")
+        try:
+            said, name, digest = understood(base64.b64decode(json.loads(data)["payload"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Bad("form", "it is not an entry") from error
+        if seq == first - 1:
+            prev = hashlib.sha256(data).hexdigest()
+            walk = _Walk(prev, at=said["at"], policy=named_policy(said.get("details")))
+        if said["kind"] == "start":
+            walk.open_seq, walk.open_digest = seq, "" if name.startswith("environment:") else digest
+        if said["kind"] not in ("note", "refused"):
+            return walk
+    if first - 1 > _BACK:
+        raise Bad("lock", "too many entries since the last start")
+    return walk
+
+
+def _list(folder: Path) -> tuple[list[str], range | list[int]]:
+    """What lies in the folder and is no entry, and the numbers of the entries: a range when none is missing."""
     for path in (folder, folder.parent):
         if path.is_symlink() or not path.is_dir():
-            raise _Bad("folder", f"{path} is not a folder")
-    names = sorted(os.listdir(folder))  # noqa: PTH208 - names are what is judged
-    return [name for name in names if not re.fullmatch(r"\.[0-9a-f]{16}\.part", name)]
+            raise Bad("folder", f"{path} is not a folder")
+    strays: list[str] = []
+    count = highest = 0
+    for name in _names(folder):
+        if number := _number(name):
+            count, highest = count + 1, max(highest, number)
+        elif not re.fullmatch(r"\.[0-9a-f]{16}\.part", name):
+            strays.append(name)
+    if count == highest:
+        return sorted(strays), range(1, highest + 1)
+    return sorted(strays), sorted(filter(None, map(_number, _names(folder))))
 
 
-def _bytes_of(path: Path, limit: int) -> bytes:
+def _number(name: str) -> int:
+    """The number of an entry's file; 0 for any other."""
+    return int(name[:8]) if re.fullmatch(r"[0-9]{8}\.json", name, re.ASCII) else 0
+
+
+def _names(folder: Path) -> Iterator[str]:
     try:
-        about = path.lstat()
-        if not stat.S_ISREG(about.st_mode):
-            raise _Bad("file", "it is not a regular file")
-        if about.st_size > limit:
-            raise _Bad("size", f"it is bigger than {limit} bytes")
-        return path.read_bytes()
+        with os.scandir(folder) as found:
+            for one in found:
+                yield one.name
     except OSError as error:
-        raise _Bad("file", f"it cannot be read: {error.strerror}") from error
-
-
-def _json(data: bytes) -> Any:
-    """Canonical JSON: exactly one way to write it, so exactly one way to read it."""
-    try:
-        value = json.loads(data.decode("utf-8"))
-        written = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        same = written.encode().replace(b"\x7f", b"\\u007f") == data
-    except (ValueError, RecursionError) as error:
-        raise _Bad("form", "it is not JSON") from error
-    if not same or not _countable(value, 0):
-        raise _Bad("form", "it is not canonical JSON with integers only")
-    return value
-
-
-def _countable(value: Any, depth: int) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) > _MAX_INT) or depth > _MAX_DEPTH:
-        return False
-    return all(_countable(item, depth + 1) for item in inner)
-
-
-def _base64(text: Any) -> bytes:
-    with suppress(ValueError, TypeError):
-        data = base64.b64decode(text, validate=True)
-        if base64.b64encode(data).decode() == text:
-            return data
-    raise _Bad("form", "its base64 is malformed")
-
-
-def _text(value: Any, form: str) -> bool:
-    return isinstance(value, str) and re.fullmatch(form, value, re.ASCII) is not None
-
-
-def _read_trust(folder: Path) -> _Keys:
-    if not folder.is_dir():
-        raise _Bad("policy", f"{folder} is not a folder")
-    keys = _Keys({}, {}, [])
-    for path in sorted(folder.glob("*.pub")):
-        lines = path.read_text(errors="replace").splitlines()
-        words = lines[0].split() if len(lines) == 1 else []
-        blob = b""
-        with suppress(ValueError):
-            blob = (
-                base64.b64decode(words[1], validate=True)
-                if words[:1] == ["ssh-ed25519"] and words[1:]
-                else b""
-            )
-        if len(blob) != 51 or blob[:19] != _OPENSSH_ED25519:
-            raise _Bad("policy", f"{path.name} is not one OpenSSH Ed25519 public key")
-        keyid = "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-        if keyid in keys.raw:
-            raise _Bad("policy", f"{path.name} is the same key as {keys.stems[keyid]}.pub")
-        keys.raw[keyid], keys.stems[keyid] = blob[19:], path.stem
-    if (folder / "trust.toml").exists():
-        keys.rules.extend(_read_rules(folder / "trust.toml", {*keys.raw, *keys.stems.values()}))
-    return keys
-
-
-def _read_rules(path: Path, known: set[str]) -> list[dict[str, Any]]:
-    try:
-        policy = tomllib.loads(path.read_text())
-        rules = policy.pop("rule", [])
-        for rule in rules:
-            until = rule.get("until", "")
-            lists = [rule[field] for field in ("environments", "stages", "actions")]
-            ok = not policy and rule["key"] in known and isinstance(rule["target"], str)
-            ok &= set(rule) <= {"key", "target", "environments", "stages", "actions", "until"}
-            ok &= until == "" or _text(until, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-            ok &= all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists)
-            if not ok:
-                raise ValueError(rule)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _Bad("policy", f"{path.name} is malformed") from error
-    if policy or not isinstance(rules, list):
-        raise _Bad("policy", f"{path.name} holds more than rules")
-    return rules
+        raise Bad("folder", f"{folder} cannot be listed: {error.strerror}") from error

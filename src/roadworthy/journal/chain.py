@@ -1,7 +1,7 @@
 """What may follow what. Pure: the same rules judge an entry that was read and a record that is to be written.
 
 The state of a log is its head and the open `start`, if there is one. At most one start is open at a time,
-and only an `end`, `failed` or `abandon` that names it closes it.
+and only an `end`, `failed` or `abandon` that names it closes it. Time and policy never go back along a log.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from roadworthy.errors import OutcomeUnknown, RoadworthyError
 from roadworthy.journal.entry import NO_PREV, SEQ_LIMIT, SETTLING, Entry, JournalError, Record
 from roadworthy.journal.lock import HeldBy, holder
+from roadworthy.journal.policy import Named, named_by
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a log stands: the head's number and digest, and the start that holds the environment."""
+    """Where a log stands: the head's number, digest, time and policy, and the start that holds the environment."""
 
     seq: int = 0
     sha256: str = NO_PREV
     open: Entry | None = None
+    at: str = ""
+    policy: Named = (0, "")
 
 
 def admit(state: State, record: Record) -> None:
@@ -56,6 +59,13 @@ def follow(state: State, entry: Entry) -> State:
         raise JournalError(f"it says that it is entry {entry.seq}")
     if entry.prev != state.sha256:
         raise JournalError("it does not follow the entry before it: `prev` is another digest")
+    if entry.at < state.at:
+        raise JournalError(f"its time {entry.at} is before that of the entry before it")
+    policy = named_by(entry.record)
+    if policy[0] < state.policy[0] or (policy[0] == state.policy[0] and policy != state.policy):
+        raise JournalError(
+            f"it was written under policy {policy[0]}, after policy {state.policy[0]} was in force"
+        )
     try:
         admit(state, entry.record)
     except JournalError:
@@ -67,4 +77,4 @@ def follow(state: State, entry: Entry) -> State:
         still_open = entry
     elif entry.record.kind in SETTLING:
         still_open = None
-    return State(entry.seq, entry.sha256, still_open)
+    return State(entry.seq, entry.sha256, still_open, entry.at, policy)

@@ -63,6 +63,7 @@ class Log:
             for seq in range(1, self._last() + 1):
                 if not self._take(seq):
                     raise JournalError(f"the journal cannot be trusted: {self._name(seq)} is missing")
+            self._trust.policy.check_end(self._folder, self._state.seq)
         except JournalError:
             # Half a reading is none: from its end a new entry could be put into a gap.
             self._entries, self._state = [], State()
@@ -92,7 +93,8 @@ class Log:
             raise JournalError(f"a record of {record.target}/{record.environment} is not of {self._folder}")
         self._catch_up()
         admit(self._state, record)
-        record = replace(record, evidence=(*record.evidence, *self._attach(attach or {})))
+        details = {**record.details, **self._trust.policy.said()}
+        record = replace(record, details=details, evidence=(*record.evidence, *self._attach(attach or {})))
         for item in record.evidence:
             if len(self.evidence(item.sha256)) != item.size:
                 raise JournalError(f"evidence {item.name!r} has another size than the record says")
@@ -172,6 +174,7 @@ class Log:
         now = self._clock()
         if now.tzinfo is None:
             raise JournalError("the clock gave a time without a zone")
-        at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        # Two machines' clocks differ. Readers hold that time never goes back, so ours waits for the head's.
+        at = max(now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), self._state.at)
         nonce = os.urandom(16).hex()
         return Entry(record, self._state.seq + 1, self._state.sha256, at, nonce, keyid, sha256="")

@@ -1,43 +1,35 @@
-"""Keys: who signs an entry, and who may.
+"""Keys: who signs an entry, and whose signatures count.
 
 Keys are ordinary Ed25519 keys, OpenSSH or PEM. A private key lies in a file that only its owner can read, or
 comes as text from an environment variable; it never appears in output or in an error. Public halves are
-`*.pub` files in the trust folder. `trust.toml` beside them says what each may sign:
-
-    [[rule]]
-    key = "deploy-ci"                  # deploy-ci.pub, or its id "SHA256:…"
-    target = "live"
-    environments = ["prod"]            # "*" is every one, here and below
-    stages = ["deploy"]
-    actions = ["deploy", "rollback"]
-    until = "2027-01-01T00:00:00Z"     # entries made then or later are refused; earlier ones stay good
+`*.pub` files in the trust folder. `trust.toml` beside them says what each may sign (`policy.py`).
 
 A key that no rule names for a target may sign nothing there, except in the sandbox, where every key of the
-folder may sign everything. One key or value per line, so that audit.sh can read it too.
+folder may sign everything.
 """
 
 from __future__ import annotations
 
 import binascii
+import contextlib
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 from roadworthy.errors import UsageError
 from roadworthy.journal.entry import Entry, Envelope, JournalError, pae
+from roadworthy.journal.policy import Policy, read_policy
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _KEY_FILE_LIMIT = 16 << 10
-_POLICY_LIMIT = 1 << 20
 _SSH_PREFIX = b"\0\0\0\x0bssh-ed25519\0\0\0 "
-_UNTIL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,46 +46,28 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What one key may sign on one target. "*" stands for everything; `until` (UTC) ends it, "" never."""
-
-    keyid: str
-    target: str
-    environments: tuple[str, ...]
-    stages: tuple[str, ...]
-    actions: tuple[str, ...]
-    until: str = ""
-
-    def covers(self, entry: Entry) -> bool:
-        said = entry.record
-        asked = (
-            (said.environment, self.environments),
-            (said.stage, self.stages),
-            (said.action, self.actions),
-        )
-        in_time = not self.until or entry.at < self.until.replace("Z", ".000000Z")
-        return in_time and all("*" in allowed or value in allowed for value, allowed in asked)
-
-
-@dataclass(frozen=True, slots=True)
 class Trust:
     """The public keys that count (id → 32 raw bytes), and what each may sign."""
 
     keys: Mapping[str, bytes]
-    rules: tuple[Rule, ...] = ()
+    policy: Policy = field(default_factory=Policy)
 
     @classmethod
     def load(cls, folder: Path) -> Trust:
         """Read `*.pub` and `trust.toml`. Raises UsageError for a file that it cannot use."""
         names: dict[str, str] = {}
         keys: dict[str, bytes] = {}
-        for path in sorted(folder.glob("*.pub")):
+        for path in sorted(folder.glob("[!.]*.pub")):
+            if not is_key_name(path.stem):
+                raise UsageError(f"{path}: a key is named with letters, digits, . _ -")
             raw = _public_of(path)
             names[path.stem] = keyid(raw)
             if keyid(raw) in keys:
                 raise UsageError(f"{path}: the same key lies there under another name; remove one")
             keys[keyid(raw)] = raw
-        return cls(keys, _rules(folder / "trust.toml", names))
+        # Another key under an old name is another policy, so the digest covers the keys too.
+        listed = "".join(f"{stem} {key}\n" for stem, key in names.items())
+        return cls(keys, read_policy(folder / "trust.toml", names, listed))
 
     @classmethod
     def only(cls, signer: Signer) -> Trust:
@@ -116,17 +90,9 @@ class Trust:
 
     def check(self, entry: Entry) -> None:
         """Raises JournalError unless the policy lets the entry's key sign this entry."""
-        said = entry.record
         if entry.keyid not in self.keys:
             raise JournalError(f"{entry.keyid} is not a trusted key: put its .pub file into the trust folder")
-        rules = [r for r in self.rules if r.keyid == entry.keyid and r.target == said.target]
-        if not rules and said.target == "sandbox":
-            return
-        if not any(rule.covers(entry) for rule in rules):
-            raise JournalError(
-                f"{entry.keyid} may not sign {said.stage}/{said.action} of {said.target}/{said.environment}"
-                f" at {entry.at}: no rule of trust.toml says so"
-            )
+        self.policy.check(entry)
 
 
 def keyid(public: bytes) -> str:
@@ -156,30 +122,66 @@ def signer_from_text(text: str) -> Signer:
     return _signer(text.strip().encode(errors="replace") + b"\n", "the signing key from the environment")
 
 
+def own_key(folder: Path, name: str) -> Signer:
+    """The key `<folder>/<name>`, made at the first call, by whichever process comes first."""
+    file = folder / name
+    if not file.exists():
+        with contextlib.suppress(FileExistsError):
+            return _create(folder, name)
+    signer = load_signer(file)
+    if not file.with_name(f"{name}.pub").exists():  # its maker was killed between the two files
+        _write_public(folder, name, signer)
+    return signer
+
+
 def create_key(folder: Path, name: str) -> Signer:
     """Make `<folder>/<name>` (PEM, 0600) and `<name>.pub` (OpenSSH). Raises UsageError if there is one."""
+    try:
+        return _create(folder, name)
+    except OSError as error:
+        raise UsageError(f"cannot make the key {folder / name}: {error.strerror}") from error
+
+
+def is_key_name(name: str) -> bool:
+    """May `name` be a key's, and so a file's, and a word of trust.toml?"""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None and not name.endswith(".pub")
+
+
+def _create(folder: Path, name: str) -> Signer:
     from cryptography.hazmat.primitives import serialization as s
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    if not is_key_name(name):
+        raise UsageError(f"{name[:100]!r} cannot name a key: letters, digits, . _ -")
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
     signer = _signer(pem, name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _part(folder, name, pem) as part:
+        # Linked into place whole: another process sees no key, or a complete one.
+        os.link(part, folder / name)
+    _write_public(folder, name, signer)
+    return signer
+
+
+def _write_public(folder: Path, name: str, signer: Signer) -> None:
+    with _part(folder, name, f"{signer.public} {name}\n".encode(), 0o644) as part:
+        part.replace(folder / f"{name}.pub")
+
+
+@contextlib.contextmanager
+def _part(folder: Path, name: str, data: bytes, mode: int = 0o600) -> Iterator[Path]:
+    """A synced temporary file, to be linked or renamed to its place."""
     part = folder / f".{name}.{os.urandom(8).hex()}.part"
     try:
-        # Linked into place whole: another process sees no key, or a complete one.
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(fd, "wb") as file:
-            file.write(pem)
+            file.write(data)
             file.flush()
             os.fsync(fd)
-        os.link(part, folder / name)
-        (folder / f"{name}.pub").write_text(f"{signer.public} {name}\n")
-    except OSError as error:
-        raise UsageError(f"cannot make the key {folder / name}: {error.strerror}") from error
+        yield part
     finally:
         part.unlink(missing_ok=True)
-    return signer
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -218,44 +220,3 @@ def _public_of(path: Path) -> bytes:
     if not blob.startswith(_SSH_PREFIX) or len(blob) != len(_SSH_PREFIX) + 32 or b"\n" in comment:
         raise UsageError(f"{path} is not one OpenSSH Ed25519 public key")
     return blob[len(_SSH_PREFIX) :]
-
-
-def _rules(path: Path, names: Mapping[str, str]) -> tuple[Rule, ...]:
-    import tomllib
-
-    if not path.exists():
-        return ()
-    with path.open("rb") as file:
-        data = file.read(_POLICY_LIMIT + 1)
-    if len(data) > _POLICY_LIMIT:
-        raise UsageError(f"{path} is too big")
-    try:
-        policy = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from error
-    if set(policy) - {"rule"} or not isinstance(policy.get("rule", []), list):
-        raise UsageError(f"{path} may hold [[rule]] tables and nothing else")
-    return tuple(_rule(path, number, said, names) for number, said in enumerate(policy.get("rule", []), 1))
-
-
-def _rule(path: Path, number: int, said: Any, names: Mapping[str, str]) -> Rule:
-    def wrong(why: str) -> NoReturn:
-        raise UsageError(f"{path}, rule {number}: {why}")
-
-    lists = ("environments", "stages", "actions")
-    needed = {"key", "target", *lists}
-    if not isinstance(said, dict) or not needed <= set(said) <= needed | {"until"}:
-        wrong(f"needs {', '.join(sorted(needed))}, and may have until")
-    for name in lists:
-        if not (isinstance(said[name], list) and all(isinstance(item, str) for item in said[name])):
-            wrong(f"{name} is not a list of texts")
-    until = said.get("until", "")
-    if not (isinstance(until, str) and (not until or re.fullmatch(_UNTIL, until))):
-        wrong('until is not a text like "2027-01-01T00:00:00Z"')
-    key = names.get(said["key"], said["key"]) if isinstance(said["key"], str) else ""
-    if key not in names.values():
-        wrong(f"there is no key {said['key']!r} in the folder")
-    if not isinstance(said["target"], str):
-        wrong("target is not a text")
-    environments, stages, actions = (tuple(said[name]) for name in lists)
-    return Rule(key, said["target"], environments, stages, actions, until)

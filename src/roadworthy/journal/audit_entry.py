@@ -1,0 +1,206 @@
+"""What an auditor asks of one entry, whatever log it lies in: its bytes, its signature, its form, its evidence.
+
+Shares no code with the writer, and its JSON library is another one.
+"""
+
+from __future__ import annotations
+
+import binascii
+import functools
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+_MAX_ENTRY, _MAX_EVIDENCE, _MAX_DEPTH, _MAX_INT = 1024**2, 64 * 1024**2, 64, 2**53 - 1
+SHA = r"[0-9a-f]{64}"
+_FORM = {
+    field: re.compile(form, re.ASCII).fullmatch
+    for field, form in {
+        "kind": "start|end|failed|refused|abandon|note",
+        "stage": r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}",
+        "action": r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}",
+        "at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
+        "nonce": "[0-9a-f]{32}",
+        "prev": SHA,
+        "target": r"[a-z0-9][a-z0-9._-]{0,99}",
+        "environment": r"[a-z0-9][a-z0-9._-]{0,99}",
+    }.items()
+}.items()
+_NAME, _DIGEST = re.compile("[!-~]{1,255}").fullmatch, re.compile(SHA).fullmatch
+_ELSEWHERE = frozenset(("from", "to", "change", "actor", "attempts", "verdicts", "settles", "outcome"))
+
+
+class Bad(Exception):
+    """A finding about the file at hand: one word that `audit.sh` says too, and why. Never leaves the audit."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code, self.why = code, why
+
+
+def opened(data: bytes, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The key's id and the payload of a DSSE envelope with one good signature."""
+    from cryptography.exceptions import InvalidSignature
+
+    envelope = _json(data)
+    try:
+        (signed,) = envelope["signatures"]
+        keyid, sig = signed["keyid"], signed["sig"]
+        kind, payload = envelope["payloadType"], _base64(envelope["payload"])
+        closed = len(envelope) == 3 and len(signed) == 2
+        signature = _base64(sig)
+    except (KeyError, ValueError, TypeError) as error:
+        raise Bad("form", "it is not a DSSE envelope") from error
+    known = kind == "application/vnd.in-toto+json" and isinstance(keyid, str)
+    if len(signature) != 64 or not closed or not known:
+        raise Bad("form", "it is not a DSSE envelope of in-toto with one signature")
+    if keyid not in keys:
+        raise Bad("key", f"{keyid[:60]!r} is not a trusted key")
+    try:
+        _key(keys[keyid]).verify(signature, b"DSSEv1 28 %s %d %s" % (kind.encode(), len(payload), payload))
+    except InvalidSignature as error:
+        raise Bad("signature", f"the signature of {keyid} does not verify") from error
+    return keyid, payload
+
+
+def understood(payload: bytes) -> tuple[dict[str, Any], str, str]:
+    """The predicate, and the subject's name and digest, all of the right form."""
+    statement = _json(payload)
+    try:
+        (subject,) = statement["subject"]
+        name, digest, said = subject["name"], subject["digest"]["sha256"], statement["predicate"]
+        ok = len(statement) == 4 and len(subject) == 2 and len(subject["digest"]) == 1
+        ok &= statement["_type"] == "https://in-toto.io/Statement/v1"
+        ok &= statement["predicateType"] == "https://roadworthy.dev/journal/v1"
+        ok &= _NAME(name) is not None and _DIGEST(digest) is not None
+        for field, form in _FORM:
+            ok &= form(said[field]) is not None
+        ok &= type(said["seq"]) is int and 1 <= said["seq"] <= 99_999_999
+        details = said.get("details", {"": ""})
+        ok &= isinstance(details, dict) and bool(details) and _ELSEWHERE.isdisjoint(details)
+        ok &= isinstance(said["evidence"], list)
+        for item in said["evidence"]:
+            ok &= len(item) == 3 and text(item["sha256"], SHA)
+            ok &= text(item["name"], r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}")
+            ok &= type(item["size"]) is int and 0 <= item["size"] <= _MAX_EVIDENCE
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Bad("form", "it is not a journal entry") from error
+    if not ok:
+        raise Bad("form", "a field of the entry is malformed")
+    return said, name, digest
+
+
+def attached(item: dict[str, Any], path: Path) -> None:
+    """The evidence that an entry names lies in `path`, unchanged."""
+    try:
+        data = bytes_of(str(path), _MAX_EVIDENCE)
+    except FileNotFoundError:
+        raise Bad("evidence", f"{item['name']}: it is missing") from None
+    except Bad as bad:
+        raise Bad("evidence", f"{item['name']}: {bad.why}") from bad
+    if len(data) != item["size"] or hashlib.sha256(data).hexdigest() != item["sha256"]:
+        raise Bad("evidence", f"{item['name']} has other bytes than the entry says")
+
+
+def bytes_of(path: str, limit: int = _MAX_ENTRY) -> bytes:
+    """A regular file's bytes. Raises Bad, or FileNotFoundError when there is nothing."""
+    try:
+        # No link is followed, and a pipe in the place of a file must not hang us.
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        _unreadable(path, error)
+    try:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode):
+            raise Bad("file", "it is not a regular file")
+        if about.st_size > limit:
+            raise Bad("size", f"it is bigger than {limit} bytes")
+        data = os.read(fd, about.st_size + 1)
+        while len(data) < about.st_size and (more := os.read(fd, about.st_size - len(data))):
+            data += more
+        return data
+    except OSError as error:
+        _unreadable(path, error)
+    finally:
+        os.close(fd)
+
+
+def text(value: Any, form: str) -> bool:
+    """Is it a text, and of this form from end to end?"""
+    return isinstance(value, str) and re.fullmatch(form, value, re.ASCII) is not None
+
+
+def _unreadable(path: str, error: OSError) -> NoReturn:
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise Bad("file", "it is not a regular file") from error
+    raise Bad("file", f"it cannot be read: {error.strerror}") from error
+
+
+@functools.cache
+def _key(raw: bytes) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
+def _no_float(said: str) -> NoReturn:
+    raise ValueError(f"{said[:20]} is no integer")
+
+
+_decode = msgspec.json.Decoder(float_hook=_no_float).decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def _json(data: bytes) -> Any:
+    """Canonical JSON: exactly one way to write it, so exactly one way to read it."""
+    try:
+        value = _decode(data)
+        written = _encode(value)
+        if b"\x7f" in written:
+            written = written.replace(b"\x7f", b"\\u007f")
+    except (ValueError, RecursionError) as error:
+        raise Bad("form", "it is not JSON") from error
+    if written != data or not _countable(value):
+        raise Bad("form", "it is not canonical JSON with integers only")
+    return value
+
+
+def _countable(value: Any) -> bool:
+    """No integer that others would round, and no more than 64 levels. Level by level: it runs for every entry."""
+    level, depth = [value], 0
+    while level:
+        inner: list[Any] = []
+        for one in level:
+            kind = type(one)
+            if kind is str:
+                continue
+            if kind is dict:
+                inner += one.values()
+            elif kind is list:
+                inner += one
+            elif kind is int and not -_MAX_INT <= one <= _MAX_INT:
+                return False
+        level, depth = inner, depth + 1
+        if inner and depth > _MAX_DEPTH:
+            return False
+    return True
+
+
+def _base64(said: Any) -> bytes:
+    with suppress(ValueError, TypeError):
+        data = binascii.a2b_base64(said)
+        if binascii.b2a_base64(data, newline=False).decode() == said:
+            return data
+    raise Bad("form", "its base64 is malformed")

@@ -1,0 +1,196 @@
+"""What an auditor brings along: keys, the trust policy, and heads that were anchored outside the store.
+
+Shares no code with the writer. Whatever cannot be read whole is a finding, never left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, text
+
+_OPENSSH_ED25519 = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
+_WHEN = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+_PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
+_SMALL = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Raw public keys by id, file stems by id; the policy's number, digest and rules, and by revoked key and
+    log the last good entry and its digest."""
+
+    raw: dict[str, bytes]
+    stems: dict[str, str]
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    revoked: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
+    policy: tuple[int, str] = (0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The head of one log as it was seen outside the store; `policy` is (0, "") where none was named."""
+
+    place: str
+    seq: int
+    sha256: str
+    policy: tuple[int, str] = (0, "")
+
+
+def read_trust(folder: Path) -> Keys:
+    """The keys and the policy of a trust folder. Raises Bad."""
+    if not folder.is_dir():
+        raise Bad("policy", f"{folder} is not a folder")
+    raw: dict[str, bytes] = {}
+    stems: dict[str, str] = {}
+    for name in sorted(os.listdir(folder), key=os.fsencode):  # noqa: PTH208 - names are what is judged
+        if name.startswith(".") or not name.endswith(".pub"):
+            continue
+        if not text(name, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pub"):
+            raise Bad("policy", f"{name[:100]!r} cannot name a key")
+        lines = (folder / name).read_text(errors="replace").splitlines()
+        words = lines[0].split() if len(lines) == 1 else []
+        blob = b""
+        with suppress(ValueError, IndexError):
+            blob = base64.b64decode(words[1], validate=True) if words[:1] == ["ssh-ed25519"] else b""
+        if len(blob) != 51 or blob[:19] != _OPENSSH_ED25519:
+            raise Bad("policy", f"{name} is not one OpenSSH Ed25519 public key")
+        keyid = "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+        if keyid in raw:
+            raise Bad("policy", f"{name} is the same key as {stems[keyid]}.pub")
+        raw[keyid], stems[keyid] = blob[19:], name[:-4]
+    if not (folder / "trust.toml").exists():
+        return Keys(raw, stems)
+    return _with_policy(folder / "trust.toml", raw, stems)
+
+
+def read_anchors(source: str, target: str, authority: Path | None = None) -> Iterator[Anchor]:
+    """The anchors in a file, or of `git:REPOSITORY` as its tags. Raises Bad.
+
+    With `authority`, a PEM file of certificates, a file needs an RFC 3161 timestamp of it in FILE.tsr.
+    """
+    if not source.startswith("git:"):
+        yield _anchor(_read(Path(source)), source)
+        if authority:
+            _timestamped(Path(source), authority)
+        return
+    tags = f"refs/tags/roadworthy/{target}/"
+    form = "%(refname:strip=2)%00%(objecttype)%00%(contents:body)%01"
+    command = ["git", "-C", source[4:], "for-each-ref", f"--format={form}", tags]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Bad("anchor", f"{source} cannot be read") from error
+    if done.returncode:
+        raise Bad("anchor", f"{source} cannot be read")
+    for tag in done.stdout.decode(errors="replace").split("\x01")[:-1]:
+        name, kind, body = tag.lstrip("\n").split("\0", 2)
+        found = _anchor(body.encode(), f"tag {name}")
+        if kind != "tag" or name != f"roadworthy/{found.place}/{found.seq}":
+            raise Bad("anchor", f"tag {name} is not an annotated tag about what its name says")
+        yield found
+
+
+def of_log(anchors: Sequence[Anchor], keys: Keys, place: str) -> dict[int, set[str]]:
+    """The digests that entries of one log must have, by number. Raises Bad when the policy is too old."""
+    pins: dict[int, set[str]] = {}
+    for heads in keys.revoked.values():
+        if place in heads:
+            pins.setdefault(heads[place][0], set()).add(heads[place][1])
+    for anchor in anchors:
+        if anchor.place != place:
+            continue
+        number, digest = anchor.policy
+        if number > keys.policy[0] or (number == keys.policy[0] and digest != keys.policy[1]):
+            raise Bad("policy", f"policy {number} was in force when entry {anchor.seq} was anchored")
+        pins.setdefault(anchor.seq, set()).add(anchor.sha256)
+    return pins
+
+
+def named_policy(details: Any) -> tuple[int, str]:
+    """The policy that an entry or anchor names, (0, "") for none. Raises Bad when it is malformed."""
+    said = details.get("policy") if isinstance(details, dict) else None
+    if said is None:
+        return 0, ""
+    ok = isinstance(said, dict) and set(said) == {"version", "sha256"} and text(said["sha256"], SHA)
+    if not ok or type(said["version"]) is not int or not 1 <= said["version"] <= 10**9:
+        raise Bad("policy", "the policy that it names is malformed")
+    return said["version"], said["sha256"]
+
+
+def _anchor(data: bytes, where: str) -> Anchor:
+    try:
+        said = json.loads(data)
+        ok = set(said) - {"policy"} == {"environment", "target", "seq", "sha256"}
+        ok &= text(said["environment"], _PLACE) and text(said["target"], _PLACE) and text(said["sha256"], SHA)
+        ok &= type(said["seq"]) is int and 1 <= said["seq"] <= 99_999_999
+        if ok:
+            place = f"{said['target']}/{said['environment']}"
+            return Anchor(place, said["seq"], said["sha256"], named_policy(said))
+    except (ValueError, TypeError, KeyError, Bad):
+        pass
+    raise Bad("anchor", f"{where} is no anchor")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return bytes_of(str(path), _SMALL)
+    except (FileNotFoundError, Bad) as error:
+        raise Bad("anchor", f"{path} is no anchor") from error
+
+
+def _timestamped(path: Path, authority: Path) -> None:
+    stamp = f"{path}.tsr"
+    command = ["openssl", "ts", "-verify", "-data", str(path), "-in", stamp, "-CAfile", str(authority)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Bad("anchor", f"{stamp} cannot be checked") from error
+    if done.returncode:
+        raise Bad("anchor", f"{stamp} is no timestamp of {path.name} by {authority.name}")
+
+
+def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Keys:
+    ids = {**{stem: keyid for keyid, stem in stems.items()}, **{keyid: keyid for keyid in raw}}
+    revoked: dict[str, dict[str, tuple[int, str]]] = {}
+    try:
+        data = path.read_bytes()
+        said = tomllib.loads(data.decode())
+        version, rules = said.pop("version"), said.pop("rule", [])
+        ok = type(version) is int and 1 <= version <= 10**9 and isinstance(rules, list)
+        for rule in rules:
+            lists = [rule[one] for one in ("environments", "stages", "actions")]
+            ok &= rule["key"] in ids and isinstance(rule["target"], str)
+            ok &= set(rule) <= {"key", "target", "environments", "stages", "actions", "from", "until"}
+            bounds = (rule.get("from", ""), rule.get("until", ""))
+            ok &= all(bound == "" or text(bound, _WHEN) for bound in bounds)
+            ok &= all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists)
+        for one in said.pop("revoked", []):
+            ok &= set(one) == {"key", "good"} and isinstance(one["good"], list)
+            heads = revoked.setdefault(ids[one["key"]], {})
+            for head in one["good"]:
+                place, number, digest = head.split(" ")
+                ok &= (
+                    text(place, f"{_PLACE}/{_PLACE}")
+                    and text(number, "[1-9][0-9]{0,7}")
+                    and place not in heads
+                )
+                ok &= text(digest, SHA)
+                heads[place] = int(number), digest
+        if not ok or said:
+            raise ValueError(path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Bad("policy", f"{path.name} is malformed") from error
+    listed = "".join(f"{stem} {keyid}\n" for keyid, stem in stems.items())
+    digest = hashlib.sha256(listed.encode() + data).hexdigest()
+    return Keys(raw, stems, rules, revoked, (version, digest))

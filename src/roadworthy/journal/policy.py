@@ -1,0 +1,214 @@
+"""The trust policy: who may sign what, and which heads are the last that a revoked key made good.
+
+`trust.toml` lies beside the public keys. It holds a number that rises with every change, rules and revocations:
+
+    version = 4
+
+    [[rule]]
+    key = "deploy-ci"                  # deploy-ci.pub, or its id "SHA256:…"
+    target = "live"
+    environments = ["prod"]            # "*" is every one, here and below
+    stages = ["deploy"]
+    actions = ["deploy", "rollback"]
+    from = "2026-01-01T00:00:00Z"      # entries made earlier are refused
+    until = "2027-01-01T00:00:00Z"     # entries made then or later are refused; earlier ones stay good
+
+    [[revoked]]
+    key = "laptop"
+    good = ["live/prod 41 5d41…"]      # heads: what it signed up to these entries stays good, nothing else does
+
+- A policy is whole or refused: a mistake never makes it weaker.
+- Every entry names the number and digest of the policy that its writer used. A log that has named a number is
+  never read or written under a lower one, nor under another policy of the same number, so an older policy
+  cannot be put back.
+- A revocation names heads, not a time: the thief of a key also chooses the time that an entry claims.
+- One key and value per line, so that audit.sh can read it too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from roadworthy.errors import UsageError
+from roadworthy.journal.entry import Entry, JournalError, Record
+
+_POLICY_LIMIT = 1 << 20
+_VERSION_LIMIT = 10**9
+_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+_PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
+_HEAD = rf"({_PLACE}/{_PLACE}) ([1-9][0-9]{{0,7}}) ([0-9a-f]{{64}})"
+_LISTS = ("environments", "stages", "actions")
+
+Named = tuple[int, str]
+"""The number and digest of a policy; (0, "") where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one key may sign on one target. "*" stands for everything; times are UTC, "" sets no bound."""
+
+    keyid: str
+    target: str
+    environments: tuple[str, ...]
+    stages: tuple[str, ...]
+    actions: tuple[str, ...]
+    since: str = ""
+    until: str = ""
+
+    def covers(self, entry: Entry) -> bool:
+        said = entry.record
+        asked = (
+            (said.environment, self.environments),
+            (said.stage, self.stages),
+            (said.action, self.actions),
+        )
+        begun = not self.since or entry.at >= _micro(self.since)
+        in_time = begun and (not self.until or entry.at < _micro(self.until))
+        return in_time and all("*" in allowed or value in allowed for value, allowed in asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`revoked` is key id → `<target>/<environment>` → (seq, sha256) of the last good entry."""
+
+    version: int = 0
+    sha256: str = ""
+    rules: tuple[Rule, ...] = ()
+    revoked: Mapping[str, Mapping[str, tuple[int, str]]] = field(default_factory=dict)
+
+    def said(self) -> dict[str, Any]:
+        """What an entry says of the policy that its writer used; nothing where there is none."""
+        return {"policy": {"version": self.version, "sha256": self.sha256}} if self.version else {}
+
+    def check(self, entry: Entry) -> None:
+        """Raises JournalError unless the entry's key may sign it, and its writer's policy is not newer."""
+        said = entry.record
+        version, sha256 = named_by(said)
+        if version > self.version:
+            raise JournalError(
+                f"it was written under policy {version}, and trust.toml is version {self.version}: get the newer"
+            )
+        if version == self.version and sha256 != self.sha256:
+            raise JournalError(f"it was written under another policy {version} than this one")
+        place = f"{said.target}/{said.environment}"
+        for heads in self.revoked.values():
+            seq, good = heads.get(place, (0, ""))
+            if seq == entry.seq and good != entry.sha256:
+                raise JournalError(f"trust.toml names another entry {seq} of {place} as good")
+        if entry.keyid in self.revoked and entry.seq > self.revoked[entry.keyid].get(place, (0, ""))[0]:
+            raise JournalError(f"{entry.keyid} was revoked before it signed this entry")
+        mine = [rule for rule in self.rules if rule.keyid == entry.keyid and rule.target == said.target]
+        if (mine or said.target != "sandbox") and not any(rule.covers(entry) for rule in mine):
+            raise JournalError(
+                f"{entry.keyid} may not sign {said.stage}/{said.action} of {place} at {entry.at}: "
+                "no rule of trust.toml says so"
+            )
+
+    def check_end(self, place: str, seq: int) -> None:
+        """Raises JournalError when a log that ends at `seq` lacks an entry that a revocation names."""
+        named = max((heads.get(place, (0, ""))[0] for heads in self.revoked.values()), default=0)
+        if named > seq:
+            raise JournalError(
+                f"the journal cannot be trusted: {place} ends at {seq}, trust.toml names {named}"
+            )
+
+
+def named_by(record: Record) -> Named:
+    """The policy that an entry's writer used. Raises JournalError when it is malformed."""
+    match record.details.get("policy"):
+        case None:
+            return 0, ""
+        case {"version": int(version), "sha256": str(sha256), **rest} if not rest:
+            if (
+                type(version) is int
+                and 1 <= version <= _VERSION_LIMIT
+                and re.fullmatch("[0-9a-f]{64}", sha256)
+            ):
+                return version, sha256
+    raise JournalError("the policy that it names is malformed")
+
+
+def read_policy(path: Path, keys: Mapping[str, str], digest_of: str) -> Policy:
+    """The policy in `path`; an empty one when there is no file. `keys` is file stem → key id.
+
+    The policy's digest covers `digest_of` (the keys) and the file's bytes. Raises UsageError for a mistake.
+    """
+    import hashlib
+    import tomllib
+
+    if not path.exists():
+        return Policy()
+    with path.open("rb") as file:
+        data = file.read(_POLICY_LIMIT + 1)
+    if len(data) > _POLICY_LIMIT:
+        raise UsageError(f"{path} is too big")
+    try:
+        said = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    rules, revoked, version = said.pop("rule", []), said.pop("revoked", []), said.pop("version", None)
+    if said or not isinstance(rules, list) or not isinstance(revoked, list):
+        raise UsageError(f"{path} may hold version, [[rule]] and [[revoked]] and nothing else")
+    if type(version) is not int or not 1 <= version <= _VERSION_LIMIT:
+        raise UsageError(f"{path} needs `version = N`, a number that rises with every change")
+    found = tuple(_rule(f"{path}, rule {number}", one, keys) for number, one in enumerate(rules, 1))
+    heads: dict[str, dict[str, tuple[int, str]]] = {}
+    for number, one in enumerate(revoked, 1):
+        _revoke(f"{path}, revocation {number}", one, keys, heads)
+    return Policy(version, hashlib.sha256(digest_of.encode() + data).hexdigest(), found, heads)
+
+
+def _rule(where: str, said: Any, keys: Mapping[str, str]) -> Rule:
+    needed = {"key", "target", *_LISTS}
+    if not isinstance(said, dict) or not needed <= set(said) <= needed | {"from", "until"}:
+        _wrong(where, f"needs {', '.join(sorted(needed))}, and may have from and until")
+    for name in _LISTS:
+        if not _texts(said[name]):
+            _wrong(where, f"{name} is not a list of texts")
+    for name in ("from", "until"):
+        bound = said.get(name, "")
+        if not (isinstance(bound, str) and (not bound or re.fullmatch(_MOMENT, bound))):
+            _wrong(where, f'{name} is not a text like "2027-01-01T00:00:00Z"')
+    if not isinstance(said["target"], str):
+        _wrong(where, "target is not a text")
+    environments, stages, actions = (tuple(said[name]) for name in _LISTS)
+    key = _key(where, said["key"], keys)
+    return Rule(
+        key, said["target"], environments, stages, actions, said.get("from", ""), said.get("until", "")
+    )
+
+
+def _revoke(
+    where: str, said: Any, keys: Mapping[str, str], into: dict[str, dict[str, tuple[int, str]]]
+) -> None:
+    if not isinstance(said, dict) or set(said) != {"key", "good"} or not _texts(said["good"]):
+        _wrong(where, "needs key and good, a list of texts")
+    heads = into.setdefault(_key(where, said["key"], keys), {})
+    for text in said["good"]:
+        found = re.fullmatch(_HEAD, text)
+        if not found or found[1] in heads:
+            _wrong(where, f'{text[:100]!r} is not a log\'s one head, "<target>/<environment> <seq> <sha256>"')
+        heads[found[1]] = (int(found[2]), found[3])
+
+
+def _key(where: str, said: Any, keys: Mapping[str, str]) -> str:
+    key = keys.get(said, said) if isinstance(said, str) else ""
+    if key not in keys.values():
+        _wrong(where, f"there is no key {said!r} in the folder")
+    return key
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _micro(moment: str) -> str:
+    return moment.replace("Z", ".000000Z")
+
+
+def _wrong(where: str, why: str) -> NoReturn:
+    raise UsageError(f"{where}: {why}")
