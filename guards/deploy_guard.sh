@@ -148,6 +148,8 @@ kind=$(awk -v app="$app" '
         if (part[2] != "environments") return
         if (n == 4 && part[4] == "app" || n == 5 && part[4] == "aliases" && part[5] == "[]") {
             if (!is_string || word !~ /^[a-z][a-z0-9-]*[a-z0-9]$/ || length(word) < 3 || length(word) > 30) fail()
+            if ((word in means) && means[word] != part[3]) fail() # each name means one environment
+            means[word] = part[3]
             if (n == 4) named[part[3]] = 1
             if (word == app) owner[part[3]] = 1
         } else if (n == 4 && part[4] == "production") {
@@ -165,7 +167,7 @@ kind=$(awk -v app="$app" '
             if (peek() == "[") table = header()
             else { pair(table); line_end() }
         answer = "unknown"
-        for (name in every) if (!(name in named)) fail()
+        for (name in every) if (!(name in named) || (name in means) && means[name] != name) fail()
         for (name in owner) if (answer != "production") answer = (name in production) ? "production" : "other"
         print answer
     }

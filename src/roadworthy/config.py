@@ -7,17 +7,19 @@ line and what is expected. Nothing here reads a secret, the process environment 
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
+from . import config_rules as rules
+from . import toml
+from .config_rules import APP_NAME as APP_NAME
 from .errors import UsageError
+from .toml import FILE as FILE
 
-FILE: Final = "release.toml"
-APP_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")  # Heroku's own rule for app names
-ENVIRONMENT_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+FILE_LIMIT: Final = 64 << 10  # bytes
+LONGEST: Final = 365 * 24 * 3600.0  # seconds: what is longer is a slip, and overflows the system's timers
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -159,109 +161,70 @@ _T = TypeVar("_T")
 
 def read(root: Path) -> Config:
     """Read `root/release.toml`. Raises UsageError naming the line of what is wrong."""
-    path = root / FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        with (root / FILE).open("rb") as file:
+            data = file.read(FILE_LIMIT + 1)
     except FileNotFoundError as error:
         raise UsageError(f"no {FILE} in {root.name}/: run this from the project, or write one") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{FILE} cannot be read: {error}") from error
-    return parse(text)
+    except OSError as error:
+        raise UsageError(f"{FILE} cannot be read: {error.strerror}") from error
+    if len(data) > FILE_LIMIT:
+        raise UsageError(f"{FILE} is longer than {FILE_LIMIT:,} bytes: make it shorter")
+    try:
+        return parse(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{FILE}:{line}: this is not UTF-8: save the file as UTF-8") from error
 
 
 def parse(text: str) -> Config:
     """Parse the text of a `release.toml`; raises UsageError as `read` does."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{FILE}: {error}") from error
+    data = toml.load(text)
     # Tables and lists whose keys are names are read one by one, so that an error can name the very one.
     for table, kind in (("targets", Target), ("environments", Environment)):
         if isinstance(data.get(table), dict):
             for name, value in data[table].items():
                 _convert(value, kind, text, (table, name))
-    for index, value in enumerate(data["checks"]) if isinstance(data.get("checks"), list) else ():
-        _convert(value, HttpCheck, text, ("checks",), index)
     config = _convert(data, Config, text, ())
-    _check(config, text)
+    for at, problem in rules.broken(config):
+        raise toml.mistake(text, at, problem)
     return config
 
 
-def _check(config: Config, text: str) -> None:
-    """Rules that types cannot say."""
-
-    def refuse(keys: tuple[str, ...], problem: str) -> None:
-        raise UsageError(f"{FILE}:{_line(text, keys)}: {problem}")
-
-    if config.schema != 1:
-        refuse(("schema",), f"schema {config.schema} is not known: expected 1")
-    if config.target not in config.targets:
-        refuse(("target",), f"unknown target {config.target!r}: expected one of {', '.join(config.targets)}")
-    if config.package.kind != "slug":
-        refuse(("package", "kind"), f"unknown package kind {config.package.kind!r}: expected 'slug'")
-    for name, target in config.targets.items():
-        if target.platform != "heroku":
-            refuse(("targets", name, "platform"), f"unknown platform {target.platform!r}: expected 'heroku'")
-        if name != "sandbox" and not target.api.startswith("https://"):
-            refuse(("targets", name), f"target {name!r} needs an api that begins with https://")
-    for name, environment in config.environments.items():
-        at = ("environments", name)
-        if not ENVIRONMENT_NAME.fullmatch(name):
-            refuse(at, f"environment name {name!r}: expected lower-case letters, digits and dashes")
-        for app in (environment.app, *environment.aliases):
-            if not APP_NAME.fullmatch(app):
-                refuse(
-                    (*at, "app"), f"app name {app!r}: expected 3 to 30 lower-case letters, digits and dashes"
-                )
-        if environment.certified_in and environment.certified_in not in config.environments:
-            refuse((*at, "certified_in"), f"unknown environment {environment.certified_in!r}")
-    for rule in config.logs.rules:
-        try:
-            re.compile(rule.pattern)
-        except re.error as error:
-            refuse(("logs", "rules"), f"log rule {rule.name!r} is no regular expression: {error}")
-
-
-def _convert(value: Any, kind: type[_T], text: str, at: tuple[str, ...], index: int = 0) -> _T:
+def _convert(value: Any, kind: type[_T], text: str, at: toml.Keys) -> _T:
     try:
         return msgspec.convert(value, kind, dec_hook=_duration)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        unknown = re.search(r"unknown field `([^`]+)`", problem)
-        keys = (*at, *re.findall(r"\.([A-Za-z_]+)", path), *([unknown[1]] if unknown else []))
-        where = ".".join(keys) or "the file"
-        raise UsageError(f"{FILE}:{_line(text, keys, index)}: {where}: {problem}") from error
+        said, _, path = str(error).rpartition(" - at `$")
+        steps = re.findall(r"\.([A-Za-z_]+)|\[([0-9]+)\]", path if said else "")
+        problem = said or str(error)
+        keys = (*at, *(name or int(index) for name, index in steps))
+        if unknown := re.search(r"unknown field `(.*)`$", problem, re.DOTALL):
+            keys, problem = (*keys, unknown[1]), f"unknown key{_known(kind, keys[len(at) :])}"
+        elif missing := re.search(r"missing required field `(.*)`$", problem):
+            problem = f"the key {missing[1]!r} is missing"
+        raise toml.mistake(text, keys, problem[:1].lower() + problem[1:].replace("`", "")) from error
+
+
+def _known(kind: Any, steps: toml.Keys) -> str:
+    """The keys that may stand where `steps` lead to from a table of `kind`, as the end of a sentence."""
+    for step in steps:
+        if isinstance(step, str):
+            kind = next((f.type for f in msgspec.structs.fields(kind) if f.name == step), None)
+        kind = next((k for k in get_args(kind) if isinstance(k, type)), kind)
+    names = (
+        [field.name for field in msgspec.structs.fields(kind)] if msgspec.inspect.is_struct_type(kind) else []
+    )
+    return f": expected {', '.join(names)}" if names else ""
 
 
 def _duration(kind: type, value: Any) -> Any:
     if kind is not Duration:
         raise NotImplementedError(kind)
-    match = re.fullmatch(r"([0-9]+)(ms|s|m|h)", value) if isinstance(value, str) else None
-    if not match:
-        raise ValueError(f'{value!r} is no duration: write "250ms", "10s", "5m" or "72h"')
-    return Duration(int(match[1]) * _UNITS[match[2]])
-
-
-def _line(text: str, keys: tuple[str, ...], index: int = 0) -> int:
-    """The line of the file where `keys` stands, as near as its tables tell; 1 when nowhere."""
-    table: tuple[str, ...] = ()
-    seen: dict[tuple[str, ...], int] = {}
-    best, depth = 1, 0
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line)
-        if header:
-            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-            seen[table] = seen.get(table, -1) + 1
-            here = table
-        else:
-            key = re.match(r"\s*([A-Za-z0-9_\"'-]+)\s*=", line)
-            if not key:
-                continue
-            here = (*table, key[1].strip("\"'"))
-        if (
-            here == keys[: len(here)]
-            and len(here) > depth
-            and seen.get(table, 0) == (index if table == ("checks",) else 0)
-        ):
-            best, depth = number, len(here)
-    return best
+    match = re.fullmatch(r"([0-9]{1,9})(ms|s|m|h)", value) if isinstance(value, str) else None
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(
+            f'{str(value)[:40]!r} is no duration: write "250ms", "10s", "5m" or "72h", at most a year'
+        )
+    return Duration(seconds)

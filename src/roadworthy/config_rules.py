@@ -1,0 +1,134 @@
+"""What `release.toml` may say, beyond the types of its values: rules, each broken at one place.
+
+The most important one: no app belongs to two environments. Otherwise an environment that is not production
+could name the production app, and its commands would ask for no key.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from .toml import Keys
+
+if TYPE_CHECKING:
+    from .config import Config, HttpCheck
+
+APP_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")  # Heroku's own rule for app names
+ENVIRONMENT_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+METHOD: Final = re.compile(r"[A-Z]{3,10}")
+TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: a header's or cookie's name
+_HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+URL: Final = re.compile(rf"https?://{_HOST}(/[^\s?#@\\]*)?")
+Broken = Iterator[tuple[Keys, str]]
+
+
+def broken(config: Config) -> Broken:
+    """Each rule that `config` breaks: where, and what is expected."""
+    if config.schema != 1:
+        yield ("schema",), f"{config.schema} is not known: expected 1"
+    yield from _package(config)
+    yield from _targets(config)
+    yield from _environments(config)
+    for number, check in enumerate(config.checks):
+        for key, problem in _check(check):
+            yield ("checks", number, key), problem
+        if check.name in [earlier.name for earlier in config.checks[:number]]:
+            yield ("checks", number, "name"), f"a check named {check.name!r} is there already"
+    for number, rule in enumerate(config.logs.rules):
+        try:
+            re.compile(rule.pattern.encode())
+        except (re.error, OverflowError, RecursionError) as error:
+            at = ("logs", "rules", number, "pattern")
+            yield at, f"log rule {rule.name!r} is no regular expression: {error}"
+    if not inside(config.blockers.file):
+        yield ("blockers", "file"), f"{config.blockers.file!r}: expected a path inside the project"
+    if config.github:
+        if not REPOSITORY.fullmatch(config.github.repository):
+            yield ("github", "repository"), f"{config.github.repository!r}: expected owner/name"
+        if not _https(config.github.api):
+            yield ("github", "api"), "expected an address that begins with https://"
+
+
+def inside(path: str) -> bool:
+    """Whether this relative path cannot leave the folder it is relative to."""
+    return bool(path) and not path.startswith(("/", "-", "~")) and ".." not in PurePosixPath(path).parts
+
+
+def _package(config: Config) -> Broken:
+    package, commands = config.package, config.commands
+    if package.kind != "slug":
+        yield ("package", "kind"), f"unknown package kind {package.kind!r}: expected 'slug'"
+    for key, path in (("path", package.path), ("migrations", package.migrations)):
+        if not inside(path):
+            yield ("package", key), f"{path!r}: expected a folder below the project"
+    for key in ("test", "migrate", "revision"):
+        try:
+            words = shlex.split(getattr(commands, key))
+        except ValueError as error:
+            yield ("commands", key), f"these are no shell words: {str(error).lower()}"
+        else:
+            if not words:
+                yield ("commands", key), "the command is empty"
+
+
+def _targets(config: Config) -> Broken:
+    if config.target not in config.targets:
+        yield ("target",), f"unknown target {config.target!r}: expected one of {', '.join(config.targets)}"
+    for name, target in config.targets.items():
+        if target.platform != "heroku":
+            at = ("targets", name, "platform")
+            yield at, f"unknown platform {target.platform!r}: expected 'heroku'"
+        if name == "sandbox" and target.api:
+            yield ("targets", name, "api"), "the sandbox knows its own address: take this out"
+        if name != "sandbox" and not _https(target.api):
+            yield ("targets", name, "api"), f"target {name!r} needs an api that begins with https://"
+
+
+def _environments(config: Config) -> Broken:
+    owner: dict[str, str] = {}
+    if not config.environments:
+        yield ("environments",), "at least one environment is needed"
+    for name, environment in config.environments.items():
+        at = ("environments", name)
+        if not ENVIRONMENT_NAME.fullmatch(name):
+            yield at, f"environment name {name!r}: expected lower-case letters, digits and dashes"
+        for key, app in (("app", environment.app), *(("aliases", alias) for alias in environment.aliases)):
+            if not APP_NAME.fullmatch(app):
+                yield (
+                    (*at, key),
+                    f"app name {app!r}: expected 3 to 30 lower-case letters, digits and dashes",
+                )
+        for said in (name, environment.app, *environment.aliases):
+            if owner.setdefault(said, name) != name:
+                yield (
+                    (*at, "app"),
+                    f"{said!r} names the environment {owner[said]!r} already: each name means one",
+                )
+        if environment.url and not URL.fullmatch(environment.url):
+            yield (*at, "url"), "expected an address such as https://app.example.com"
+        if environment.certified_in and environment.certified_in not in config.environments:
+            yield (*at, "certified_in"), f"unknown environment {environment.certified_in!r}"
+        if environment.certified_in == name:
+            yield (*at, "certified_in"), "an environment cannot certify for itself: name the one before it"
+
+
+def _check(check: HttpCheck) -> Iterator[tuple[str, str]]:
+    if not check.path.startswith("/") or not re.fullmatch(r"[!-~]+", check.path):
+        yield "path", f"{check.path!r}: expected a path that begins with /, without spaces"
+    if not METHOD.fullmatch(check.method):
+        yield "method", f"{check.method!r} is no HTTP method: expected GET, POST, …"
+    if not 100 <= check.status <= 599:
+        yield "status", f"{check.status} is no HTTP status: expected 100 to 599"
+    for key, names in (("headers", check.headers), ("cookies", check.cookies)):
+        for name in names:
+            if not TOKEN.fullmatch(name):
+                yield key, f"{name!r} is no name of one"
+
+
+def _https(address: str) -> bool:
+    return address.startswith("https://") and bool(URL.fullmatch(address))

@@ -1,0 +1,316 @@
+"""`release.toml`: every mistake is one line that names its place; whatever the bytes, nothing else happens."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roadworthy import config, toml
+from roadworthy.errors import UsageError
+
+ROOT = Path(__file__).parents[1]
+GOOD = (ROOT / "release.toml").read_text()
+
+
+def changed(old: str, new: str) -> str:
+    assert GOOD.count(old) >= 1, old
+    return GOOD.replace(old, new, 1)
+
+
+def at(text: str, start: str) -> int:
+    """The number of the first line that begins like this."""
+    return next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith(start))
+
+
+def mistake_in(text: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        config.parse(text)
+    said = str(caught.value)
+    assert said.isprintable() and len(said) < 500, said
+    return said
+
+
+def test_our_own_file_is_read_whole():
+    read = config.read(ROOT)
+    assert read.target == "sandbox"
+    assert read.environments["prod"].production and read.environments["prod"].certified_in == "staging"
+    assert [check.name for check in read.checks] == ["health", "csrf", "me", "version"]
+    assert len(read.logs.rules) == 5
+
+
+STAGING, PROD = 'app = "autorisen"', 'app = "capecraft"'
+# What is replaced, by what, how the line that is named begins, and what is said of it.
+MISTAKES = {
+    "unknown key at the top": ("schema = 1", "schema = 1\nnope = 1", "nope", "nope: unknown key: expected schema"),
+    "unknown table": ("[blockers]", "[blocker]", "[blocker]", "blocker: unknown key"),
+    "unknown key of project": ('branch = "main"', 'brunch = "main"', "brunch", "expected name, branch"),
+    "unknown key of package": ('kind = "slug"', 'kind = "slug"\nx = 1', "x =", "package.x: unknown key"),
+    "unknown key of commands": ("[commands]", "[commands]\nx = 1", "x =", "expected test, migrate, revision"),
+    "unknown key of a target": ("[targets.live]", "[targets.live]\nx = 1", "x =", "targets.live.x: unknown key"),
+    "unknown key of an environment": ("production = true", "prodduction = true", "prodd", "prod.prodduction"),
+    "unknown key of limits": ("[limits]", '[limits]\nx = "1s"', "x =", "limits.x: unknown key: expected http"),
+    "unknown key of a check": ('name = "csrf"', 'name = "csrf"\nx = 1', "x =", "checks.x: unknown key"),
+    "unknown key of the third check": ('name = "me"', 'name = "me"\nx = 1', "x =", "checks.x"),
+    "unknown key of logs": ("[blockers]", "[logs]\nx = 1\n[blockers]", "x =", "logs.x: unknown key"),
+    "unknown key of a log rule": ('name = "worker timeout"', 'name = "w"\nx = 1', "x =", "expected name, pattern"),
+    "unknown key of blockers": ("[blockers]", "[blockers]\nx = 1", "x =", "blockers.x: unknown key: expected file"),
+    "unknown key of github": (
+        "[blockers]",
+        '[github]\nrepository = "a/b"\ncheck = "c"\nx = 1\n[blockers]',
+        "x =",
+        "github.x",
+    ),
+    "unknown key with a space": ("schema = 1", 'schema = 1\n"a b" = 1', '"a b"', "a b: unknown key"),
+    "missing key": ("schema = 1", "", "", "the key 'schema' is missing"),
+    "missing table": ("[project]", "[projekt]", "[projekt]", "projekt: unknown key"),
+    "missing app": (STAGING, "", "[environments.staging]", "the key 'app' is missing"),
+    "missing name of a check": ('name = "csrf"', "", "[[checks]]", "the key 'name' is missing"),
+    "text for a number": ("schema = 1", 'schema = "1"', "schema", "expected int, got str"),
+    "text for yes or no": ("production = true", 'production = "true"', "production", "expected bool, got str"),
+    "number for text": (STAGING, "app = 3", "app = 3", "expected str, got int"),
+    "text for a list": (
+        'aliases = ["autorisen-dac8e65796e7"]',
+        'aliases = "x"',
+        "aliases",
+        "expected array, got str",
+    ),
+    "value for a table": ("schema = 1", "schema = 1\ngithub = 3", "github", "got int"),
+    "text for a number in a check": ("status = 401", 'status = "401"', "status =", "checks.status: expected int"),
+    "huge number": ("schema = 1", "schema = 99999999999999999999999", "schema", ""),
+    "endless number": ("schema = 1", "schema = " + "9" * 1900, "schema", ""),
+    "other schema": ("schema = 1", "schema = 2", "schema", "2 is not known: expected 1"),
+    "same key twice": ("schema = 1", "schema = 1\nschema = 1", "schema", "Cannot overwrite"),
+    "same table twice": ("[blockers]", "[limits]\n[blockers]", "[limits]", "Cannot declare"),
+    "no closing quote": ('name = "capecontrol"', 'name = "cape', 'name = "cape', "Illegal character"),
+    "no closing bracket": ("[project]", "[project", "[project", "Expected"),
+    "cut off": ('# check = "test"', 'x = "', 'x = "', ""),
+    "NUL": ("schema = 1", "schema = 1\n\0", "\0", "Invalid statement"),
+    "unknown target": ('target = "sandbox"', 'target = "prod"', "target", "unknown target 'prod'"),
+    "unknown kind": ('kind = "slug"', 'kind = "image"', "kind", "expected 'slug'"),
+    "unknown platform": ('platform = "heroku"\napi', 'platform = "x"\napi', 'platform = "x"', "expected 'heroku'"),
+    "live without encryption": ('api = "https:', 'api = "http:', "api", "begins with https://"),
+    "live with a password": ("https://api.heroku.com", "https://u:p@api.heroku.com", "api", "https://"),
+    "live without an address": ('api = "https://api.heroku.com"', "", "[targets.live]", "https://"),
+    "address for the sandbox": ("[targets.sandbox]", '[targets.sandbox]\napi = "https://x.org"', "api", "take"),
+    "no environment": (GOOD[GOOD.index("[environments.st") : GOOD.index("[limits]")], "[environments]\n", "[e", ""),
+    "environment name": ("[environments.staging]", '[environments."sta ging"]', '[environments."sta', "lower-case"),
+    "own certificate": ('certified_in = "staging"', 'certified_in = "prod"', "certified_in", "for itself"),
+    "unknown certifier": ('certified_in = "staging"', 'certified_in = "x"', "certified_in", "unknown environment"),
+    "production app under another name": (STAGING, PROD, "app", "'capecraft' names"),
+    "alias that is another's app": ('["autorisen-dac8e65796e7"]', '["autorisen"]', "app", "'autorisen' names"),
+    "alias that is another's name": ('["autorisen-dac8e65796e7"]', '["staging"]', "app", "'staging' names"),
+    "url without a host": ('url = "https://dev.cape-control.com"', 'url = "https://"', "url", "such as https://"),
+    "url of another kind": ('url = "https://dev.cape-control.com"', 'url = "file:///x"', "url", "such as https://"),
+    "package outside": ('path = "app" ', 'path = "../app"', 'path = "../app"', "below the project"),
+    "package at the root": ('path = "app" ', 'path = "/etc"', 'path = "/etc"', "below the project"),
+    "migrations outside": ('"migrations/versions"', '"a/../../b"', "migrations", "below the project"),
+    "blockers outside": ('"docs/blockers.toml"', '"../x"', "file", "inside the project"),
+    "no test command": ('test = "python -m pytest -q tests"', 'test = " "', "test", "the command is empty"),
+    "open quote in a command": ('"python -m alembic current"', "\"python 'x\"", "revision", "no shell words"),
+    "escape in a command": ('"python -m alembic current"', '"a\\rb"', "revision", "control characters"),
+    "escape in a name": ('name = "csrf"', 'name = "\\u001b[2J"', "name", "control characters"),
+    "newline in a key": ("schema = 1", 'schema = 1\n"a\\nb" = 1', "", "control characters"),
+    "check that leaves the site": ('path = "/api/auth/csrf"', 'path = "http://x/"', "path", "begins with /"),
+    "check with a space": ('path = "/api/auth/csrf"', 'path = "/a b"', "path", "without spaces"),
+    "check with an odd method": ('name = "csrf"', 'name = "csrf"\nmethod = "get it"', "method", "no HTTP method"),
+    "check with an odd status": ("status = 401", "status = 1000", "status = 1000", "no HTTP status"),
+    "check with an odd header": ('"cache-control" =', '"cache control" =', "headers", "'cache control'"),
+    "check with an odd cookie": ('["csrf_token"]', '["a;b"]', "cookies", "'a;b'"),
+    "two checks of one name": ('name = "csrf"', 'name = "health"', "name", "is there already"),
+    "no regular expression": ("'WORKER TIMEOUT'", "'('", "pattern = '('", "no regular expression"),
+    "endless repetition": ("'WORKER TIMEOUT'", "'a{99999999999}'", "pattern = 'a{", "no regular expression"),
+    "text-only escape": ("'WORKER TIMEOUT'", "'\\N{DIGIT ONE}'", "pattern = '\\N", "no regular expression"),
+    "odd repository": ("[blockers]", '[github]\nrepository = "a"\ncheck = "c"\n[blockers]', "repo", "owner/name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "start", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_names_its_line(old: str, new: str, start: str, words: str):
+    text = changed(old, new)
+    said = mistake_in(text)
+    assert words in said
+    found = re.match(r"release\.toml:([0-9]+): ", said)
+    assert found, said
+    named = text.splitlines()[int(found[1]) - 1]
+    assert named.startswith(start), (said, named)
+
+
+APPS = (
+    "a b",
+    "a'b",
+    'a"b',
+    "a;id",
+    "$(id)",
+    "../x",
+    "a/b",
+    "a\nb",
+    "A",
+    "",
+    "ab",
+    "-abc",
+    "abc-",
+    "a" * 31,
+    "é-é",
+)
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("key", ["app", "aliases"])
+def test_an_app_name_is_what_heroku_takes(app: str, key: str):
+    import json
+
+    value = json.dumps(app if key == "app" else [app])
+    text = changed(PROD if key == "app" else 'aliases = ["autorisen-dac8e65796e7"]', f"{key} = {value}")
+    said = mistake_in(text)
+    assert "3 to 30 lower-case letters" in said or "control characters" in said
+    assert said.startswith(f"release.toml:{at(text, f'{key} = {value[:3]}')}: environments.prod.{key}: ")
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("250ms", 0.25), ("10s", 10), ("5m", 300), ("72h", 259200)])
+def test_a_duration_is_seconds(said: str, seconds: float):
+    assert config.parse(changed('http = "10s"', f'http = "{said}"')).limits.http == seconds
+
+
+DURATIONS = (
+    '"10"',
+    "10",
+    "1.5",
+    '"1.5s"',
+    '"-1s"',
+    '"1 s"',
+    '"1S"',
+    '"s"',
+    '""',
+    '"0s"',
+    '"0ms"',
+    '"1d"',
+    "true",
+    "[]",
+)
+
+
+@pytest.mark.parametrize("said", [*DURATIONS, '"٣s"', '"8761h"', '"' + "9" * 400 + 'h"', '"1s\\n"'])
+def test_what_is_no_duration_is_refused(said: str):
+    text = changed('verify = "30s"', f"verify = {said}")
+    assert mistake_in(text).startswith(f"release.toml:{at(text, 'verify')}: limits.verify: ")
+
+
+def test_a_missing_file_and_an_unreadable_one_are_one_line(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"^no release\.toml in "):
+        config.read(tmp_path)
+    (tmp_path / "release.toml").mkdir()
+    with pytest.raises(UsageError, match=r"^release\.toml cannot be read: Is a directory$"):
+        config.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "release.toml:1: the key 'schema' is missing"),
+        (b"schema = 1\n# \xff\n", "release.toml:2: this is not UTF-8"),
+        (GOOD.encode("utf-16"), "release.toml:1: this is not UTF-8"),
+        (b"\xef\xbb\xbf" + GOOD.encode(), "release.toml:1: the file begins with a byte order mark"),
+        (GOOD.encode() + b"# x\n" * 100_000, "release.toml is longer than 65,536 bytes"),
+    ],
+)
+def test_bytes_that_are_no_toml_are_one_line(data: bytes, words: str, tmp_path: Path):
+    (tmp_path / "release.toml").write_bytes(data)
+    with pytest.raises(UsageError) as caught:
+        config.read(tmp_path)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 60_000,
+        "a = [\n" * 9_000,
+        "\n".join("[" + "a." * 990 + "b]" for _ in range(30)),
+        "a." * 30_000,
+    ],
+)
+def test_no_file_within_the_limit_takes_the_machine(text: str):
+    began = time.monotonic()
+    mistake_in(text[: config.FILE_LIMIT])
+    assert time.monotonic() - began < 3
+
+
+@given(st.binary(max_size=200))
+@settings(deadline=None, max_examples=200)
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes):
+    path = tmp_path_factory.getbasetemp() / "release.toml"
+    path.write_bytes(data)
+    with pytest.raises(UsageError):
+        config.read(path.parent)
+
+
+PIECES = st.sampled_from(
+    [*GOOD.splitlines(keepends=True), "[", "]", "=", '"', "{", "1", "x = [", "\0", "é", "\n"]
+)
+
+
+@given(st.lists(PIECES, max_size=40), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=150)
+def test_any_shuffled_file_is_read_or_refused_in_one_line(pieces: list[str], chance):
+    lines = GOOD.splitlines(keepends=True)
+    for piece in pieces:
+        lines.insert(chance.randrange(len(lines)), piece)
+        del lines[chance.randrange(len(lines))]
+    try:
+        config.parse("".join(lines))
+    except UsageError as error:
+        assert str(error).isprintable()
+
+
+VALUES = st.recursive(
+    st.one_of(st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.datetimes(), st.none()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from([*config.Config.__struct_fields__, "nope"]), VALUES)
+@settings(deadline=None, max_examples=200)
+def test_any_value_in_any_place_is_read_or_refused(key: str, value: object):
+    import unittest.mock
+
+    with unittest.mock.patch.object(toml, "load", lambda text: {**tables(), key: value}):
+        try:
+            config.parse("")
+        except UsageError as error:
+            assert str(error).startswith("release.toml:1: ")
+
+
+def tables() -> dict[str, object]:
+    import tomllib
+
+    return tomllib.loads(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("staging", "staging"),
+        ("autorisen", "staging"),
+        ("capecraft", "prod"),
+        ("autorisen-dac8e65796e7", "prod"),
+    ],
+)
+def test_an_environment_is_named_by_its_name_its_app_or_an_alias(said: str, name: str):
+    assert config.read(ROOT).name_of(said) == name
+
+
+@pytest.mark.parametrize(
+    "said", ["", "nope", "Staging", "staging ", "a\nb", "x" * 100_000, "../staging", "staging;id"]
+)
+def test_an_unknown_environment_lists_those_there_are(said: str):
+    with pytest.raises(UsageError) as caught:
+        config.read(ROOT).environment(said)
+    text = str(caught.value)
+    assert text.isprintable() and len(text) < 200
+    assert "staging (autorisen), prod (capecraft)" in text
