@@ -1,12 +1,14 @@
 #!/bin/sh
 # Audits one log of the journal without the code that wrote it: sh, coreutils, jq 1.6 and openssl 3, no Python.
 #
-#   scripts/audit.sh DIR [--trust TRUSTDIR]
+#   scripts/audit.sh DIR [--trust TRUSTDIR] [--anchor FILE|git:REPOSITORY]… [--tsa CERTIFICATES]
 #
 # DIR is <root>/<target>/<environment>, such as .release/journal/live/prod; evidence is in <root>/evidence.
 # TRUSTDIR holds the public keys (*.pub) and trust.toml; by default `trust` beside <root>.
+# An anchor is a head that was noted outside the store: a file, or the tags roadworthy/<target>/<environment>/N
+# of a git repository. With --tsa each anchor FILE needs an RFC 3161 timestamp of that authority in FILE.tsr.
 #
-# exit 0  audit: N entries, head SEQ SHA256       compare the head with its anchor: only that shows a cut tail
+# exit 0  audit: N entries, head SEQ SHA256       without an anchor, compare it yourself: only that shows a cut tail
 # exit 1  audit: FILE: CODE: why                  the first bad entry
 # exit 2  wrong usage, or a tool is missing
 #
@@ -18,10 +20,13 @@ set -eu
 LC_ALL=C
 CDPATH=''
 export LC_ALL
+# openssl starts faster without its configuration, which could also change what it does.
+OPENSSL_CONF=/dev/null
+export OPENSSL_CONF
 umask 077
 
 usage() {
-    printf 'audit: %s\nusage: audit.sh DIR [--trust TRUSTDIR]\n' "$1" >&2
+    printf 'audit: %s\nusage: audit.sh DIR [--trust TRUSTDIR] [--anchor FILE|git:REPOSITORY] [--tsa CERTIFICATES]\n' "$1" >&2
     exit 2
 }
 
@@ -30,12 +35,18 @@ bad() { # FILE CODE WHY
     exit 1
 }
 
-dir='' trust=''
+# $anchors holds one source a line.
+dir='' trust='' anchors='' tsa='' newline='
+'
 while [ $# -gt 0 ]; do
     case $1 in
-    --trust)
-        [ $# -ge 2 ] || usage '--trust needs a folder'
-        trust=$2
+    --trust | --anchor | --tsa)
+        [ $# -ge 2 ] && [ -n "$2" ] || usage "$1 needs a value"
+        case $1 in
+        --trust) trust=$2 ;;
+        --anchor) anchors=$anchors$2$newline ;;
+        --tsa) tsa=$2 ;;
+        esac
         shift
         ;;
     -*) usage "unknown option $1" ;;
@@ -47,7 +58,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -n "$dir" ] || usage 'which folder?'
-for tool in jq openssl base64 mktemp od paste sha256sum; do
+for tool in jq openssl base64 mktemp nproc od paste sha256sum split; do
     command -v "$tool" >/dev/null || usage "$tool is not installed"
 done
 [ -d "$dir" ] || usage "$dir is not a folder"
@@ -58,6 +69,8 @@ target=${parent##*/}
 root=${parent%/*}
 : "${trust:=${root%/*}/trust}"
 [ -d "$trust" ] || usage "the trust folder $trust is not a folder"
+[ -z "$tsa" ] || [ -f "$tsa" ] || usage "$tsa is not a file"
+case $anchors in *git:*) command -v git >/dev/null || usage 'git is not installed' ;; esac
 [ ! -h "$dir" ] && [ ! -h "$parent" ] || bad "$environment" folder 'it is a link to another folder'
 
 work=$(mktemp -d)
@@ -67,10 +80,11 @@ trap 'exit 143' TERM
 
 # --- the programs that judge JSON -----------------------------------------------------------------------
 
-# Reads lines "NAME SHA256 BYTES|ENVELOPE" and judges each in turn, from --argjson state {seq, prev, open} on.
+# Reads lines "NAME SHA256 BYTES|ENVELOPE" and judges each in turn, from --argjson state on.
 # Forms are anchored with \A and \z: ^ and $ would also match at a line end inside a text.
-# Says for each entry: "ok" or CODE and why, of the envelope; the key's file; signature; bytes of the payload; payload;
-# "ok" or CODE and why, of what was signed; and the evidence as "SHA256 SIZE NAME". Last, the state.
+# Says for each entry: "ok" or CODE and why, of the envelope; the key's file; the signature; bytes of the payload and how
+# it is written, "plain" or "base64"; the payload; "ok" or CODE and why, of what was signed; and the evidence as
+# "SHA256 SIZE NAME". Last, the state.
 cat >"$work/entries.jq" <<'JQ'
 def stems: [$names | split("\n")[:-1] | range(0; length; 2) as $i | {(.[$i]): .[$i + 1]}] | add // {};
 def is(form): type == "string" and test("\\A(" + form + ")\\z");
@@ -113,37 +127,62 @@ def predicate:
 # What the signing key may sign: no rule at all is enough in the sandbox, and nothing elsewhere.
 def permitted($keyid):
     . as $said | stems[$keyid] as $stem
-    | [$rules[0][] | select(IN(.key; $keyid, $stem) and .target == $said.target)] as $mine
+    | [$policy[0].rules[] | select(IN(.key; $keyid, $stem) and .target == $said.target)] as $mine
     | ($mine == [] and .target == "sandbox") or any($mine[];
-        ((.until // "") == "" or $said.at < (.until | sub("Z$"; ".000000Z")))
+        ((.from // "")[:19] <= $said.at)
+        and ((.until // "") == "" or $said.at < (.until | sub("Z$"; ".000000Z")))
         and any(.environments[]; IN("*", $said.environment))
         and any(.stages[]; IN("*", $said.stage)) and any(.actions[]; IN("*", $said.action)));
 
-# CODE and why, or {open} with the start that is open afterwards.
-def judged($state; $keyid):
+# The policy that the entry names: its number and digest, {version: 0, sha256: ""} for none, null for nonsense.
+def named: (.details // {}).policy as $named
+    | if $named == null then {version: 0, sha256: ""}
+    elif $named | closed(["sha256", "version"]) and (.version | whole(1; 999999999)) and (.sha256 | sha) then $named
+    else null end;
+
+# What revocations let the key sign: entries up to the head that they name as the last good one.
+def good($keyid): . as $said | stems[$keyid] as $stem
+    | [$policy[0].revoked[] | select(IN(.key; $keyid, $stem))]
+    | . == [] or any(.[].good[]; .place == "\($target)/\($environment)" and .seq >= $said.seq);
+
+# CODE and why, or {open, at, policy} as they are afterwards.
+def judged($state; $keyid; $sum):
     if statement | not then "form it is not a journal entry"
     elif .predicate | predicate | not then "form a field of the entry is malformed"
     else
-        .subject[0] as $subject | .predicate
+        .subject[0] as $subject | .predicate | . as $said
         | ($subject.name | startswith("environment:")) as $no_package
         | (if $no_package then "" else $subject.digest.sha256 end) as $digest
-        | $state.open as $open
+        | $state.open as $open | named as $named
+        | {open: $open, at: .at, policy: $named} as $after
         | if .target != $target or .environment != $environment then "place it belongs to \(.target)/\(.environment)"
         elif .seq != $state.seq + 1 then "order it says that it is entry \(.seq)"
         elif .prev != $state.prev then "chain prev is not the digest of the entry before it"
+        elif .at < $state.at then "time its time \(.at) is before that of the entry before it"
         elif $no_package and $subject != {name: "environment:\(.target)/\(.environment)", digest: {sha256: .prev}}
             then "form its subject is another environment"
+        elif $named == null then "policy the policy that it names is malformed"
+        elif $named.version > $policy[0].version
+            or $named.version == $policy[0].version and $named.sha256 != $policy[0].sha256
+            then "policy it was written under policy \($named.version), and trust.toml is \($policy[0].version)"
+        elif $named.version < $state.policy.version or $named.version == $state.policy.version and $named != $state.policy
+            then "policy it was written under policy \($named.version), after \($state.policy.version) was in force"
+        elif good($keyid) | not then "policy \($keyid) was revoked before it signed this entry"
         elif permitted($keyid) | not then "policy \($keyid) may not sign \(.stage)/\(.action) at \(.at)"
         elif .kind | IN("start", "refused", "note") then
             if .settles != null then "lock a \(.kind) cannot settle anything"
             elif .kind == "start" and $open != null then "lock it starts while start \($open.seq) is open"
-            elif .kind == "start" then {open: {seq: .seq, digest: $digest}}
-            else {open: $open} end
+            elif .kind == "start" then $after | .open = {seq: $said.seq, digest: $digest}
+            else $after end
         elif $open == null or (.settles | type) != "number" or .settles != $open.seq
             then "lock its \(.kind) does not settle the open start"
         elif .kind != "abandon" and $open.digest != "" and $digest != $open.digest
             then "package its \(.kind) is about another package than start \($open.seq)"
-        else {open: null} end
+        else $after | .open = null end
+        | . as $verdict | $said
+        | if ($verdict | type) == "object" and any($pins[0][]; .seq == $said.seq and .sha256 != $sum)
+            then "anchor another entry of this number was anchored"
+        else $verdict end
     end;
 
 def entry($state):
@@ -159,11 +198,14 @@ def entry($state):
         $found[0].signatures[0] as $signed | $found[0].payload as $payload | ($payload | @base64d) as $said
         | read($said) as $statement
         | (if $statement == [] then "form it is not canonical JSON with integers only"
-            else $statement[0] | judged($state; $signed.keyid) end) as $verdict
-        | ["ok", ($signed.keyid | ltrimstr("SHA256:") | gsub("/"; "_")), $signed.sig, ($said | utf8bytelength), $payload] as $proof
+            else $statement[0] | judged($state; $signed.keyid; $sum) end) as $verdict
+        # Text without control characters is one line that the shell can read as it is.
+        | (if $said | test("[[:cntrl:]]") then ["base64", $payload] else ["plain", $said] end) as $how
+        | ["ok", ($signed.keyid | ltrimstr("SHA256:") | gsub("/"; "_")), $signed.sig,
+            "\($said | utf8bytelength) \($how[0])", $how[1]] as $proof
         | if $verdict | type == "string" then {stop: true, say: ($proof + [$verdict])}
-        else {
-            seq: ($state.seq + 1), prev: $sum, open: $verdict.open,
+        else $verdict + {
+            seq: ($state.seq + 1), prev: $sum,
             say: ($proof + ["ok", ($statement[0].predicate.evidence
                 | length, (.[] | "\(.sha256) \(.size) \(.name)"))])
         } end
@@ -181,30 +223,65 @@ JQ
 cat >"$work/policy.jq" <<'JQ'
 def pair: [capture("\\A(?<name>[a-z]+)[ \\t]*=[ \\t]*(?<value>\"[^\"\\\\]*\"|\\[[^\\]\\\\]*\\])[ \\t]*(#.*)?\\z")]
     | if length == 1 then .[0] | .value |= fromjson else error("a line that this script cannot read") end;
+def number: [capture("\\Aversion[ \\t]*=[ \\t]*(?<value>[1-9][0-9]{0,8})[ \\t]*(#.*)?\\z").value | tonumber]
+    | if length == 1 then .[0] else error("a line before the first table that is no version") end;
 def texts: type == "array" and all(.[]; type == "string");
-def sound: ((keys - ["until"]) == ["actions", "environments", "key", "stages", "target"])
+def moment: (. // "") | type == "string" and test("\\A([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?\\z");
+def known: IN(.key; $names | split("\n")[:-1][]);
+def place: "[a-z0-9][a-z0-9._-]{0,99}";
+def head: [capture("\\A(?<place>\(place)/\(place)) (?<seq>[1-9][0-9]{0,7}) (?<sha256>[0-9a-f]{64})\\z")]
+    | if length == 1 then .[0] | .seq |= tonumber else error("a head that is malformed") end;
+def id: . as $said | $names | split("\n")[:-1] | (index($said) / 2 | floor) as $i | .[2 * $i];
+def rule: if ((keys - ["from", "until"]) == ["actions", "environments", "key", "stages", "target"])
     and (.actions | texts) and (.environments | texts) and (.stages | texts) and (.target | type) == "string"
-    and IN(.key; $names | split("\n")[:-1][])
-    and ((.until // "") | type == "string"
-        and test("\\A([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?\\z"));
-reduce inputs as $line ([]; ($line | gsub("\\A[ \\t]+|[ \\t\\r]+\\z"; "")) as $text
+    and known and (.from | moment) and (.until | moment) then . else error("a rule that is malformed") end;
+def revocation: if keys == ["good", "key"] and (.good | texts) and known
+    then .key |= id | .good |= map(head) else error("a revocation that is malformed") end;
+reduce inputs as $line ({tables: []}; ($line | gsub("\\A[ \\t]+|[ \\t\\r]+\\z"; "")) as $text
     | if $text == "" or ($text | startswith("#")) then .
-    elif $text | test("\\A\\[\\[rule\\]\\][ \\t]*(#.*)?\\z") then . + [{}]
-    elif . == [] then error("a line before the first rule")
+    elif $text | test("\\A\\[\\[(rule|revoked)\\]\\][ \\t]*(#.*)?\\z") then .tables += [[$text[2:6], {}]]
+    elif .tables == [] and .version == null then .version = ($text | number)
+    elif .tables == [] then error("a repeated line")
     else ($text | pair) as $pair
-        | if .[-1] | has($pair.name) then error("a repeated line") else .[-1][$pair.name] = $pair.value end
+        | if .tables[-1][1] | has($pair.name) then error("a repeated line")
+        else .tables[-1][1][$pair.name] = $pair.value end
     end)
-| if all(.[]; sound) then . else error("a rule that is malformed") end
+| if .version == null then error("no version") else . end
+| [.tables[] | select(.[0] == "rule")[1] | rule] as $rules
+| [.tables[] | select(.[0] == "revo")[1] | revocation] as $revoked
+# Two heads of one log for one key are a contradiction.
+| ($revoked | map(.key as $key | .good[] | [$key, .place])) as $heads
+| if ($heads | unique | length) != ($heads | length) then error("a head that is repeated")
+else {version: .version, sha256: $sha256, rules: $rules, revoked: $revoked} end
+JQ
+
+# An anchor, said as a file or a tag's text: {place, seq, sha256, policy}. Stops at anything else.
+cat >"$work/anchor.jq" <<'JQ'
+def is(form): type == "string" and test("\\A(" + form + ")\\z");
+def place: is("[a-z0-9][a-z0-9._-]{0,99}");
+def whole(low; high): type == "number" and . == floor and . >= low and . <= high;
+def sha: is("[0-9a-f]{64}");
+if type == "object" and (keys - ["policy"]) == ["environment", "seq", "sha256", "target"]
+    and (.environment | place) and (.target | place) and (.sha256 | sha) and (.seq | whole(1; 99999999))
+    and (.policy == null or (.policy | type == "object" and keys == ["sha256", "version"] and (.sha256 | sha)
+        and (.version | whole(1; 999999999))))
+then {place: "\(.target)/\(.environment)", seq, sha256, policy: (.policy // {version: 0, sha256: ""})}
+else error("no anchor") end
 JQ
 
 # --- the keys, and what they may sign -------------------------------------------------------------------
 
 mkdir "$work/keys"
 : >"$work/names"
+: >"$work/listed"
 for path in "$trust"/*.pub; do
-    [ -e "$path" ] || continue
+    [ -e "$path" ] || [ -h "$path" ] || continue
     stem=${path##*/}
     stem=${stem%.pub}
+    case $stem in
+    [!A-Za-z0-9]* | *[!A-Za-z0-9._-]* | *.pub | '') bad trust policy 'a file has a name that cannot name a key' ;;
+    esac
+    [ ${#stem} -le 100 ] && [ -f "$path" ] && [ -r "$path" ] || bad trust policy 'a file cannot be read as a key'
     type='' blob=''
     read -r type blob _ <"$path" || :
     printf '%s' "$blob" | base64 -d >"$work/blob" 2>/dev/null || :
@@ -225,15 +302,57 @@ for path in "$trust"/*.pub; do
     } >"$pem"
     printf '%s' "$stem" >"$pem.stem"
     printf 'SHA256:%s\n%s\n' "$id" "$stem" >>"$work/names"
+    printf '%s SHA256:%s\n' "$stem" "$id" >>"$work/listed"
 done
-echo '[]' >"$work/rules"
+echo '{"version": 0, "sha256": "", "rules": [], "revoked": []}' >"$work/policy"
 if [ -e "$trust/trust.toml" ]; then
-    jq -nR --rawfile names "$work/names" -f "$work/policy.jq" <"$trust/trust.toml" \
-        >"$work/rules" 2>"$work/why" || {
+    # Another key under an old name is another policy, so the digest covers the keys too.
+    sum=$(cat "$work/listed" "$trust/trust.toml" | sha256sum)
+    jq -nR --rawfile names "$work/names" --arg sha256 "${sum%% *}" -f "$work/policy.jq" <"$trust/trust.toml" \
+        >"$work/policy" 2>"$work/why" || {
         why=$(cat "$work/why")
         bad trust policy "trust.toml has ${why##*: }"
     }
 fi
+
+# --- the anchors ------------------------------------------------------------------------------------------
+
+# $work/anchors gets every anchor of this log.
+anchored() { # SOURCE
+    case $1 in
+    git:*)
+        git -C "${1#git:}" for-each-ref --format='%(refname:strip=2) %(objecttype) %(contents:body)' \
+            "refs/tags/roadworthy/$target/$environment/" >"$work/tags" 2>/dev/null || return 1
+        while read -r tag kind body; do
+            [ -n "$tag" ] || continue
+            printf '%s' "$body" | jq -cf "$work/anchor.jq" >"$work/anchor" 2>/dev/null && [ "$kind" = tag ] &&
+                jq -e --arg tag "$tag" '"roadworthy/\(.place)/\(.seq)" == $tag' "$work/anchor" >/dev/null || return 1
+            cat "$work/anchor" >>"$work/anchors"
+        done <"$work/tags"
+        ;;
+    *)
+        [ -f "$1" ] && [ ! -h "$1" ] && [ -r "$1" ] && [ "$(wc -c <"$1")" -le 65536 ] || return 1
+        jq -cse 'if length == 1 then .[0] else error("not one") end' "$1" 2>/dev/null |
+            jq -cf "$work/anchor.jq" >"$work/anchor" 2>/dev/null && [ -s "$work/anchor" ] || return 1
+        [ -z "$tsa" ] || openssl ts -verify -data "$1" -in "$1.tsr" -CAfile "$tsa" >/dev/null 2>&1 || return 1
+        jq -c --arg place "$target/$environment" 'select(.place == $place)' "$work/anchor" >>"$work/anchors"
+        ;;
+    esac
+}
+
+: >"$work/anchors"
+while read -r source; do
+    [ -z "$source" ] || anchored "$source" || bad "$environment" anchor "$source is no anchor, or its timestamp is none"
+done <<EOF
+$anchors
+EOF
+[ -z "$anchors" ] || [ -s "$work/anchors" ] || bad "$environment" anchor 'there is no anchor of this log'
+jq -se --slurpfile policy "$work/policy" 'all(.[].policy; .version < $policy[0].version or . == {
+    version: $policy[0].version, sha256: $policy[0].sha256})' "$work/anchors" >/dev/null ||
+    bad trust policy 'another or newer policy was in force when the log was anchored'
+# What entries must be: anchors, and the heads that revocations name.
+jq -s --arg place "$target/$environment" --slurpfile policy "$work/policy" \
+    '[.[], $policy[0].revoked[].good[]] | map(select(.place == $place))' "$work/anchors" >"$work/pins"
 
 # --- the entries ----------------------------------------------------------------------------------------
 
@@ -266,46 +385,88 @@ judge() {
     # paste puts each file on one line of its own.
     paste -s "$@" | paste -d '|' "$work/about" - |
         jq -nRr --argjson state "$state" --arg target "$target" --arg environment "$environment" \
-            --rawfile names "$work/names" --slurpfile rules "$work/rules" -f "$work/entries.jq" \
-            >"$work/verdicts" || bad "$1" form 'these entries cannot be judged'
+            --rawfile names "$work/names" --slurpfile policy "$work/policy" --slurpfile pins "$work/pins" \
+            -f "$work/entries.jq" >"$work/verdicts" || bad "$1" form 'these entries cannot be judged'
+    found=''
+    : >"$work/proofs"
+    : >"$work/sigs"
+    proofs=0
     {
         for name; do
-            prove
+            prove || break
         done
-        read -r state
+        [ -n "$found" ] || read -r state
     } <"$work/verdicts"
+    signatures
+    [ -z "$found" ] || bad "$name" "${found%% *}" "${found#* }"
 }
 
-# Reads what entries.jq says about $name, and checks what it cannot: the signature and the evidence.
+# Reads what entries.jq says about $name, notes what its key signed, and looks at the evidence.
 prove() {
-    read -r code why
-    [ "$code" = ok ] || bad "$name" "$code" "$why"
-    read -r key && read -r sig && read -r size && read -r payload
+    read -r found
+    [ "$found" = ok ] || return 1
+    read -r key && read -r sig && read -r size how && IFS= read -r payload
     # DSSE's pre-authentication encoding of the payload: what the key signed.
-    printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size" >"$work/signed"
-    base64 -d >>"$work/signed" <<EOF
+    if [ "$how" = plain ]; then
+        printf 'DSSEv1 28 application/vnd.in-toto+json %d %s' "$size" "$payload" >"$work/signed.$proofs"
+    else
+        printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size" >"$work/signed.$proofs"
+        base64 -d >>"$work/signed.$proofs" <<EOF
 $payload
 EOF
-    base64 -d >"$work/sig" <<EOF
-$sig
-EOF
-    openssl pkeyutl -verify -pubin -inkey "$work/keys/$key" -rawin -in "$work/signed" \
-        -sigfile "$work/sig" >/dev/null 2>&1 || bad "$name" signature "the signature does not verify"
-    read -r code why
-    [ "$code" = ok ] || bad "$name" "$code" "$why"
+    fi
+    printf '%s\n' "$sig" >>"$work/sigs"
+    printf '%s %s\n' "$name" "$key" >>"$work/proofs"
+    proofs=$((proofs + 1))
+    read -r found
+    [ "$found" = ok ] || return 1
+    found=''
     read -r files
     while [ "$files" -gt 0 ]; do
         files=$((files - 1))
         read -r sum size label
         file=$root/evidence/$sum
-        [ ! -h "$file" ] && [ -f "$file" ] || bad "$name" evidence "$label: it is not a regular file"
-        [ "$(wc -c <"$file")" -eq "$size" ] && [ "$(sha256sum <"$file")" = "$sum  -" ] ||
-            bad "$name" evidence "$label has other bytes than the entry says"
+        if [ -h "$file" ] || [ ! -f "$file" ]; then
+            found="evidence $label: it is not a regular file"
+        elif [ "$(wc -c <"$file")" -ne "$size" ] || [ "$(sha256sum <"$file")" != "$sum  -" ]; then
+            found="evidence $label has other bytes than the entry says"
+        fi
+        [ -z "$found" ] || return 1
     done
 }
 
+# Checks what prove noted, on every core, and names the first signature that does not verify.
+signatures() {
+    [ "$proofs" -gt 0 ] || return 0
+    rm -f "$work"/sig.* "$work"/good.*
+    base64 -d <"$work/sigs" | split -b 64 -a 4 - "$work/sig."
+    share=0
+    while [ "$share" -lt "$crew" ]; do
+        verify "$share" &
+        share=$((share + 1))
+    done
+    wait
+    number=0
+    while read -r signed _; do
+        [ -e "$work/good.$number" ] || bad "$signed" signature 'the signature does not verify'
+        number=$((number + 1))
+    done <"$work/proofs"
+}
+
+verify() { # SHARE: every $crew-th signature, from that one on
+    number=0
+    for sig in "$work"/sig.*; do
+        read -r _ key <&5
+        [ $((number % crew)) -ne "$1" ] ||
+            ! openssl pkeyutl -verify -pubin -inkey "$work/keys/$key" -rawin -in "$work/signed.$number" \
+                -sigfile "$sig" >/dev/null 2>&1 || : >"$work/good.$number"
+        number=$((number + 1))
+    done 5<"$work/proofs"
+}
+
 cd "$dir"
-state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null}'
+state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"at":"","policy":{"version":0,"sha256":""}}'
+crew=$(nproc)
 seq=0 batch='' fault=''
 for name in *.json; do
     [ -e "$name" ] || [ -h "$name" ] || continue
@@ -328,5 +489,8 @@ last=$name
 judge
 [ -z "$fault" ] || bad "$last" "${fault%% *}" "${fault#* }"
 [ "$seq" -gt 0 ] || bad "$environment" folder 'there are no entries'
+beyond=$(jq -r --argjson seq "$seq" 'map(.seq | select(. > $seq)) | min // empty' "$work/pins")
+[ -z "$beyond" ] || bad "$(printf '%08d.json' "$beyond")" anchor \
+    "the log ends at $seq, but this entry was anchored: its tail was cut off, or it is an old copy"
 head=${state#*'"prev":"'}
 printf 'audit: %d entries, head %d %s\n' "$seq" "$seq" "${head%%'"'*}"

@@ -19,7 +19,7 @@ from roadworthy.journal.store import Folder
 from .making import record
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "audit.sh"
-TOOLS = "base64 cat jq mkdir mktemp od openssl paste rm sha256sum tail tr wc"
+TOOLS = "base64 cat jq mkdir mktemp nproc od openssl paste rm sha256sum split tail tr wc"
 
 
 def write_log(root: Path, environment: str, target: str = "sandbox") -> None:

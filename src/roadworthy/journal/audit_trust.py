@@ -56,9 +56,12 @@ def read_trust(folder: Path) -> Keys:
     for name in sorted(os.listdir(folder), key=os.fsencode):  # noqa: PTH208 - names are what is judged
         if name.startswith(".") or not name.endswith(".pub"):
             continue
-        if not text(name, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pub"):
+        if not text(name, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pub") or name.endswith(".pub.pub"):
             raise Bad("policy", f"{name[:100]!r} cannot name a key")
-        lines = (folder / name).read_text(errors="replace").splitlines()
+        try:
+            lines = (folder / name).read_text(errors="replace").splitlines()
+        except OSError as error:
+            raise Bad("policy", f"{name} cannot be read: {error.strerror}") from error
         words = lines[0].split() if len(lines) == 1 else []
         blob = b""
         with suppress(ValueError, IndexError):
@@ -123,7 +126,7 @@ def named_policy(details: Any) -> tuple[int, str]:
     if said is None:
         return 0, ""
     ok = isinstance(said, dict) and set(said) == {"version", "sha256"} and text(said["sha256"], SHA)
-    if not ok or type(said["version"]) is not int or not 1 <= said["version"] <= 10**9:
+    if not ok or type(said["version"]) is not int or not 1 <= said["version"] < 10**9:
         raise Bad("policy", "the policy that it names is malformed")
     return said["version"], said["sha256"]
 
@@ -167,7 +170,7 @@ def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Ke
         data = path.read_bytes()
         said = tomllib.loads(data.decode())
         version, rules = said.pop("version"), said.pop("rule", [])
-        ok = type(version) is int and 1 <= version <= 10**9 and isinstance(rules, list)
+        ok = type(version) is int and 1 <= version < 10**9 and isinstance(rules, list)
         for rule in rules:
             lists = [rule[one] for one in ("environments", "stages", "actions")]
             ok &= rule["key"] in ids and isinstance(rule["target"], str)

@@ -37,7 +37,7 @@ from roadworthy.errors import UsageError
 from roadworthy.journal.entry import Entry, JournalError, Record
 
 _POLICY_LIMIT = 1 << 20
-_VERSION_LIMIT = 10**9
+_VERSION_LIMIT = 999_999_999
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _HEAD = rf"({_PLACE}/{_PLACE}) ([1-9][0-9]{{0,7}}) ([0-9a-f]{{64}})"
