@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from .. import release
-from ..errors import CheckFailed
+from ..errors import RoadworthyError
 from ..model import Confirmation, Facts, Outcome, Plan, PlatformRelease, Receipt, Request, Result, RunCommand
 from .migrate import pending_in, revision_in
 from .running import ask
@@ -122,7 +122,7 @@ def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:
     with context.screen.step(f"scanning the log since {_utc(since)}"):
         try:
             lines = list(logs.since(context.platform.logs(app, since), since))
-        except CheckFailed as error:
+        except RoadworthyError as error:
             return [f"the log cannot be read: {error}"]
         # The platform tells the second only; its own line tells where in that second the release began.
         begins = re.compile(rb"\S+ app\[api\]: Release v%d created by " % current.version)
