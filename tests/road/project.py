@@ -106,7 +106,7 @@ class Project:
             ('"migrations/versions"', '"migrations"'),
             ('"python -m pytest -q tests"', '"python -S -c pass"'),
             ('"python -m alembic upgrade head"', '"python migrate.py upgrade head"'),
-            ('"python -m alembic current"', '"python migrate.py current"'),
+            ('"python -m capecontrol.revision"', '"python migrate.py current"'),
             ('poll = "40ms"', 'poll = "10ms"'),
             ('http = "10s"', 'http = "1s"'),
             ('release = "2m"', 'release = "1s"'),

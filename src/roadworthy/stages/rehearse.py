@@ -105,8 +105,6 @@ def _road(head: str, before: str, root: Path, environ: Mapping[str, str]) -> Ite
     yield Step("certify", (make, "certify-autorisen"))
     yield Step("production is locked", (make, "deploy-capecraft"), expect=2)
     yield Step("to production", (make, "deploy-capecraft", "ALLOW_PROD=1"))
-    migrate = ("heroku-run-migrate", "HEROKU_APP_NAME=capecraft", "APPROVAL=rehearsal", "ALLOW_PROD=1")
-    yield Step("its schema", (make, *migrate))
     yield Step("smoke production", (make, "smoke-prod"))
     release = _release_of(before, root, environ)
     yield Step("roll back", (make, "heroku-rollback", f"REL=v{release}", "ALLOW_PROD=1"))
