@@ -8,6 +8,7 @@ from docs_pages import ROOT
 
 PACKAGE = ROOT / "src/roadworthy"
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+ASKING = "journal/anchor.py"  # asks an authority for a timestamp, which RFC 3161 does by POST
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "sandbox" not in p.relative_to(PACKAGE).parts)
 
 
@@ -33,7 +34,7 @@ def changes_over_http(source: str) -> bool:
 def test_only_the_road_changes_a_platform(module: Path):
     where, source = str(module.relative_to(PACKAGE)), module.read_text(encoding="utf-8")
     assert calls_apply(source) == (where == "release.py"), f"{where} calls a driver's changing verb"
-    assert not changes_over_http(source) or where.startswith("platforms/"), (
+    assert not changes_over_http(source) or where.startswith("platforms/") or where == ASKING, (
         f"{where} changes something over HTTP"
     )
 
