@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from .report.terminal import Screen
 
 _PROJECT: Final[dict[str, Path]] = {}
+DEBUG: Final = "ROADWORTHY_DEBUG"  # set: an internal error shows its traceback on stderr
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
 
 
@@ -43,18 +46,32 @@ def session(as_json: bool) -> Iterator[Context]:
         outcome = {3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 42: Outcome.REFUSED}.get(
             error.code, Outcome.FAILED
         )
-        _stop(screen, outcome, str(error), error.code)
+        stop(screen, outcome, str(error), error.code)
         raise Exit(code=error.code) from error
     except OSError as error:
         where = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
-        _stop(screen, Outcome.FAILED, f"{where}{error.strerror or type(error).__name__}", 1)
+        stop(screen, Outcome.FAILED, f"{where}{error.strerror or type(error).__name__}", 1)
+        raise Exit(code=1) from error
+    except Exit:
+        raise  # a command that has said its last line
+    except Exception as error:
+        stop(screen, Outcome.FAILED, _internal(error), 1)
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
         raise Exit(code=1) from error
     except KeyboardInterrupt as error:
-        _stop(screen, Outcome.FAILED, "interrupted between two steps: `invoke status` shows what is so", 130)
+        stop(screen, Outcome.FAILED, "interrupted between two steps: `invoke status` shows what is so", 130)
         raise Exit(code=130) from error
 
 
-def _stop(screen: Screen, outcome: Outcome, line: str, code: int) -> None:
+def _internal(error: Exception) -> str:
+    """What went wrong in this package, without the error's own text: it may hold anything, a secret too."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"internal error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+    return f"{what}; `invoke status` shows what is so, and {DEBUG}=1 with the command where it came from"
+
+
+def stop(screen: Screen, outcome: Outcome, line: str, code: int) -> None:
     """The last line, and the JSON object, of a command that ends without a result."""
     if screen.json:
         screen.emit({"outcome": outcome, "line": line, "code": code})

@@ -191,7 +191,7 @@ def settle(
         entry = context.log(request.environment).append(
             record(context, kind, stage.NAME, plan, details), attach=seen.attach
         )
-    except (KeyboardInterrupt, RoadworthyError) as error:
+    except (KeyboardInterrupt, Exception) as error:
         raise unknown(request.environment, start, error) from error
     where = evidence_of(context, request.environment, entry)
     line = _line(plan, released)
@@ -295,7 +295,9 @@ def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:
 
 def unknown(environment: str, start: Entry, error: BaseException) -> OutcomeUnknown:
     """The start stays open: say what is unknown and how to go on."""
-    why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+    # The text of an error that is not ours may hold anything, a secret too.
+    ours = isinstance(error, RoadworthyError) and str(error)
+    why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else ours or type(error).__name__
     return OutcomeUnknown(
         f"the outcome of {start.record.action} (journal #{start.seq}) is unknown: {why}. "
         f"Run `invoke reconcile --env {environment}`"

@@ -15,6 +15,7 @@ from invoke.collection import Collection
 from invoke.tasks import Task, task
 
 from .command import asking, finish, look, session, use
+from .usage import answer_in_our_words
 
 ENV = "environment of release.toml, or its app's name"
 JSON = "print one JSON object on stdout, everything else on stderr"
@@ -145,12 +146,12 @@ def history(c, env="staging", limit=20, json=False):
         finish(context, report_history(context, context.config.name_of(env), limit))
 
 
-@task(help={"keep": "leave the sandbox up and print its addresses"})
-def rehearse(c, keep=False):
+@task(help={"keep": "leave the sandbox up and print its addresses", "json": JSON})
+def rehearse(c, keep=False, json=False):
     """Take HEAD down the whole road on the sandbox: staging, production, rollback, evidence."""
     from .stages.rehearse import rehearse
 
-    with session(False) as context:
+    with session(json) as context:
         finish(context, rehearse(context, keep))
 
 
@@ -181,21 +182,23 @@ def sandbox_status(c, json=False):
         finish(context, local.status(context))
 
 
-@task(name="logs", help={"app": "the app's name, or its environment's", "num": "how many lines"})
-def sandbox_logs(c, app="staging", num=100):
+@task(
+    name="logs", help={"app": "the app's name, or its environment's", "num": "how many lines", "json": JSON}
+)
+def sandbox_logs(c, app="staging", num=100, json=False):
     """The last log lines of an app on the local platform."""
     from .stages import local
 
-    with session(False) as context:
+    with session(json) as context:
         local.logs(context, context.config.environment(app).app, num)
 
 
-@task(name="env")
-def sandbox_env(c):
+@task(name="env", help={"json": JSON})
+def sandbox_env(c, json=False):
     """Print the exports that point heroku3 and the Heroku command line at the local platform."""
     from .stages import local
 
-    with session(False) as context:
+    with session(json) as context:
         local.env(context)
 
 
@@ -264,6 +267,7 @@ def _group(name: str, *tasks: Task) -> Collection:
 def mount(root: Path) -> Collection:
     """The namespace of a project whose `tasks.py` lies in `root`; its guards are `root/guards`."""
     use(root)
+    answer_in_our_words()
     commands = (deploy, migrate, rollback, certify, ship, verify, smoke, test, build, reconcile, status, history,
                 rehearse)  # fmt: skip
     return Collection(

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import io
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ..config import FILE
+from .. import toml
 from ..errors import UsageError
 from ..model import Keys
+from ..toml import FILE
 
 ENV_FILE: Final = ".env"
 KEYS: Final = ("ALLOW_PROD", "ALLOW_PROD_DEPLOY")
@@ -56,10 +56,7 @@ def _dotenv(root: Path) -> Mapping[str, str | None]:
 
 
 def _toml(root: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_text(root / FILE))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{FILE}: {error}") from error
+    return toml.load(_text(root / FILE))
 
 
 def _text(path: Path) -> str:

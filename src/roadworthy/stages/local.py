@@ -48,13 +48,24 @@ def logs(context: Context, app: str, num: int) -> None:
     here = control.find(context.paths.sandbox)
     if here is None:
         raise UsageError("the sandbox is not up: run `invoke sandbox.up`")
-    for line in Api(here.url, here.api_key, context.config.limits).lines(app, lines=num):
+    lines = Api(here.url, here.api_key, context.config.limits).lines(app, lines=num)
+    if context.screen.json:
+        found = list(lines)
+        said = f"{len(found)} lines of {app}"
+        context.screen.emit({"outcome": Outcome.SUCCEEDED, "line": said, "code": 0, "lines": found})
+        return
+    for line in lines:
         context.screen.line(line)
 
 
 def env(context: Context) -> None:
     """Shell lines to be read by `eval`; one of them is the sandbox's API key."""
-    for name, value in control.environment(context.paths.sandbox).items():
+    exports = control.environment(context.paths.sandbox)
+    if context.screen.json:
+        said = f"{len(exports)} variables"
+        context.screen.emit({"outcome": Outcome.SUCCEEDED, "line": said, "code": 0, "environment": exports})
+        return
+    for name, value in exports.items():
         print(f"export {name}={shlex.quote(value)}")
 
 
@@ -63,8 +74,10 @@ def faults(context: Context, said: str) -> Result:
     if said:
         try:
             wanted = [] if said == "none" else json.loads(said)
-        except ValueError as error:
-            raise UsageError(f"--set is no JSON list: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"--set is no JSON: {error}") from error
+        if not isinstance(wanted, list):
+            raise UsageError("--set is no JSON list: say [{…}, …], or none")
         control.set_faults(context.paths.sandbox, wanted)
     armed = control.get_faults(context.paths.sandbox)
     for fault in armed:
