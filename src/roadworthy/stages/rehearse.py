@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,7 @@ class Step:
     def typed(self) -> str:
         """The command line, with the keys before it where invoke needs them."""
         keys = " ".join(f"{k}={v}" for k, v in KEYS.items()) + " " if self.keys else ""
-        return keys + " ".join(self.words)
+        return keys + shlex.join(self.words)
 
 
 def rehearse(context: Context, keep: bool) -> Result:
@@ -93,6 +94,8 @@ def _road(head: str, before: str, root: Path, environ: Mapping[str, str]) -> Ite
     """The steps, in order. Lazy: the rollback's release number is known when production was deployed."""
     invoke, make = "invoke", "make"
     yield Step("the local platform", (invoke, "sandbox.up"))
+    both = f"printf '%s\\n' {before} {head} | xargs -n 1 -P 2 invoke test --commit"
+    yield Step("the app's tests, for both commits", ("sh", "-c", both))
     yield Step("before: staging", (invoke, "ship", "--commit", before))
     yield Step("before: certified", (invoke, "certify"))
     yield Step("before: production", (invoke, "deploy", "--env", "prod", "--commit", before), keys=True)
