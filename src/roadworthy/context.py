@@ -94,15 +94,10 @@ class Context:
     @cached_property
     def signer(self) -> Signer | None:
         """The key that signs journal entries; None on a live target without one: the journal is read-only."""
-        from .journal.sign import create_key, load_signer, signer_from_text
+        from .journal.sign import load_signer, own_key, signer_from_text
 
         if self.target == "sandbox":
-            folder = self.paths.state / "keys"
-            file = folder / "sandbox"
-            try:
-                return load_signer(file) if file.exists() else create_key(folder, "sandbox")
-            except UsageError:
-                return load_signer(file)  # two commands made the first key at once, and the other one won
+            return own_key(self.paths.state / "keys", "sandbox")
         if text := self.process_environ.get(KEY_TEXT):
             return signer_from_text(text)
         if said := self.environ.get(KEY_FILE):

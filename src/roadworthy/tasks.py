@@ -242,22 +242,45 @@ def lock_unlock(c, env="staging", token=0, reason="", json=False):
         finish(context, holding.unlock(context, context.config.name_of(env), token, reason))
 
 
-@task(name="keys", help={"name": "name of the key", "folder": "where the private half goes"})
-def evidence_keys(c, name="release", folder=""):
-    """Make a signing key: the private half 0600 outside the project, the public half in .release/trust."""
+@task(name="keys", help={"name": "name of the key", "folder": "where the private half goes",
+                         "import": "take in this private key (OpenSSH or PEM) instead; it stays where it is"})  # fmt: skip
+def evidence_keys(c, name="release", folder="", import_=""):
+    """Make or import a signing key: the private half outside the project, the public half in .release/trust."""
     from .stages import evidence
 
     with session(False) as context:
-        finish(context, evidence.keys(context, name, folder))
+        finish(context, evidence.keys(context, name, folder, import_))
 
 
-@task(name="audit", help={"json": JSON})
-def evidence_audit(c, json=False):
-    """Check every journal of the target: signatures, chain, evidence."""
+@task(name="audit", iterable=["anchor"], help={
+    "anchor": "FILE or git:REPOSITORY to compare heads with; may be given again",
+    "tsa": "certificates (PEM) of the authority that timestamped the anchor files", "json": JSON})  # fmt: skip
+def evidence_audit(c, anchor=None, tsa="", json=False):
+    """Check every journal of the target: signatures, chain, evidence, anchors."""
     from .stages import evidence
 
     with session(json) as context:
-        finish(context, evidence.audit(context))
+        finish(context, evidence.audit(context, anchor or (), tsa))
+
+
+@task(name="anchor", help={"env": ENV, "to": "a file, for example for a CI artifact; default: a git tag",
+                           "timestamp": "address of an RFC 3161 authority that signs the file", "json": JSON})  # fmt: skip
+def evidence_anchor(c, env="staging", to="", timestamp="", json=False):
+    """Note the journal's head outside of its store, so that a cut tail or an old copy can be seen."""
+    from .stages import evidence
+
+    with session(json) as context:
+        finish(context, evidence.anchor(context, context.config.name_of(env), to, timestamp))
+
+
+@task(name="export", help={"env": ENV, "release": "vNNN, or its number in the journal", "to": "the folder to make",
+                           "json": JSON})  # fmt: skip
+def evidence_export(c, env="staging", release="", to="", json=False):
+    """Write one release as in-toto links, layout and predicates, for the stock in-toto-verify."""
+    from .stages import evidence
+
+    with session(json) as context:
+        finish(context, evidence.export(context, context.config.name_of(env), release, to))
 
 
 def _group(name: str, *tasks: Task) -> Collection:
@@ -277,5 +300,5 @@ def mount(root: Path) -> Collection:
         ),
         _group("guards", guards_explain),
         _group("lock", lock_status, lock_unlock),
-        _group("evidence", evidence_keys, evidence_audit),
+        _group("evidence", evidence_keys, evidence_audit, evidence_anchor, evidence_export),
     )

@@ -1,48 +1,139 @@
-"""Evidence: make a signing key, and check what was signed."""
+"""Evidence: make a signing key, check what was signed, note heads elsewhere, and hand a release to others."""
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import RoadworthyError, UsageError
 from ..model import Outcome, Result
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.sign import Signer
 
 
-def keys(context: Context, name: str, folder: str) -> Result:
-    """Make an Ed25519 key: the private half (0600) in `folder`, the public half in `.release/trust`."""
-    from ..journal.sign import create_key
+def keys(context: Context, name: str, folder: str, existing: str = "") -> Result:
+    """Make an Ed25519 key: the private half (0600) in `folder`, the public half in `.release/trust`.
 
+    With `existing`, a private key file (OpenSSH or PEM) stays where it lies and only its public half is
+    taken in. A key in the project, a name that is taken, and a file that others can read are refused.
+    """
+    from ..journal.sign import Trust, create_key, is_key_name, load_signer
+    from ..report.evidence import write_atomically
+
+    if not is_key_name(name):
+        raise UsageError(f"{name[:100]!r} cannot name a key: letters, digits, . _ -")
     root = context.paths.root
-    place = Path(folder).expanduser() if folder else Path("~/.config/roadworthy").expanduser()
-    if place.resolve().is_relative_to(root):
-        raise UsageError("a private key does not belong in the project: choose a --folder outside of it")
-    signer = create_key(place, name)
-    trust = root / ".release" / "trust"
-    trust.mkdir(parents=True, exist_ok=True)
-    (trust / f"{name}.pub").write_bytes((place / f"{name}.pub").read_bytes())
-    line = f"key {signer.keyid}: sign with ROADWORTHY_SIGNING_KEY_FILE={place / name}"
+    place = Path(folder or "~/.config/roadworthy").expanduser() / name
+    place = Path(existing).expanduser() if existing else place
+    if place.resolve().is_relative_to(root.resolve()):
+        raise UsageError("a private key does not belong in the project: keep it in a folder outside of it")
+    public = root / ".release" / "trust" / f"{name}.pub"
+    if public.exists():
+        raise UsageError(f"there is a key {name} already, .release/trust/{name}.pub: choose another --name")
+    signer: Signer = load_signer(place) if existing else create_key(place.parent, name)
+    if signer.keyid in Trust.load(public.parent).keys:
+        raise UsageError(f"{signer.keyid} is in .release/trust already, under another name")
+    write_atomically(public, f"{signer.public} {name}\n".encode())
+    line = f"key {signer.keyid}: sign with ROADWORTHY_SIGNING_KEY_FILE={place}; say in trust.toml what it may sign"
     return Result(Outcome.SUCCEEDED, line, evidence=f".release/trust/{name}.pub")
 
 
-def audit(context: Context) -> Result:
-    """Check every journal of the target without the code that wrote it."""
-    from ..journal.audit import audit as check
+def audit(context: Context, anchors: Sequence[str] = (), tsa: str = "") -> Result:
+    """Check every journal of the target without the code that wrote it, and its heads with `anchors`.
+
+    An anchor is a file or `git:REPOSITORY`; `tsa` is the file with an RFC 3161 authority's certificates.
+    """
+    from ..journal import audit as auditor
+    from ..journal.audit_entry import Bad
 
     folder = context.paths.journal / context.target
-    sandbox = context.target == "sandbox"
-    trust = context.paths.state / "keys" if sandbox else context.paths.root / ".release" / "trust"
     places = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
     problems: list[str] = []
+    known: list[auditor.Anchor] = []
+    for source in anchors:
+        try:
+            found = list(auditor.read_anchors(source, context.target, Path(tsa) if tsa else None))
+        except Bad as bad:
+            problems.append(f"anchor: {bad.why}")
+            continue
+        problems += [] if found else [f"anchor: {source} holds no anchor of {context.target}"]
+        known += found
+    there = {f"{context.target}/{place.name}" for place in places}
+    problems += sorted({f"anchor: there is no journal {a.place}, but it was anchored" for a in known
+                        if a.place not in there})  # fmt: skip
     for place in places:
-        found = check(place, trust)
-        problems += [f"{place.name}: {finding}" for finding in found]
-        context.screen.line(f"  {'not trusted' if found else 'whole'}  {place.name}")
+        findings = auditor.audit(place, _trust(context), known)
+        problems += [f"{place.name}: {finding}" for finding in findings]
+        held = any(anchor.place == f"{context.target}/{place.name}" for anchor in known)
+        context.screen.line(
+            f"  {'not trusted' if findings else 'whole'}  {place.name}{', as anchored' * held}"
+        )
     if problems:
-        line = f"{len(problems)} journals of {context.target} cannot be trusted"
+        line = f"the journals of {context.target} cannot be trusted"
         return Result(Outcome.FAILED, line, reasons=tuple(problems), code=1)
-    line = f"{len(places)} journals of {context.target} are whole: signatures, chain and evidence"
+    seen = f"{len(known)} anchors" if anchors else "not compared with any anchor"
+    line = f"{len(places)} journals of {context.target} are whole: signatures, chain and evidence; {seen}"
     return Result(Outcome.SUCCEEDED, line)
+
+
+def anchor(context: Context, environment: str, to: str = "", timestamp: str = "") -> Result:
+    """Anchor the head of an environment's journal: as a git tag, or in the file `to`, which the authority at
+    the address `timestamp` may sign (RFC 3161)."""
+    from ..journal import anchor as anchors
+
+    context.config.environment(environment)
+    head = context.log(environment).head()
+    if head is None:
+        raise UsageError(f"the journal of {environment} is empty: there is nothing to anchor")
+    if timestamp and not to:
+        raise UsageError("a timestamp is of a file: say --to FILE")
+    line = f"head {head.seq} {head.sha256[:12]} of {context.target}/{environment} is anchored"
+    if not to:
+        return Result(Outcome.SUCCEEDED, f"{line}: tag {anchors.to_tag(head, context.paths.root)}")
+    path = context.paths.root / Path(to).expanduser()
+    anchors.to_file(head, path)
+    stamped = f", timestamped in {anchors.timestamp(path, timestamp).name}" if timestamp else ""
+    return Result(Outcome.SUCCEEDED, line + stamped, evidence=context.shown(path))
+
+
+def anchor_head(context: Context, environment: str) -> str:
+    """After a completion on a live target, anchor the head as a git tag; what to tell people, "" for nothing.
+
+    Never raises: a release that has succeeded stays one. The sandbox is anchored only when it is asked for.
+    """
+    if context.target == "sandbox":
+        return ""
+    try:
+        return anchor(context, environment).line
+    except (RoadworthyError, OSError, subprocess.SubprocessError, KeyboardInterrupt) as error:
+        why = str(error) or type(error).__name__
+        return f"NOT anchored: {why}. Try again: `invoke evidence.anchor --env {environment}`"
+
+
+def export(context: Context, environment: str, said: str, to: str) -> Result:
+    """Write one release as in-toto links, a layout and published predicates, for other people's verifiers."""
+    from ..journal import export as exporter
+
+    if not to:
+        raise UsageError("say --to DIR, the folder to make")
+    if context.signer is None:
+        raise UsageError("an export is signed: there is no signing key (ROADWORTHY_SIGNING_KEY_FILE)")
+    certified_in = context.config.environment(environment).certified_in
+    release = exporter.gather(
+        lambda place: context.log(place).entries(), environment, said, certified_in=certified_in or ""
+    )
+    package = context.paths.packages / f"{release.commit}.tar"
+    folder = context.paths.root / Path(to).expanduser()
+    exporter.write(release, folder, context.signer, package=package, now=context.now())
+    line = f"{len(release.steps)} stages of {release.name}: see README.txt there"
+    return Result(Outcome.SUCCEEDED, line, evidence=context.shown(folder))
+
+
+def _trust(context: Context) -> Path:
+    if context.target == "sandbox":
+        return context.paths.state / "keys"
+    return context.paths.root / ".release" / "trust"
