@@ -15,11 +15,16 @@ def test_a_green_commit_passes():
 
 @pytest.mark.parametrize(
     "outcome",
-    ["failure", "in_progress", "not found", "missing", "cancelled", "neutral", "skipped", "Success", ""],
+    ["failure", "in_progress", "not found", "cancelled", "neutral", "skipped", "Success", ""],
 )
 def test_any_outcome_but_success_refuses_and_names_its_source(outcome):
     ci = CiState(outcome, "GitHub's check 'test'", "https://github.com/o/r/runs/4")
     assert refused(asked("ci_is_green", "deploy", ci=ci), "GitHub's check 'test'", repr(outcome), ci.url)
+
+
+def test_a_commit_without_any_test_run_refuses_and_says_how_to_run_them():
+    ci = CiState("missing", "no test run of this commit is in the journal")
+    assert refused(asked("ci_is_green", "deploy", ci=ci), "no test run of this commit", "invoke test")
 
 
 def test_a_valid_certificate_of_this_package_and_commit_passes():
