@@ -127,6 +127,19 @@ class GitHub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocker_labels: tuple[str, ...] = ("P0", "P1")
 
 
+class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the journal is: `store` empty means a folder, else `s3://`, `gs://` or `az://` bucket and prefix.
+
+    `endpoint` is the server's address where it is not the provider's usual one; for `az://` it names the
+    account. `region` is S3's. `sandbox` lets the sandbox journal there too, below a folder of its own.
+    """
+
+    store: str = ""
+    endpoint: str = ""
+    region: str = ""
+    sandbox: bool = False
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of `release.toml`."""
 
@@ -141,6 +154,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: tuple[HttpCheck, ...] = ()
     logs: Logs = Logs()
     blockers: Blockers = Blockers()
+    journal: Journal = Journal()
     github: GitHub | None = None
 
     def environment(self, name: str) -> Environment:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from .toml import Keys
 
 if TYPE_CHECKING:
-    from .config import Config, HttpCheck
+    from .config import Config, HttpCheck, Journal
 
 APP_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")  # Heroku's own rule for app names
 ENVIRONMENT_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -24,6 +24,12 @@ METHOD: Final = re.compile(r"[A-Z]{3,10}")
 TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: a header's or cookie's name
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
 URL: Final = re.compile(rf"https?://{_HOST}(/[^\s?#@\\]*)?")
+# A bucket's name may be part of a host name, a prefix's parts are names of the journal's store.
+STORE: Final = re.compile(
+    r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,8}"
+)
+REGION: Final = re.compile(r"[a-z0-9-]{1,40}")
+LOOPBACK: Final = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?(/[^\s?#@\\]*)?")
 Broken = Iterator[tuple[Keys, str]]
 
 
@@ -47,6 +53,7 @@ def broken(config: Config) -> Broken:
             yield at, f"log rule {rule.name!r} is no regular expression: {error}"
     if not inside(config.blockers.file):
         yield ("blockers", "file"), f"{config.blockers.file!r}: expected a path inside the project"
+    yield from _journal(config.journal)
     if config.github:
         if not REPOSITORY.fullmatch(config.github.repository):
             yield ("github", "repository"), f"{config.github.repository!r}: expected owner/name"
@@ -128,6 +135,29 @@ def _check(check: HttpCheck) -> Iterator[tuple[str, str]]:
         for name in names:
             if not TOKEN.fullmatch(name):
                 yield key, f"{name!r} is no name of one"
+
+
+def _journal(journal: Journal) -> Broken:
+    store, endpoint = journal.store, journal.endpoint
+    if not store:
+        for key in ("endpoint", "region", "sandbox"):
+            if getattr(journal, key):
+                yield ("journal", key), "the journal is a folder: name a store, or take this out"
+        return
+    if not STORE.fullmatch(store):
+        yield (
+            ("journal", "store"),
+            f"{store!r}: expected s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
+        )
+    if endpoint and not _https(endpoint) and not LOOPBACK.fullmatch(endpoint):
+        yield (
+            ("journal", "endpoint"),
+            "expected an address that begins with https://; http:// only for this machine",
+        )
+    if store.startswith("az://") and not endpoint:
+        yield ("journal", "store"), "az:// needs an endpoint: https://ACCOUNT.blob.core.windows.net"
+    if journal.region and not (store.startswith("s3://") and REGION.fullmatch(journal.region)):
+        yield ("journal", "region"), f"{journal.region!r}: expected a region of S3, such as eu-central-1"
 
 
 def _https(address: str) -> bool:

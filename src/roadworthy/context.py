@@ -22,6 +22,7 @@ from .model import Paths
 if TYPE_CHECKING:
     from .journal.log import Log
     from .journal.sign import Signer, Trust
+    from .journal.store import Store
     from .platforms import Platform
     from .report.terminal import Screen
 
@@ -119,12 +120,31 @@ class Context:
         """A path as people see it: from the project's folder where it lies in it."""
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
 
+    @cached_property
+    def store(self) -> Store:
+        """Where the journal is: `[journal]` of release.toml, or a folder.
+
+        The sandbox keeps to its folder, so that a rehearsal needs no network and no credentials. Told to use
+        the store, it stays below a folder of its own there; one with a state of its own never does.
+        """
+        from .journal.store import Folder
+
+        journal, sandbox = self.config.journal, self.target == "sandbox"
+        if not journal.store or (sandbox and (not journal.sandbox or self.process_environ.get(STATE))):
+            return Folder(self.paths.journal)
+        from .journal.objects import open_bucket
+
+        return open_bucket(journal, "sandbox" if sandbox else "")
+
     def log(self, place: str) -> Log:
         """The journal of an environment of the target, or of `package-<commit>`."""
         from .journal.log import Log
-        from .journal.store import Folder
 
-        store = Folder(self.paths.journal)
         return Log(
-            store, environment=place, target=self.target, signer=self.signer, trust=self.trust, clock=self.now
+            self.store,
+            environment=place,
+            target=self.target,
+            signer=self.signer,
+            trust=self.trust,
+            clock=self.now,
         )

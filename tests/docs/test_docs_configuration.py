@@ -21,6 +21,7 @@ SECTIONS = {
     "### [[checks]]": config.HttpCheck,
     "### [[logs.rules]]": config.LogRule,
     "### [blockers]": config.Blockers,
+    "### [journal]": config.Journal,
     "### [github]": config.GitHub,
 }
 TYPES = {"text": str, "integer": int, "duration": config.Duration, "true or false": bool}

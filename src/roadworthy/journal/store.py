@@ -50,7 +50,7 @@ class Folder:
         self._swept: set[str] = set()
 
     def put(self, name: str, data: bytes) -> bool:
-        where, _, last = _checked(name).rpartition("/")
+        where, _, last = checked(name).rpartition("/")
         with _storage(f"cannot write {self.root / name}"), self._open(where, make=True) as folder:
             if where not in self._swept:
                 self._swept.add(where)
@@ -59,7 +59,7 @@ class Folder:
         return written or self.get(name) == data
 
     def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
-        where, _, last = _checked(name).rpartition("/")
+        where, _, last = checked(name).rpartition("/")
         try:
             with _storage(f"cannot read {self.root / name}"), self._open(where) as folder:
                 return _read(folder, last, limit)
@@ -68,7 +68,7 @@ class Folder:
 
     def names(self, prefix: str) -> list[str]:
         try:
-            with _storage(f"cannot list {self.root / prefix}"), self._open(_checked(prefix)) as folder:
+            with _storage(f"cannot list {self.root / prefix}"), self._open(checked(prefix)) as folder:
                 found = os.listdir(folder)  # noqa: PTH208 - a descriptor, not a path
                 return [f"{prefix}/{name}" for name in sorted(found) if not re.fullmatch(_LEFTOVER, name)]
         except _Absent:
@@ -108,7 +108,8 @@ def _storage(doing: str) -> Iterator[None]:
         raise JournalError(f"{doing}: {error.strerror}") from error
 
 
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
+    """`name`, which every store can hold; raises JournalError when it could lead out of the store."""
     if not all(re.fullmatch(_PART, part) for part in name.split("/")):
         raise JournalError(f"{name[:200]!r} is no name of the journal's store")
     return name

@@ -1,0 +1,179 @@
+"""The journal in a bucket: S3 (and what speaks like it), Google Cloud Storage, Azure Blob.
+
+The promise of `Store` is kept with the providers' own conditional writes (`If-None-Match: *`, or generation 0 at
+Google): whoever comes second gets an error, on any machine. What can go wrong is only the reply:
+
+- A put is never repeated blindly. After every answer but "done", the name is looked at first: the same bytes
+  mean that we won (a lost reply makes a winner look like a loser), other bytes that somebody else did. Only
+  where there is nothing is the same put sent again; a late first copy and the second one are the same bytes
+  under a name that is written once, so both together are still one write.
+- When no look is possible either, that is OutcomeUnknown. Reads are asked again, within a deadline.
+
+Nothing may call os.fork() after the first request: the client's threads would be missing in the child.
+subprocess and spawn are safe.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from roadworthy import retry
+from roadworthy.errors import OutcomeUnknown, RoadworthyError, Unreachable, UsageError
+from roadworthy.journal.entry import ENTRY_LIMIT, EVIDENCE_LIMIT, JournalError
+from roadworthy.journal.providers import Trouble, ask, client, no_bucket, parts
+from roadworthy.journal.store import checked
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+    from roadworthy.config import Journal
+
+PAUSES: Final = (0.2, 1.0, 0.0)
+"""Seconds after each attempt of a put that could not be settled by a look."""
+DEADLINE: Final = 30.0
+"""Seconds after which no further attempt of a read begins."""
+AT_ONCE: Final = 32
+"""Requests side by side when a whole log is read."""
+AHEAD: Final = 64
+"""Entries, at most, that are held before they are asked for."""
+
+_T = TypeVar("_T")
+
+
+def open_bucket(journal: Journal, folder: str = "", timeout: float = 15.0) -> Bucket:
+    """The bucket of `[journal]`; names lie below its prefix and `folder`. Sends nothing yet.
+
+    `timeout` is seconds of one request about an entry; one about an evidence file has twenty times as long.
+    Raises UsageError when the environment's credentials make no sense.
+    """
+    scheme, bucket, prefix = parts(journal.store)
+    below = "/".join(part for part in (prefix, folder) if part)
+    place = f"{scheme}://{bucket}/{below}".rstrip("/")
+    try:
+        return Bucket(place, client(journal, below, timeout), client(journal, below, 20 * timeout))
+    except Trouble as trouble:
+        raise UsageError(f"{place} cannot be opened: {trouble}") from trouble
+
+
+class Bucket:
+    """A store in a bucket. `place` names it in messages; `large` is for what is bigger than an entry.
+
+    Objects never change, so a log that is read in the order of its listing is read ahead, side by side.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        small: ObjectStore,
+        large: ObjectStore,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.place = place
+        self._small, self._large, self._clock, self._sleep = small, large, clock, sleep
+        self._listed: deque[str] = deque()
+        self._ahead: dict[str, bytes] = {}
+        self._batch = 1
+
+    def put(self, name: str, data: bytes) -> bool:
+        doing = f"write {self.place}/{checked(name)}"
+        unsure = ""
+        for pause in PAUSES:
+            try:
+                ask(lambda: self._client(len(data)).put(name, data, mode="create"))
+                return True
+            except Trouble as trouble:
+                if trouble.final and not unsure:
+                    raise UsageError(f"cannot {doing}: {trouble}") from trouble
+                unsure = unsure or str(trouble)
+            try:
+                there = self.get(name)
+            except JournalError:
+                raise
+            except RoadworthyError as error:
+                raise _unknown(doing, unsure) from error
+            if there is not None:
+                return there == data
+            self._sleep(pause)
+        raise _unknown(doing, unsure)
+
+    def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
+        checked(name)
+        if limit <= ENTRY_LIMIT and self._listed and self._listed[0] == name:
+            self._read_ahead(limit)
+        data = self._ahead.pop(name, None)
+        if data is not None and len(data) <= limit:
+            return data
+        return self._patiently(f"read {self.place}/{name}", lambda: self._fetch(name, limit))
+
+    def names(self, prefix: str) -> list[str]:
+        checked(prefix)
+        found = self._patiently(
+            f"list {self.place}/{prefix}", lambda: ask(lambda: self._small.list_with_delimiter(prefix))
+        )
+        names = sorted([*(about["path"] for about in found["objects"]), *found["common_prefixes"]])
+        self._listed, self._ahead, self._batch = deque(names), {}, 1
+        return names
+
+    def _client(self, size: int) -> Any:
+        return self._small if size <= ENTRY_LIMIT else self._large
+
+    def _patiently(self, doing: str, read: Callable[[], _T]) -> _T:
+        asking = retry.reads(self._clock() + DEADLINE, again=_may_pass, clock=self._clock, sleep=self._sleep)
+        try:
+            return asking(read)
+        except Trouble as trouble:
+            kind = UsageError if trouble.final else Unreachable
+            raise kind(f"cannot {doing}: {trouble}") from trouble
+
+    def _fetch(self, name: str, limit: int) -> bytes | None:
+        """One attempt. The size is judged before the body is read, and again while it is."""
+
+        def fetch() -> bytes | None:
+            try:
+                answer = self._client(limit).get(name)
+            except FileNotFoundError as error:
+                if no_bucket(error):
+                    raise
+                return None
+            said = answer.meta["size"]
+            if said > limit:
+                raise JournalError(f"{name} has {said} bytes, more than {limit}")
+            data = bytearray()
+            for chunk in answer.stream(min_chunk_size=1 << 20):
+                data += chunk
+                if len(data) > said:
+                    raise JournalError(f"{name} grew beyond {said} bytes while it was read")
+            return bytes(data)
+
+        return ask(fetch)
+
+    def _read_ahead(self, limit: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        names = [self._listed.popleft() for _ in range(min(self._batch, len(self._listed)))]
+        self._batch = min(4 * self._batch, AHEAD)
+
+        def fetch(name: str) -> bytes | None:
+            try:
+                return self._fetch(name, limit)
+            except (Trouble, JournalError):
+                return None  # it will be asked for again in its turn, and then speaks for itself
+
+        with ThreadPoolExecutor(min(AT_ONCE, len(names))) as pool:
+            got = zip(names, pool.map(fetch, names), strict=True)
+            self._ahead = {name: data for name, data in got if data is not None}
+
+
+def _unknown(doing: str, reason: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"nobody can tell whether we could {doing}: {reason}. When the store answers again: `invoke reconcile`"
+    )
+
+
+def _may_pass(seen: object) -> bool:
+    return isinstance(seen, Trouble) and not seen.final
