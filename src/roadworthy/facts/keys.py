@@ -50,9 +50,15 @@ def _dotenv(root: Path) -> Mapping[str, str | None]:
     text = _text(root / ENV_FILE)
     if not text:
         return {}
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
-    return dotenv_values(stream=io.StringIO(text), interpolate=False)
+    found: dict[str, str | None] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:  # what cannot be read may be a key
+            raise UsageError(f"{ENV_FILE}:{binding.original.line}: this is not NAME=value: correct it")
+        if binding.key is not None:
+            found[binding.key] = binding.value
+    return found
 
 
 def _toml(root: Path) -> dict[str, Any]:
