@@ -243,12 +243,13 @@ def lock_unlock(c, env="staging", token=0, reason="", json=False):
 
 
 @task(name="keys", help={"name": "name of the key", "folder": "where the private half goes",
-                         "import": "take in this private key (OpenSSH or PEM) instead; it stays where it is"})  # fmt: skip
-def evidence_keys(c, name="release", folder="", import_=""):
+                         "import": "take in this private key file (OpenSSH, PEM); it stays in place",
+                         "json": JSON})  # fmt: skip
+def evidence_keys(c, name="release", folder="", import_="", json=False):
     """Make or import a signing key: the private half outside the project, the public half in .release/trust."""
     from .stages import evidence
 
-    with session(False) as context:
+    with session(json) as context:
         finish(context, evidence.keys(context, name, folder, import_))
 
 
@@ -264,7 +265,7 @@ def evidence_audit(c, anchor=None, tsa="", json=False):
 
 
 @task(name="anchor", help={"env": ENV, "to": "a file, for example for a CI artifact; default: a git tag",
-                           "timestamp": "address of an RFC 3161 authority that signs the file", "json": JSON})  # fmt: skip
+                           "timestamp": "address of an RFC 3161 authority for the file", "json": JSON})  # fmt: skip
 def evidence_anchor(c, env="staging", to="", timestamp="", json=False):
     """Note the journal's head outside of its store, so that a cut tail or an old copy can be seen."""
     from .stages import evidence
