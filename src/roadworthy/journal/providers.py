@@ -119,7 +119,7 @@ def _trouble_of(error: Exception) -> Trouble:
         words = "the name is taken"
     elif kind in ("PermissionDeniedError", "UnauthenticatedError"):
         words, final = "the credentials of the environment do not allow it", True
-    elif kind == "FileNotFoundError":
+    elif kind == "FileNotFoundError" or (named and named[1] in _NO_BUCKET):
         words, final = "there is no such bucket", True
     elif "169.254.169.254" in text and not status:
         words, final = "the environment has no credentials for it", True
