@@ -16,8 +16,8 @@ from .repository import PROCFILE, Repository
 
 
 def archive(file: Path, *members: tuple[str, bytes, str]) -> Path:
-    """A tar of (name, type, link target); files hold one byte."""
-    with tarfile.open(file, "w") as out:
+    """A gzipped tar of (name, type, link target); files hold one byte."""
+    with tarfile.open(file, "w:gz") as out:
         for name, kind, target in (("./app", tarfile.DIRTYPE, ""), *members):
             member = tarfile.TarInfo(name)
             member.type, member.linkname, member.mode = kind, target, 0o755
@@ -28,7 +28,7 @@ def archive(file: Path, *members: tuple[str, bytes, str]) -> Path:
 
 def test_a_slug_unpacks_as_it_was_committed(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit({**PROCFILE, "app/bin/run*": "go", "app/e": ""}, links={"app/l": "bin/run"})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     out = tmp_path / "new" / "folder"
     slug.unpack(made.file, out)
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*")) == [
@@ -44,7 +44,7 @@ def test_a_slug_unpacks_as_it_was_committed(repository: Repository, tmp_path: Pa
 
 def test_one_file_is_read_by_name(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit({**PROCFILE, "app/a/b.txt": "deep"}, links={"app/l": "a/b.txt"})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert slug.read(made.file, "a/b.txt") == b"deep"
     assert slug.read(made.file, "Procfile") == PROCFILE["app/Procfile"].encode()
     assert [slug.read(made.file, name) for name in ("a", "l", "nope", "../app/Procfile", "")] == [None] * 5
@@ -74,16 +74,16 @@ REG, DIR, SYM = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE
     ],
 )
 def test_a_swapped_slug_writes_nothing_outside(tmp_path: Path, members: list[tuple[str, bytes, str]]) -> None:
-    file = archive(tmp_path / "slug.tar", *members)
+    file = archive(tmp_path / "slug.tgz", *members)
     with pytest.raises(UsageError):
         slug.unpack(file, tmp_path / "deep" / "out")
     inside = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
-    assert inside <= {"slug.tar", "deep", "deep/out", "deep/out/x", "deep/out/d", "deep/out/l"}
+    assert inside <= {"slug.tgz", "deep", "deep/out", "deep/out/x", "deep/out/d", "deep/out/l"}
 
 
 @pytest.mark.parametrize("raw", [b"", b"no tar at all", b"\x1f\x8b gzip?", None])
 def test_what_is_no_slug_says_so(tmp_path: Path, raw: bytes | None) -> None:
-    file = tmp_path / "slug.tar"
+    file = tmp_path / "slug.tgz"
     if raw is not None:
         file.write_bytes(raw)
     with pytest.raises(UsageError, match="cannot be read as a slug"):
@@ -92,8 +92,8 @@ def test_what_is_no_slug_says_so(tmp_path: Path, raw: bytes | None) -> None:
 
 def test_a_slug_cut_short_says_so(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit({**PROCFILE, "app/big": "x" * 5000})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
-    cut = tmp_path / "cut.tar"
+    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    cut = tmp_path / "cut.tgz"
     cut.write_bytes(made.file.read_bytes()[:4000])
     with pytest.raises(UsageError):
         slug.unpack(cut, tmp_path / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import subprocess
@@ -41,7 +42,7 @@ def names_by_gnu_tar(file: Path) -> list[str]:
 
 def test_gnu_tar_reads_a_slug_as_heroku_expects_it(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit(APP, links={"app/current": "web/main.py"})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert names_by_gnu_tar(made.file) == [
         "drwxr-xr-x 0/0               0 1970-01-01 00:00 ./app/",
         "-rw-r--r-- 0/0              48 1970-01-01 00:00 ./app/.gitattributes",
@@ -57,16 +58,17 @@ def test_gnu_tar_reads_a_slug_as_heroku_expects_it(repository: Repository, tmp_p
     raw = made.file.read_bytes()
     assert (made.commit, made.size, made.digest) == (commit, len(raw), hashlib.sha256(raw).hexdigest())
     assert slug.read(made.file, "COMMIT") == f"{commit}\n".encode()
-    assert made.size % 10240 == 0  # whole records, as tar writes
+    assert len(gzip.decompress(raw)) % 10240 == 0  # whole records, as tar writes
+    assert subprocess.run(["gzip", "-t", made.file], check=False).returncode == 0
 
 
 def test_the_digest_of_a_commit_is_the_same_in_every_version(repository: Repository, tmp_path: Path) -> None:
     """Another digest here means that every stored package would be refused: write a new kind instead."""
     commit = repository.commit(APP, links={"app/current": "web/main.py"})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert (commit, made.digest) == (
         "dff2ae67cf51efee38f6e1d98949ec93ff98162f",
-        "14a2d0609f772b4093442345ccd7b5c7425916b23a4d8d289b483c3c8753302f",
+        "cfc07f801f1bdc14a3f3864599f9bd258b6d52485bb9880e5ce6ddb359709153",
     )
 
 
@@ -74,7 +76,7 @@ def test_another_clone_umask_locale_configuration_and_folder_give_the_same_diges
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = repository.commit(APP | {"app/größe/ü.txt": "ü"}, links={"app/current": "web/main.py"})
-    first = slug.build(repository.root, commit, "app", file=tmp_path / "first.tar")
+    first = slug.build(repository.root, commit, "app", file=tmp_path / "first.tgz")
 
     clone = tmp_path / "clone"
     repository.git("clone", "-q", "--no-local", str(repository.root), str(clone))
@@ -90,7 +92,7 @@ def test_another_clone_umask_locale_configuration_and_folder_give_the_same_diges
     monkeypatch.chdir("/")
     before = os.umask(0o077)
     try:
-        second = slug.build(clone, commit, "app", file=tmp_path / "second.tar")
+        second = slug.build(clone, commit, "app", file=tmp_path / "second.tgz")
     finally:
         os.umask(before)
     assert second.digest == first.digest
@@ -98,17 +100,17 @@ def test_another_clone_umask_locale_configuration_and_folder_give_the_same_diges
 
 def test_replace_refs_cannot_put_another_tree_under_a_commit(repository: Repository, tmp_path: Path) -> None:
     good = repository.commit(APP)
-    digest = slug.build(repository.root, good, "app", file=tmp_path / "a.tar").digest
+    digest = slug.build(repository.root, good, "app", file=tmp_path / "a.tgz").digest
     evil = repository.commit(APP | {"app/web/main.py": "evil"})
     repository.git("replace", good, evil)
-    assert slug.build(repository.root, good, "app", file=tmp_path / "b.tar").digest == digest
+    assert slug.build(repository.root, good, "app", file=tmp_path / "b.tgz").digest == digest
 
 
 def test_a_subfolder_of_a_repository_is_a_project_of_its_own(repository: Repository, tmp_path: Path) -> None:
     inner = {f"sub/{name}": content for name, content in PROCFILE.items()}
     commit = repository.commit(PROCFILE | inner | {"sub/app/only-here": "x"})
     (repository.root / "sub").mkdir()
-    made = slug.build(repository.root / "sub", commit, "app", file=tmp_path / "slug.tar")
+    made = slug.build(repository.root / "sub", commit, "app", file=tmp_path / "slug.tgz")
     assert slug.read(made.file, "only-here") == b"x"
 
 
@@ -142,10 +144,10 @@ def test_what_cannot_be_a_package_is_refused_by_name(
 ) -> None:
     commit = repository.commit(files, links=links)
     with pytest.raises(UsageError) as refused:
-        slug.build(repository.root, commit, "app", file=tmp_path / "out" / "slug.tar")
+        slug.build(repository.root, commit, "app", file=tmp_path / "out" / "slug.tgz")
     assert "package cannot be kept" in str(refused.value)  # the folder is not there
     with pytest.raises(UsageError) as refused:
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == ["project"]
@@ -157,7 +159,7 @@ def test_submodules_are_refused(repository: Repository, tmp_path: Path) -> None:
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{first},app/vendor")
     repository.git("commit", "-qm", "Add a submodule")
     with pytest.raises(UsageError, match="'vendor' is a submodule"):
-        slug.build(repository.root, repository.git("rev-parse", "HEAD"), "app", file=tmp_path / "slug.tar")
+        slug.build(repository.root, repository.git("rev-parse", "HEAD"), "app", file=tmp_path / "slug.tgz")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a"])
@@ -171,7 +173,7 @@ def test_a_tree_made_by_hand_cannot_smuggle_a_name(repository: Repository, tmp_p
     tree = repository.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", stdin=top)
     commit = repository.git("commit-tree", "-m", "By hand", tree)
     with pytest.raises(UsageError, match="is no name for a file of a package"):
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
 
 
 def test_a_missing_object_is_named(repository: Repository, tmp_path: Path) -> None:
@@ -183,14 +185,14 @@ def test_a_missing_object_is_named(repository: Repository, tmp_path: Path) -> No
         repository.git("unpack-objects", "-q", stdin=(tmp_path / pack.name).read_bytes())
     (repository.root / ".git/objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(UsageError, match=f"git object {blob} is missing"):
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
 
 
 @pytest.mark.parametrize("commit", ["main", "HEAD", "0" * 40, "abc1234", "-x", "a\nb"])
 def test_only_a_full_known_commit_is_built(repository: Repository, tmp_path: Path, commit: str) -> None:
     repository.commit(PROCFILE)
     with pytest.raises(UsageError):
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
 
 
 def test_names_up_to_the_formats_limit_are_kept(repository: Repository, tmp_path: Path) -> None:
@@ -198,11 +200,11 @@ def test_names_up_to_the_formats_limit_are_kept(repository: Repository, tmp_path
     names = {"a" * 94, "a" * 100, "d" * 74 + "/" + "e" * 74 + "/" + "n" * 100, "x/" * 60 + "leaf"}
     longest = "d" * 74 + "/" + "e" * 75 + "/" + "n" * 100
     commit = repository.commit({**PROCFILE, **{f"app/{name}": name for name in names}})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tar")
+    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert all(slug.read(made.file, name) == name.encode() for name in names)
     commit = repository.commit({**PROCFILE, f"app/{longest}": ""})
     with pytest.raises(UsageError, match="too long"):
-        slug.build(repository.root, commit, "app", file=tmp_path / "long.tar")
+        slug.build(repository.root, commit, "app", file=tmp_path / "long.tgz")
 
 
 part = st.binary(min_size=1, max_size=12).map(lambda raw: raw.replace(b"\0", b"0").replace(b"/", b"|"))
@@ -217,8 +219,8 @@ def test_any_name_that_git_holds_comes_back_byte_for_byte(
     files = {b"app/" + folder + b"f-" + name: name for folder, name in names}
     repository = Repository(tmp_path_factory.mktemp("hostile"))
     commit = repository.commit({**PROCFILE, **files})
-    made = slug.build(repository.root, commit, "app", file=repository.root / "slug.tar")
-    with tarfile.open(made.file, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+    made = slug.build(repository.root, commit, "app", file=repository.root / "slug.tgz")
+    with tarfile.open(made.file, "r:gz", encoding="utf-8", errors="surrogateescape") as archive:
         found = {os.fsencode(m.name): archive.extractfile(m).read() for m in archive if m.isreg()}  # type: ignore[union-attr]
     assert found.pop(b"./app/COMMIT") == f"{commit}\n".encode()
     assert found.pop(b"./app/Procfile")

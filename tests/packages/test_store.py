@@ -49,23 +49,23 @@ def test_a_package_is_built_once_and_described(built: tuple[Repository, slug.Slu
     assert again(built) == made
     assert made.file.stat().st_mtime_ns == stored.st_mtime_ns and made.file.stat().st_ino == stored.st_ino
     assert stored.st_mode & 0o777 == 0o444
-    assert files_in(made.file.parent) == sorted([".lock", f"{made.commit}.json", f"{made.commit}.tar"])
+    assert files_in(made.file.parent) == sorted([".lock", f"{made.commit}.json", f"{made.commit}.tgz"])
     assert json.loads(made.file.with_suffix(".json").read_bytes()) == {
         "schemaVersion": "1", "kind": "slug", "commit": made.commit, "digest": made.digest,
         "size": made.size, "path": "app", "files": 2,
     }  # fmt: skip
     assert (
-        slug.build(repository.root, made.commit, "app", file=made.file.parent / "x.tar").digest == made.digest
+        slug.build(repository.root, made.commit, "app", file=made.file.parent / "x.tgz").digest == made.digest
     )
 
 
 @pytest.mark.parametrize(
     ("suffix", "damage"),
     [
-        (".tar", lambda raw: raw[:-1]),
-        (".tar", lambda raw: raw + b"\0"),
-        (".tar", lambda raw: raw.replace(b"web:", b"bad:")),
-        (".tar", lambda raw: b""),
+        (".tgz", lambda raw: raw[:-1]),
+        (".tgz", lambda raw: raw + b"\0"),
+        (".tgz", lambda raw: raw.replace(b"web:", b"bad:")),
+        (".tgz", lambda raw: b""),
         (".json", lambda raw: b""),
         (".json", lambda raw: raw[:-10]),
         (".json", lambda raw: raw.replace(b'"1"', b'"2"')),
@@ -158,7 +158,7 @@ def test_many_builds_at_once_are_one_package(repository: Repository, tmp_path: P
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(one, range(12)))) == 1
-    assert files_in(store) == sorted([".lock", f"{commit}.json", f"{commit}.tar"])
+    assert files_in(store) == sorted([".lock", f"{commit}.json", f"{commit}.tgz"])
 
 
 def test_a_killed_build_leaves_only_what_the_next_one_sweeps(repository: Repository, tmp_path: Path) -> None:
@@ -173,5 +173,5 @@ def test_a_killed_build_leaves_only_what_the_next_one_sweeps(repository: Reposit
     left = files_in(store)
     assert len(left) == 2 and left[0].startswith(".building-") and left[1] == ".lock"
     made = slug.find_or_build(repository.root, commit, path="app", store=store)
-    assert files_in(store) == sorted([".lock", f"{commit}.json", f"{commit}.tar"])
+    assert files_in(store) == sorted([".lock", f"{commit}.json", f"{commit}.tgz"])
     assert slug.find_or_build(repository.root, commit, path="app", store=store) == made

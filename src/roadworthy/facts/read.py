@@ -121,7 +121,7 @@ def _back(
     still_there = (
         release is not None and context.platform.package_of(app, release)[0] == deployed.package.digest
     )
-    here = (context.paths.packages / f"{deployed.package.commit}.tar").is_file()
+    here = (context.paths.packages / f"{deployed.package.commit}.tgz").is_file()
     gone = "" if still_there or here else "the platform has destroyed it and it is not on this machine"
     return RollbackTarget(deployed, not gone, gone)
 

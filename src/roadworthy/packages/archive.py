@@ -7,6 +7,7 @@ only what a build writes is accepted, and nothing is ever written outside the fo
 from __future__ import annotations
 
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +64,7 @@ def unpack(slug_file: Path, folder: Path) -> None:
 @contextmanager
 def _opened(slug_file: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(slug_file, "r:", encoding="utf-8", errors="surrogateescape") as slug:
+        with tarfile.open(slug_file, "r:gz", encoding="utf-8", errors="surrogateescape") as slug:
             yield slug
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise UsageError(f"{slug_file} cannot be read as a slug: {error}") from error

@@ -4,7 +4,7 @@
   line endings), umask, locale, time or the person who builds.
 - The app's root is `./app/` in the archive; the file COMMIT in it holds the commit's SHA and a newline, so a
   running process can tell what it is, whatever its environment says.
-- It is built once: `<store>/<commit>.tar` beside its manifest `<commit>.json`. The manifest is written first
+- It is built once: `<store>/<commit>.tgz` beside its manifest `<commit>.json`. The manifest is written first
   and decides: bytes that do not have its digest are never handed out, and never replace it.
 - Files appear whole, by rename, after fsync. What a killed build leaves, the next one sweeps.
 """
@@ -26,7 +26,7 @@ import msgspec
 from ..errors import UsageError
 from ..facts import git, git_objects
 from ..wait import until
-from . import contents, ustar
+from . import contents, stored, ustar
 from .archive import read, unpack
 
 __all__ = ["Manifest", "Slug", "build", "find_or_build", "read", "unpack"]
@@ -76,7 +76,7 @@ def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
     What is there is read again whole and compared with its manifest. Raises UsageError when they differ, when
     the manifest names another folder than `path`, when a new build differs from it, and as `build` does.
     """
-    file = store / f"{git_objects.full(commit)}.tar"
+    file = store / f"{git_objects.full(commit)}.tgz"
     with _disk(store), _alone(store):
         known = _manifest(file, path)
         if known and file.exists():
@@ -97,7 +97,8 @@ def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
 def _write(root: Path, commit: str, path: str, out: IO[bytes]) -> Manifest:
     """Write the archive in one pass; no file is in memory as a whole."""
     entries = sorted(git.entries(root, commit, path, recursive=True), key=lambda entry: entry.name)
-    archive = ustar.Writer(out)
+    sink = stored.Stored(out)
+    archive = ustar.Writer(sink)
     archive.add(ustar.header(b"./app/", ustar.DIRECTORY, 0o755))
     links: dict[bytes, bytes] = {}
     with git_objects.batch(root, (entry.oid for entry in entries)) as source:
@@ -123,9 +124,10 @@ def _write(root: Path, commit: str, path: str, out: IO[bytes]) -> Manifest:
                     archive.add(ustar.header(inside, ustar.SYMLINK, 0o777, 0, links[name]))
                 source.read(1)  # the newline that ends each object
     contents.check_links(links)
-    digest = archive.end()
+    archive.end()
+    digest = sink.end()
     files = sum(entry is not None for entry in names.values())
-    return Manifest("1", "slug", commit, digest, archive.size, path, files)
+    return Manifest("1", "slug", commit, digest, sink.size, path, files)
 
 
 def _manifest(file: Path, path: str) -> Manifest | None:
@@ -147,9 +149,9 @@ def _manifest(file: Path, path: str) -> Manifest | None:
 
 
 def _compared(file: Path, known: Manifest) -> Slug:
-    with file.open("rb") as stored:
-        digest = hashlib.file_digest(stored, "sha256").hexdigest()
-        size = stored.tell()
+    with file.open("rb") as kept:
+        digest = hashlib.file_digest(kept, "sha256").hexdigest()
+        size = kept.tell()
     if (digest, size) != (known.digest, known.size):
         raise _altered(file)
     return Slug(known.commit, digest, size, file)

@@ -7,11 +7,11 @@ as git has them. What does not fit the format is refused; there are no GNU or pa
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from typing import IO, Final
 
 from ..errors import UsageError
+from .stored import Stored
 
 BLOCK: Final = 512
 RECORD: Final = 20 * BLOCK  # what tar pads an archive to
@@ -44,12 +44,11 @@ def shown(name: bytes) -> str:
 
 
 class Writer:
-    """Appends to a file and knows the digest and the size of what it wrote; hashes in large pieces."""
+    """Appends the archive's bytes to a sink, in large pieces; `size` is how many are in the sink."""
 
-    def __init__(self, out: IO[bytes]) -> None:
+    def __init__(self, out: Stored) -> None:
         self._out = out
         self._held = bytearray()
-        self._sha256 = hashlib.sha256()
         self.size = 0
 
     def add(self, data: bytes) -> None:
@@ -69,15 +68,13 @@ class Writer:
             left -= len(data)
         self.add(bytes(-size % BLOCK))
 
-    def end(self) -> str:
-        """Write the end of the archive; returns the sha256 of all of it, in hex."""
+    def end(self) -> None:
+        """Write the end of the archive."""
         total = self.size + len(self._held) + 2 * BLOCK
         self.add(bytes(2 * BLOCK + -total % RECORD))
         self._flush()
-        return self._sha256.hexdigest()
 
     def _flush(self) -> None:
-        self._sha256.update(self._held)
         self._out.write(self._held)
         self.size += len(self._held)
         self._held = bytearray()

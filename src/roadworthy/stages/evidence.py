@@ -126,7 +126,7 @@ def export(context: Context, environment: str, said: str, to: str) -> Result:
     release = exporter.gather(
         lambda place: context.log(place).entries(), environment, said, certified_in=certified_in or ""
     )
-    package = context.paths.packages / f"{release.commit}.tar"
+    package = context.paths.packages / f"{release.commit}.tgz"
     folder = context.paths.root / Path(to).expanduser()
     exporter.write(release, folder, context.signer, package=package, now=context.now())
     line = f"{len(release.steps)} stages of {release.name}: see README.txt there"

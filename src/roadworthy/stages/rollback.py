@@ -24,7 +24,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if target is None:
         raise UsageError(f"no verified package of {facts.name} is known to go back to")
     observed, there = facts.observed.value, target.deployed
-    file = context.paths.packages / f"{there.package.commit}.tar"
+    file = context.paths.packages / f"{there.package.commit}.tgz"
     package = Package(
         there.package.commit, there.package.digest, there.package.size, str(file) if file.is_file() else ""
     )
