@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from roadworthy.journal.audit import audit
+from roadworthy.journal.audit import audit, read_anchors
 from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust, load_signer
 from roadworthy.journal.store import Folder
@@ -19,7 +20,7 @@ from roadworthy.journal.store import Folder
 from .making import record
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "audit.sh"
-TOOLS = "base64 cat jq mkdir mktemp nproc od openssl paste rm sha256sum split tail tr wc"
+TOOLS = "base64 cat git jq mkdir mktemp nproc od openssl paste rm sha256sum split tail tr wc"
 
 
 def write_log(root: Path, environment: str, target: str = "sandbox") -> None:
@@ -48,11 +49,13 @@ def run(path: str, *args: object, shell: str = "dash") -> subprocess.CompletedPr
     return subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, timeout=60)
 
 
-def both(path: str, root: Path, log: str = "sandbox/prod") -> tuple[str, str]:
+def both(path: str, root: Path, log: str = "sandbox/prod", anchors: Sequence[object] = ()) -> tuple[str, str]:
     """File and code of the first finding, on which both auditors must agree; ("", "") when all is well."""
     folder = root / "journal" / log
-    findings = audit(folder, root / "trust")
-    done = run(path, folder, "--trust", root / "trust")
+    known = [one for source in anchors for one in read_anchors(str(source), folder.parent.name)]
+    findings = audit(folder, root / "trust", known)
+    options = [word for source in anchors for word in ("--anchor", source)]
+    done = run(path, folder, "--trust", root / "trust", *options)
     assert done.returncode == bool(findings), (done, findings)
     if not findings:
         assert done.stdout.startswith("audit: ") and not done.stderr, done

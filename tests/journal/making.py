@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from roadworthy.journal.entry import Record
 from roadworthy.journal.log import Log
@@ -13,6 +16,12 @@ from roadworthy.journal.store import Folder
 
 PACKAGE = "slug:" + "4b" * 20
 DIGEST = "9f" * 32
+
+
+def needs(*tools: str) -> pytest.MarkDecorator:
+    """Skip where a tool of the system is not installed, and say which."""
+    missing = [tool for tool in tools if not shutil.which(tool)]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 def record(kind: str, **said: Any) -> Record:

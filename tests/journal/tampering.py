@@ -256,6 +256,13 @@ CASES: dict[str, tuple[Tamper, int, str]] = {
     ),
     "evidence without a size": (lie(3, said(evidence=[{**FILE, "size": True}])), 3, "form"),
     "evidence that never was": (lie(3, said(evidence=[FILE])), 3, "evidence"),
+    "a time before the entry before it": (lie(3, said(at="2026-11-20T18:29:59.999999Z")), 3, "time"),
+    "a policy that nobody has": (
+        lie(3, said(details={"policy": {"version": 1, "sha256": "0" * 64}})),
+        3,
+        "policy",
+    ),
+    "a policy without sense": (lie(3, said(details={"policy": {"version": 0, "sha256": "x"}})), 3, "policy"),
     "two starts at once": (lie(3, said(kind="start", settles=None)), 3, "lock"),
     "an end without a start": (lie(2, said(kind="end", settles=1)), 2, "lock"),
     "an end of another start": (lie(5, said(settles=2)), 5, "lock"),

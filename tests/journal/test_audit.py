@@ -15,9 +15,11 @@ from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust, load_signer
 from roadworthy.journal.store import Folder
 
-from .auditing import both, path_of, run
-from .making import record
+from .auditing import TOOLS, both, path_of, run
+from .making import needs, record
 from .tampering import CASES, STRAYS, Tamper, lie, said
+
+pytestmark = [pytest.mark.audit, needs("dash", *TOOLS.split())]
 
 
 def linked_log(root: Path) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from .auditing import both, run, write_log
+from .auditing import TOOLS, both, run, write_log
+from .making import needs
 from .tampering import Tamper
 
+pytestmark = [pytest.mark.audit, needs("dash", *TOOLS.split())]
 
-def policy(**changes: str) -> Tamper:
+
+def policy(version: int = 2, **changes: str) -> Tamper:
     """A trust.toml with one rule for the deployer; "" leaves a line out."""
     rule = {
         "key": '"deployer"',
@@ -24,14 +27,15 @@ def policy(**changes: str) -> Tamper:
 
     def write(root: Path) -> None:
         lines = [f"{name} = {value}" for name, value in rule.items() if value]
-        (root / "trust" / "trust.toml").write_text("# who may what\n\n[[rule]]\n" + "\n".join(lines) + "\n")
+        text = f"# who may what\n\nversion = {version}  # it rises\n[[rule]]\n"
+        (root / "trust" / "trust.toml").write_text(text + "\n".join(lines) + "\n")
 
     return write
 
 
 def live(root: Path, write: Tamper) -> None:
-    """A log of `live`, written under a policy that allows it and then audited under `write`."""
-    policy(target='"live"')(root)
+    """A log of `live`, written under policy 1, which allows it, and then audited under `write`."""
+    policy(1, target='"live"')(root)
     write_log(root, "prod", "live")
     write(root)
 
@@ -41,7 +45,35 @@ POLICIES: dict[str, tuple[Tamper, tuple[str, str]]] = {
     "allowed": (policy(**ALLOWED), ("", "")),
     "allowed without an end": (policy(**ALLOWED, until=""), ("", "")),
     "no policy": (lambda r: (r / "trust" / "trust.toml").unlink(), ("00000001.json", "policy")),
-    "no rule": (lambda r: (r / "trust" / "trust.toml").write_text("# none\n"), ("00000001.json", "policy")),
+    "no rule": (
+        lambda r: (r / "trust" / "trust.toml").write_text("version = 2\n"),
+        ("00000001.json", "policy"),
+    ),
+    "no number": (lambda r: (r / "trust" / "trust.toml").write_text("# none\n"), ("trust", "policy")),
+    "another policy of the same number": (policy(1, **ALLOWED, until=""), ("00000001.json", "policy")),
+    "the same policy": (policy(1, **ALLOWED), ("", "")),
+    "allowed from then on": (policy(**ALLOWED, **{"from": '"2026-11-20T18:30:00Z"'}), ("", "")),
+    "allowed a second later": (
+        policy(**ALLOWED, **{"from": '"2026-11-20T18:30:01Z"'}),
+        ("00000001.json", "policy"),
+    ),
+    "an impossible beginning": (policy(**ALLOWED, **{"from": '"soon"'}), ("trust", "policy")),
+    "a number with a sign": (
+        lambda r: (r / "trust" / "trust.toml").write_text("version = -2\n"),
+        ("trust", "policy"),
+    ),
+    "another key under the same name": (
+        lambda r: [policy(1, **ALLOWED)(r), shutil.copy(r / "keys" / "stranger.pub", r / "trust")],
+        ("00000001.json", "policy"),
+    ),
+    "a key with a strange name": (
+        lambda r: shutil.copy(r / "keys" / "stranger.pub", r / "trust" / "a b.pub"),
+        ("trust", "policy"),
+    ),
+    "a key that is a dangling link": (
+        lambda r: (r / "trust" / "x.pub").symlink_to("nowhere"),
+        ("trust", "policy"),
+    ),
     "another target": (policy(), ("00000001.json", "policy")),
     "another environment": (policy(**ALLOWED, environments='["staging"]'), ("00000001.json", "policy")),
     "another stage": (policy(**ALLOWED, stages='["build"]'), ("00000001.json", "policy")),
@@ -84,10 +116,12 @@ def test_both_auditors_read_the_same_policy(
 def test_the_script_refuses_toml_that_it_cannot_read(path: str, root: Path) -> None:
     """It reads line by line. What Python reads and it does not, it must refuse and never skip."""
     for text in (
-        '[[rule]]\nkey = """deployer"""\n',
-        "[[ rule ]]\n",
-        "[[rule]]\nstages = [\n]\n",
-        "rule = []\n",
+        'version = 2\n[[rule]]\nkey = """deployer"""\n',
+        "version = 2\n[[ rule ]]\n",
+        "version = 2\n[[rule]]\nstages = [\n]\n",
+        "version = 2\nrule = []\n",
+        "version = 0x2\n",
+        "version = 1_0\n",
     ):
         (root / "trust" / "trust.toml").write_text(text)
         done = run(path, root / "journal/sandbox/prod")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from roadworthy.errors import UsageError
 from roadworthy.journal.entry import Entry, JournalError, read, seal
-from roadworthy.journal.sign import Signer, Trust, create_key, keyid, load_signer, signer_from_text
+from roadworthy.journal.sign import (
+    Signer,
+    Trust,
+    create_key,
+    keyid,
+    load_signer,
+    own_key,
+    signer_from_text,
+)
 
+from .making import needs
 from .test_entry import draft
 
 
@@ -34,7 +44,7 @@ def policy(folder: Path, **changes: str) -> Trust:
         "until": '"2027-01-01T00:00:00Z"',
     } | changes
     lines = [f"{name} = {value}" for name, value in rule.items() if value]
-    (folder / "trust.toml").write_text("[[rule]]\n" + "\n".join(lines) + "\n")
+    (folder / "trust.toml").write_text("version = 1\n[[rule]]\n" + "\n".join(lines) + "\n")
     return Trust.load(folder)
 
 
@@ -55,6 +65,7 @@ def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
     assert before == ((tmp_path / "ci").read_bytes(), (tmp_path / "ci.pub").read_bytes())
 
 
+@needs("ssh-keygen")
 def test_the_id_is_the_one_that_ssh_keygen_prints(tmp_path: Path) -> None:
     """Keys of ssh-keygen load as they are, and people can compare what they see."""
     path = tmp_path / "id"
@@ -73,6 +84,7 @@ def test_a_private_key_that_others_can_read_is_refused(tmp_path: Path, mode: int
         load_signer(tmp_path / "ci")
 
 
+@needs("ssh-keygen")
 def test_what_is_no_usable_key_is_refused_without_showing_it(tmp_path: Path) -> None:
     rsa = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     subprocess.run(
@@ -171,6 +183,7 @@ def test_until_ends_a_rule_to_the_microsecond(tmp_path: Path) -> None:
         ({"until": "2027-01-01T00:00:00Z"}, "until"),
         ({"target": "1"}, "target is not a text"),
         ({"key": '"ci'}, "trust.toml"),
+        ({"from": '"2026"'}, "from"),
     ],
 )
 def test_a_policy_with_a_mistake_is_refused_whole(tmp_path: Path, changes: dict[str, str], why: str) -> None:
@@ -194,3 +207,91 @@ def test_one_key_under_two_names_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dl.pub").write_text(signer.public)
     with pytest.raises(UsageError, match="under another name"):
         Trust.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "needs `version"),
+        ("version = 0\n", "needs `version"),
+        ('version = "1"\n', "needs `version"),
+        ("version = true\n", "needs `version"),
+        ("version = 1\nrules = []\n", "nothing else"),
+        ("version = 1\nrevoked = 1\n", "nothing else"),
+        ('version = 1\n[[revoked]]\nkey = "ci"\n', "needs key and good"),
+        ('version = 1\n[[revoked]]\nkey = "no"\ngood = []\n', "no key 'no'"),
+        ('version = 1\n[[revoked]]\nkey = "ci"\ngood = ["live/prod 0 ' + "a" * 64 + '"]\n', "one head"),
+        ('version = 1\n[[revoked]]\nkey = "ci"\ngood = ["live/prod 1"]\n', "one head"),
+    ],
+)
+def test_a_policy_without_sense_is_refused_whole(tmp_path: Path, text: str, why: str) -> None:
+    create_key(tmp_path, "ci")
+    (tmp_path / "trust.toml").write_text(text)
+    with pytest.raises(UsageError, match=why):
+        Trust.load(tmp_path)
+
+
+def test_from_begins_a_rule_to_the_microsecond(tmp_path: Path) -> None:
+    signer = create_key(tmp_path, "ci")
+    trust = policy(tmp_path, **{"from": '"2026-06-01T00:00:00Z"'})
+    trust.check(signed(signer, at="2026-06-01T00:00:00.000000Z"))
+    with pytest.raises(JournalError, match="may not sign"):
+        trust.check(signed(signer, at="2026-05-31T23:59:59.999999Z"))
+
+
+def test_another_key_under_an_old_name_is_another_policy(tmp_path: Path) -> None:
+    create_key(tmp_path, "ci")
+    before = policy(tmp_path).policy.sha256
+    assert policy(tmp_path).policy.sha256 == before
+    (tmp_path / "ci").unlink()
+    create_key(tmp_path, "ci")
+    assert policy(tmp_path).policy.sha256 != before
+
+
+@pytest.mark.parametrize("name", ["../ci", "", ".ci", "a/b", "a\nb", "x" * 101, "ci.pub"])
+def test_a_name_that_is_no_file_name_is_no_key_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot name a key"):
+        create_key(tmp_path / "keys", name)
+    assert not (tmp_path / "ci").exists()
+
+
+def test_a_public_file_with_a_strange_name_is_refused(tmp_path: Path) -> None:
+    signer = create_key(tmp_path, "ci")
+    (tmp_path / "a b.pub").write_text(signer.public)
+    with pytest.raises(UsageError, match="a key is named with"):
+        Trust.load(tmp_path)
+
+
+def test_a_key_whose_maker_was_killed_gets_its_public_half_at_the_next_call(tmp_path: Path) -> None:
+    """A kill between the two files: the private half is there, the public one is not."""
+    made = own_key(tmp_path / "keys", "sandbox")
+    (tmp_path / "keys" / "sandbox.pub").unlink()
+    assert own_key(tmp_path / "keys", "sandbox").keyid == made.keyid
+    assert set(Trust.load(tmp_path / "keys").keys) == {made.keyid}
+
+
+def test_a_kill_at_any_call_of_the_system_leaves_a_key_that_can_be_used(tmp_path: Path) -> None:
+    """The maker is ended at each of its calls that changes a file; the next call has a whole pair."""
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "left = [int(sys.argv[2])]\n"
+        "def ends(name, call):\n"
+        "    def wrapped(*a, **k):\n"
+        "        left[0] -= 1\n"
+        "        if left[0] < 0: os._exit(9)\n"
+        "        return call(*a, **k)\n"
+        "    setattr(os, name, wrapped)\n"
+        "from roadworthy.journal.sign import own_key\n"
+        "for name in ('open', 'fsync', 'link', 'rename', 'replace', 'unlink'): ends(name, getattr(os, name))\n"
+        "own_key(Path(sys.argv[1]), 'sandbox')\n"
+    )
+    for calls in range(40):
+        folder = tmp_path / str(calls)
+        done = subprocess.run([sys.executable, "-c", program, folder, str(calls)], check=False, timeout=60)
+        signer = own_key(folder, "sandbox")
+        assert set(Trust.load(folder).keys) == {signer.keyid}
+        if done.returncode == 0:
+            break
+        assert done.returncode == 9
+    assert 5 < calls < 39
