@@ -1,5 +1,5 @@
-"""The sandbox and the project that these tests share."""
+"""The sandbox and the projects that these tests share."""
 
-from road.fixtures import platform, project
+from road.fixtures import platform, project, untouched
 
-__all__ = ["platform", "project"]
+__all__ = ["platform", "project", "untouched"]

@@ -1,4 +1,7 @@
-"""One sandbox for all tests of the road; a project, with apps of its own, for each."""
+"""One sandbox for the tests of a module; a project, with apps of its own, for each.
+
+Not one for all modules: it counts calls against Heroku's hourly limit, as the real one does.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from road.project import Project
 from roadworthy.sandbox import control
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a sandbox that runs; it is ended afterwards."""
     path = tmp_path_factory.mktemp("platform")
@@ -23,7 +26,24 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def project(tmp_path: Path, platform: Path) -> Iterator[Project]:
     """A project whose first commit is not yet tested or deployed."""
-    made = Project(tmp_path / "project", platform)
+    yield from living(tmp_path / "project", platform)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory, platform: Path) -> Iterator[Project]:
+    """A project whose second commit runs, for all tests of a module that may change nothing of it."""
+    for made in living(tmp_path_factory.mktemp("untouched") / "project", platform):
+        made.deployed()
+        made.commit("Second")
+        made.deployed()
+        before = made.entries(), made.releases()
+        yield made
+        assert (made.entries(), made.releases()) == before
+
+
+def living(root: Path, platform: Path) -> Iterator[Project]:
+    """A project, and its end."""
+    made = Project(root, platform)
     yield made
     control.clear_faults(platform)
     for name in (made.staging, made.prod):

@@ -67,8 +67,11 @@ def test_an_upload_that_goes_wrong_is_repeated_because_it_changes_nothing(projec
     began = time.monotonic()
     project.json("deploy")
     assert time.monotonic() - began < BOUND
-    attempts = project.entries()[-1].record.details["attempts"]
-    assert {a["n"] for a in attempts} >= {1, 2} or call == "upload"
+    attempts = project.entries()[-1].record.details.get("attempts", [])
+    assert {a["n"] for a in attempts} >= {1, 2} or (call, kind) == (
+        "upload",
+        "truncated",
+    )  # nobody reads that body
     truly(project, project.first)
 
 

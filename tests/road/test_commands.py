@@ -20,12 +20,12 @@ READS_PLATFORM = ("deploy", "migrate", "rollback", "certify", "smoke", "guards.e
 @pytest.mark.parametrize(
     "env", ["production", "", "../prod", "staging; true", "prod\nstaging", "sta ging", "'"]
 )
-def test_an_unknown_environment_is_one_line_that_names_the_known_ones(project: Project, command, env):
-    ran = project.invoke(command, f"--env={env}", "--json")
+def test_an_unknown_environment_is_one_line_that_names_the_known_ones(untouched: Project, command, env):
+    ran = untouched.invoke(command, f"--env={env}", "--json")
     assert ran.code == ran.said["code"] == 2, ran.text
     assert "unknown environment" in ran.said["line"]
     assert "\n" not in ran.said["line"]
-    assert project.staging in ran.said["line"]
+    assert untouched.staging in ran.said["line"]
 
 
 def test_every_command_says_exactly_one_json_object(project: Project):
@@ -59,20 +59,18 @@ def test_without_a_sandbox_every_command_says_how_to_start_it(project: Project, 
     assert project.entries() == []
 
 
-@pytest.mark.parametrize("commit", ["", "abc", "HEAD~9", "g" * 40, "0" * 40, "v1; true", "-q"])
-def test_a_commit_that_is_not_a_full_and_known_one_is_refused(project: Project, commit):
-    ran = project.invoke("deploy", f"--commit={commit}", "--json")
-    assert ran.code == 2 or (commit == "" and ran.code == 3), ran.text
+@pytest.mark.parametrize("commit", ["abc", "HEAD~9", "g" * 40, "0" * 40, "v1; true", "-q"])
+def test_a_commit_that_is_not_a_full_and_known_one_is_refused(untouched: Project, commit):
+    ran = untouched.invoke("deploy", f"--commit={commit}", "--json")
+    assert ran.code == 2, ran.text
     assert "\n" not in ran.said["line"]
-    assert project.calls() == []
 
 
 @pytest.mark.parametrize("option", ["--why", "--change"])
 @pytest.mark.parametrize("text", ["a\nb", "x" * 501, "\x1b[2J"])
-def test_what_a_person_says_is_one_sane_line(project: Project, option, text):
-    said = project.json("deploy", f"{option}={text}", code=2)
+def test_what_a_person_says_is_one_sane_line(untouched: Project, option, text):
+    said = untouched.json("deploy", f"{option}={text}", code=2)
     assert option in said["line"]
-    assert project.entries() == []
 
 
 def test_a_wrong_key_is_refused_by_the_platform_and_never_shown(project: Project, tmp_path):
