@@ -14,6 +14,9 @@ _HEADER: Final = (
     b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
 )  # deflate, no flags, no time, no level, no system
 _BLOCK: Final = 65535  # bytes of a stored block, at most
+_FULL: Final = (
+    b"\x00\xff\xff\x00\x00"  # a full stored block follows: not the last; its length, and that inverted
+)
 _LAST: Final = b"\x01\x00\x00\xff\xff"  # an empty stored block, marked as the last one
 
 
@@ -35,11 +38,14 @@ class Stored:
         self._length += len(data)
         self._held += data
         whole = len(self._held) // _BLOCK * _BLOCK
-        with memoryview(self._held) as held:
-            for at in range(0, whole, _BLOCK):
-                self._put(b"\x00\xff\xff\x00\x00")  # not the last; its length, and that inverted
-                self._put(held[at : at + _BLOCK])
-        del self._held[:whole]
+        if whole:
+            parts: list[bytes | memoryview] = []
+            with memoryview(self._held) as held:
+                for at in range(0, whole, _BLOCK):
+                    parts += (_FULL, held[at : at + _BLOCK])
+                self._put(b"".join(parts))  # at once: many small pieces cost more than one copy
+                parts.clear()
+            del self._held[:whole]
 
     def end(self) -> str:
         """Write what is left and the end of the file; returns the sha256 of all of it, in hex."""
