@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..config import Config
 from ..errors import UsageError
+from ..mask import Mask
 from ..model import Observed, Paths, PlatformRelease, Receipt, Step
 
 Progress = Callable[[str], None]
@@ -57,6 +58,10 @@ class Platform(Protocol):
 
     def config(self, app: str) -> Mapping[str, str]:
         """The app's config vars."""
+        ...
+
+    def mask(self, app: str) -> Mask:
+        """What hides the app's config vars and the driver's own credential in a text that is to be quoted."""
         ...
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..config import Limits
 from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
+from ..mask import Mask
 from ..model import (
     Dyno,
     Maintenance,
@@ -53,6 +54,7 @@ class Heroku:
 
     def __init__(self, api: str, key: str, *, limits: Limits, poll: float, urls: Mapping[str, str]) -> None:
         self._api = Api(api, key, limits)
+        self._key = key
         self._limits = limits
         self._poll = poll
         self._urls = urls
@@ -106,6 +108,9 @@ class Heroku:
         here = self._app(app)
         values: dict[str, str] = self._api.read(lambda: here.config().to_dict(), f"config of {app}")
         return values
+
+    def mask(self, app: str) -> Mask:
+        return Mask((*self.config(app).values(), self._key))
 
     def take_attempts(self) -> list[dict[str, Any]]:
         return self._api.take_attempts()
@@ -211,8 +216,13 @@ class Heroku:
     def _run(self, app: str, command: str, *, again: bool = False) -> Receipt:
         """Run a one-off process to its end; its exit status stands in the log, and no line is unknown.
 
-        `again` says that the command only reads, so that it may run twice when an answer is lost.
+        `again` says that the command only reads, so that it may run twice when an answer is lost. What it says
+        is kept without the app's config vars, which are read first: what cannot be masked is not run.
         """
+        try:
+            mask = self.mask(app)
+        except Unreachable as error:
+            raise CheckFailed(f"{error}; so {command!r} was not run") from error
         started = time.monotonic()
         body = {"command": command, "attach": False, "type": "run"}
         dyno = str(self._api.write("POST", f"/apps/{app}/dynos", body, again=again)["name"])
@@ -227,7 +237,7 @@ class Heroku:
                 if match is None or match[3] != dyno:
                     continue
                 if match[2] == "app":
-                    output.append(match[4])
+                    output.append(mask(match[4]))
                 elif status := _EXIT.match(match[4]):
                     return int(status[1])
             return None
@@ -239,10 +249,10 @@ class Heroku:
 
     def _last_lines(self, app: str, dyno: str = "") -> str:
         try:
-            lines = list(self._api.lines(app, lines=100, dyno=dyno))
+            mask, lines = self.mask(app), list(self._api.lines(app, lines=100, dyno=dyno))
         except RoadworthyError as error:
             return f"  ({error})"
-        return "\n".join(f"  {line}" for line in lines[-LAST_LINES:])
+        return "\n".join(f"  {mask(line)}" for line in lines[-LAST_LINES:])
 
     def _known(self, app: str, look: Callable[[], T]) -> T:
         """After an effect, not being able to look is not a failure: it is unknown."""

@@ -59,7 +59,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     observed = context.platform.observe(plan.app)
     if observed.digest != plan.package.digest:
         problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
-    results = ask(context, observed.url, plan.package.commit)
+    results = ask(context, plan.app, observed.url, plan.package.commit)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     current = observed.current
     problems += scan(context, plan.app, current) if current else ["the platform has no release"]
@@ -128,7 +128,10 @@ def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:
         begins = re.compile(rb"\S+ app\[api\]: Release v%d created by " % current.version)
         first = next((number for number, line in enumerate(lines) if begins.match(line)), 0)
         found = logs.scan(lines[first:], context.config.logs.rules)
-    return [f"log rule {hit.rule!r}: {hit.text.strip()[:200]}" for hit in found.hits[:SHOWN]]
+    if not found.hits:
+        return []
+    mask = context.platform.mask(app)  # only for what is quoted: the rules are asked about the lines as they are
+    return [f"log rule {hit.rule!r}: {mask(hit.text).strip()[:200]}" for hit in found.hits[:SHOWN]]
 
 
 def _utc(moment: datetime) -> str:

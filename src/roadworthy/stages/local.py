@@ -42,13 +42,16 @@ def status(context: Context) -> Result:
 
 
 def logs(context: Context, app: str, num: int) -> None:
-    """The last lines of an app's log, as they are."""
+    """The last lines of an app's log, without the values of its config vars."""
+    from ..mask import Mask
     from ..platforms.heroku_api import Api
 
     here = control.find(context.paths.sandbox)
     if here is None:
         raise UsageError("the sandbox is not up: run `invoke sandbox.up`")
-    lines = Api(here.url, here.api_key, context.config.limits).lines(app, lines=num)
+    api = Api(here.url, here.api_key, context.config.limits)
+    mask = Mask(api.get(f"/apps/{app}/config-vars").values())
+    lines = map(mask, api.lines(app, lines=num))
     if context.screen.json:
         found = list(lines)
         said = f"{len(found)} lines of {app}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from ..model import Confirmation, Plan
@@ -29,7 +29,7 @@ def look(context: Context, plan: Plan, release: int) -> Confirmation:
         problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
     if observed.maintenance:
         problems.append(f"{plan.app} is in maintenance mode")
-    results = ask(context, observed.url, plan.package.commit)
+    results = ask(context, plan.app, observed.url, plan.package.commit)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     report = json.dumps([asdict(r) for r in results], indent=2) + "\n"
     checks = [{"name": r.name, "outcome": r.outcome, "millis": r.millis} for r in results]
@@ -46,8 +46,8 @@ def wait_for_start(context: Context, app: str) -> None:
     until(settled, within=context.config.limits.boot, every=context.config.targets[context.target].poll)
 
 
-def ask(context: Context, url: str, commit: str) -> Sequence[CheckResult]:
-    """Ask all checks of `release.toml` side by side, and show them."""
+def ask(context: Context, app: str, url: str, commit: str) -> Sequence[CheckResult]:
+    """Ask all checks of `release.toml` side by side, and show them; what an answer told of a secret is hidden."""
     from ..checks import http
 
     limits = context.config.limits
@@ -58,5 +58,8 @@ def ask(context: Context, url: str, commit: str) -> Sequence[CheckResult]:
         deadline=time.monotonic() + limits.verify,
         timeout=limits.http,
     )
+    if any(r.reason for r in results):
+        mask = context.platform.mask(app)
+        results = [replace(r, reason=mask(r.reason)) for r in results]
     context.screen.checks(results)
     return results

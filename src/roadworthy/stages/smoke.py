@@ -27,7 +27,7 @@ def smoke(context: Context, environment: str, junit: str = "") -> tuple[Sequence
 
     app = context.config.environment(environment).app
     running = read_history(context.log(environment).entries(), context.paths.state).running
-    results = ask(context, context.platform.url(app), running.package.commit if running else "")
+    results = ask(context, app, context.platform.url(app), running.package.commit if running else "")
     at = context.now()
     path = context.evidence / f"smoke_{app}_{at:%Y%m%dT%H%M%S_%fZ}.json"
     stamp = f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -51,7 +51,7 @@ def verify(context: Context, environment: str) -> tuple[Difference, ...]:
             found.append(Difference("processes", f"up on v{running.release}", seen))
     if observed.maintenance:
         found.append(Difference("maintenance", "off", "on"))
-    results = ask(context, observed.url, running.package.commit)
+    results = ask(context, app, observed.url, running.package.commit)
     found += [Difference(f"check {r.name}", "passes", r.reason) for r in results if r.outcome != "passed"]
     with context.screen.step("asking the database for its revision"):
         seen = _revision(context, app)
