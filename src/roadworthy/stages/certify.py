@@ -130,7 +130,7 @@ def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:
         found = logs.scan(lines[first:], context.config.logs.rules)
     if not found.hits:
         return []
-    mask = context.platform.mask(app)  # only for what is quoted: the rules are asked about the lines as they are
+    mask = context.platform.mask(app)  # for what is quoted: the rules see the lines as they are
     return [f"log rule {hit.rule!r}: {mask(hit.text).strip()[:200]}" for hit in found.hits[:SHOWN]]
 
 
