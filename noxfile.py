@@ -1,10 +1,13 @@
 """Quality only: Nox proves, Invoke runs, Make names. Sessions use the project's own locked environment."""
 
+import sys
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
-QUICK = "not slow and not heroku_cli and not stores and not intoto"
+QUICK = "not slow and not heroku_cli and not stores and not intoto and not intoto"
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")
 
 
@@ -38,9 +41,29 @@ def slow(session: nox.Session) -> None:
 @nox.session
 def heroku_cli(session: nox.Session) -> None:
     """The real Heroku command line against the sandbox; npm installs it into .nox/heroku."""
-    session.run("npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/heroku", "heroku@11")
+    session.run(
+        "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/heroku", "heroku@11"
+    )
     binary = ".nox/heroku/node_modules/.bin/heroku"
-    session.run("python", "-m", "pytest", "-m", "heroku_cli", *session.posargs, env={"ROADWORTHY_HEROKU_CLI": binary})
+    session.run(
+        "python", "-m", "pytest", "-m", "heroku_cli", *session.posargs, env={"ROADWORTHY_HEROKU_CLI": binary}
+    )
+
+
+@nox.session(venv_backend="venv")
+def intoto(session: nox.Session) -> None:
+    """Verifiers that others wrote: in-toto-verify in a venv of its own, npm's @sigstore/verify in .nox/sigstore."""
+    session.install("--quiet", "--require-hashes", "--no-deps", "-r", "requirements-intoto.lock")
+    packages = ("@sigstore/verify@2.1.1", "@sigstore/bundle@3.1.0")
+    quiet = ("--silent", "--no-fund", "--no-audit")
+    session.run("npm", "install", *quiet, "--prefix", ".nox/sigstore", *packages, external=True)
+    env = {
+        "ROADWORTHY_INTOTO": str(Path(session.bin, "in-toto-verify").resolve()),
+        "ROADWORTHY_SIGSTORE": str(Path(".nox/sigstore/node_modules").resolve()),
+    }
+    # The tests run in the project's environment, in which nox itself runs.
+    command = (sys.executable, "-m", "pytest", "-m", "intoto", "tests/journal", *session.posargs)
+    session.run(*command, env=env, external=True)
 
 
 @nox.session
