@@ -7,7 +7,7 @@ import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
-QUICK = "not slow and not heroku_cli and not stores and not intoto and not intoto"
+QUICK = "not slow and not heroku_cli and not stores and not intoto"
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")
 
 
@@ -64,6 +64,20 @@ def intoto(session: nox.Session) -> None:
     # The tests run in the project's environment, in which nox itself runs.
     command = (sys.executable, "-m", "pytest", "-m", "intoto", "tests/journal", *session.posargs)
     session.run(*command, env=env, external=True)
+
+
+@nox.session
+def stores(session: nox.Session) -> None:
+    """The journal in object stores: races, kills, lost replies, on the moto server (S3) and Azurite (Azure Blob)."""
+    session.run("python", "-m", "venv", "--clear", ".nox/stores")
+    install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
+    session.run(".nox/stores/bin/python", *install, "-r", "requirements-stores.lock", external=True)
+    session.run("npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/azurite", "azurite@3.35.0")
+    servers = {
+        "MOTO_SERVER": ".nox/stores/bin/moto_server",
+        "AZURITE_BLOB": ".nox/azurite/node_modules/.bin/azurite-blob",
+    }
+    session.run("python", "-m", "pytest", "-m", "stores", *(session.posargs or ["tests/stores"]), env=servers)
 
 
 @nox.session
