@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -44,6 +44,7 @@ LOG_LINES: Final = 1500  # what Heroku keeps and gives at most (Platform API, lo
 RELEASES: Final = 30  # how far back releases are read; Heroku destroys artifacts beyond 20
 LAST_LINES: Final = 12  # of a dead process, in the message
 OUTPUT_LINES: Final = 200  # of a one-off process, in its receipt
+SKEW: Final = timedelta(seconds=5)  # between the clocks of the platform's API and its log
 LOOK: Final = 2.0  # seconds to look for an effect whose answer was lost
 _LINE: Final = re.compile(r"^(\S+) (app|heroku)\[([^\]]+)\]: (.*)$")
 _EXIT: Final = re.compile(r"^Process exited with status (\d+)$")
@@ -225,7 +226,10 @@ class Heroku:
             raise CheckFailed(f"{error}; so {command!r} was not run") from error
         started = time.monotonic()
         body = {"command": command, "attach": False, "type": "run"}
-        dyno = str(self._api.write("POST", f"/apps/{app}/dynos", body, again=again)["name"])
+        made = self._api.write("POST", f"/apps/{app}/dynos", body, again=again)
+        dyno = str(made["name"])
+        # Names are drawn from 9,000 and come again: what an older one-off of this name logged is not ours.
+        begins = f"{datetime.fromisoformat(str(made['created_at'])) - SKEW:%Y-%m-%dT%H:%M:%S}"
         output: list[str] = []
 
         def ended() -> int | None:
@@ -234,7 +238,7 @@ class Heroku:
                 if time.monotonic() - started > self._limits.oneoff:
                     return None  # a process that talks all the time meets its bound, too
                 match = _LINE.match(line)
-                if match is None or match[3] != dyno:
+                if match is None or match[3] != dyno or match[1] < begins:
                     continue
                 if match[2] == "app":
                     output.append(mask(match[4]))
