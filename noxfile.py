@@ -68,11 +68,13 @@ def intoto(session: nox.Session) -> None:
 
 @nox.session
 def stores(session: nox.Session) -> None:
-    """The journal in object stores: races, kills, lost replies, on the moto server (S3) and Azurite (Azure Blob)."""
+    """The journal in buckets: races, kills and lost replies on the moto server (S3) and Azurite (Azure Blob)."""
     session.run("python", "-m", "venv", "--clear", ".nox/stores")
     install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
     session.run(".nox/stores/bin/python", *install, "-r", "requirements-stores.lock", external=True)
-    session.run("npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/azurite", "azurite@3.35.0")
+    session.run(
+        "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/azurite", "azurite@3.35.0"
+    )
     servers = {
         "MOTO_SERVER": ".nox/stores/bin/moto_server",
         "AZURITE_BLOB": ".nox/azurite/node_modules/.bin/azurite-blob",

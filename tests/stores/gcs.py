@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 TOKEN = "canary-of-the-credential"
-BUCKET = "evidence-of-tests"
+BUCKET = "journals"
 Fault = Callable[["Exchange", bool], bool]
 """Called with the exchange before (False) and after (True) the effect; True when it has dealt with the answer."""
 

@@ -1,0 +1,101 @@
+"""A proxy on loopback that forwards every request whole, counts, and can lose what comes back."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """One connection of a client."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: Proxy
+
+    def do_GET(self) -> None:
+        time.sleep(self.server.delay)
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.server.lose_request(self.command):
+            return self._hang_up()
+        upstream = http.client.HTTPConnection(*self.server.upstream, timeout=20)
+        try:
+            # The client signed its headers, the Host among them: they go on as they came.
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                upstream.putheader(name, value)
+            upstream.endheaders(body)
+            reply = upstream.getresponse()
+            data = reply.read()
+        finally:
+            upstream.close()
+        with self.server.lock:
+            self.server.seen.append((self.command, reply.status))
+        if self.server.lose_reply(self.command):
+            return self._hang_up()
+        self.send_response_only(reply.status, reply.reason)
+        for name, value in reply.getheaders():
+            if name.lower() not in HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+        return None
+
+    do_PUT = do_GET
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Proxy(ThreadingHTTPServer):
+    """`seen` is what the server behind answered; `delay` is seconds before a request goes on."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(("127.0.0.1", 0), Exchange)
+        behind = urlsplit(endpoint)
+        assert behind.hostname and behind.port
+        self.upstream = (behind.hostname, behind.port)
+        self.endpoint = f"http://127.0.0.1:{self.server_port}{behind.path}"
+        self.lock = threading.Lock()
+        self.seen: list[tuple[str, int]] = []
+        self.delay = 0.0
+        self.lose_request: Callable[[str], bool] = lambda method: False
+        self.lose_reply: Callable[[str], bool] = lambda method: False
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def writes(self) -> int:
+        """How often the server behind said that it wrote."""
+        return sum(method == "PUT" and status < 300 for method, status in self.seen)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up, or is killed, is no news."""
+
+
+def the_next(count: int, wanted: str) -> Callable[[str], bool]:
+    """True for the next `count` requests of that method."""
+    left, lock = [count], threading.Lock()
+
+    def judge(method: str) -> bool:
+        with lock:
+            if method != wanted or not left[0]:
+                return False
+            left[0] -= 1
+            return True
+
+    return judge
