@@ -43,7 +43,7 @@ def shipped(root: Path, number: int = 7) -> None:
     did(prod, "prod", "deploy", to=to)
     did(prod, "prod", "migrate")
     did(prod, "prod", "migrate", "failed")
-    (root / "package.tar").write_bytes(PACKAGE)
+    (root / "package.tgz").write_bytes(PACKAGE)
 
 
 def gathered(root: Path, said: str = "v7") -> Release:
@@ -52,5 +52,5 @@ def gathered(root: Path, said: str = "v7") -> Release:
 
 def exported(root: Path, to: Path, said: str = "v7", now: datetime = FAR) -> Release:
     release = gathered(root, said)
-    write(release, to, signer_of(root), package=root / "package.tar", now=now)
+    write(release, to, signer_of(root), package=root / "package.tgz", now=now)
     return release

@@ -67,8 +67,8 @@ def test_links_hang_together_and_hold_no_floats(root: Path) -> None:
         assert link["products"][entry] == {"sha256": step.end.sha256}
         given = {name for name in link["materials"] if name.startswith("entry/")}
         assert given == {name for name in (before or {}).get("products", {}) if name.startswith("entry/")}
-        assert {f"run/{release.run}", "package.tar"} <= set(link["materials"]) & set(link["products"])
-    assert (root / "out" / "package.tar").read_bytes() == PACKAGE
+        assert {f"run/{release.run}", "package.tgz"} <= set(link["materials"]) & set(link["products"])
+    assert (root / "out" / "package.tgz").read_bytes() == PACKAGE
 
 
 def test_a_layout_ends(root: Path) -> None:
@@ -150,9 +150,9 @@ def test_an_export_is_whole_or_not_there(root: Path) -> None:
     for package, why in (("absent", "invoke build --commit"), ("keys/deployer.pub", "is not the package")):
         with pytest.raises(UsageError, match=why):
             write(release, root / "out", signer, package=root / package, now=now)
-    write(release, root / "out", signer, package=root / "package.tar", now=now)
+    write(release, root / "out", signer, package=root / "package.tgz", now=now)
     before = sorted((root / "out").iterdir())
     with pytest.raises(UsageError, match="is there already"):
-        write(release, root / "out", create_key(root / "other", "x"), package=root / "package.tar", now=now)
+        write(release, root / "out", create_key(root / "other", "x"), package=root / "package.tgz", now=now)
     assert sorted((root / "out").iterdir()) == before
     assert not list(root.glob(".out*"))

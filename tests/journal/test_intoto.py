@@ -104,10 +104,10 @@ CASES: dict[str, Callable[[Path], object]] = {
     "a step left out of the layout": lambda out: changed(
         out / "root.layout", lambda s: s["steps"].pop(2), out.parent
     ),
-    "another package": lambda out: (out / "package.tar").write_bytes(b"other"),
-    "no package": lambda out: (out / "package.tar").unlink(),
+    "another package": lambda out: (out / "package.tgz").write_bytes(b"other"),
+    "no package": lambda out: (out / "package.tgz").unlink(),
     "a link about another package": lambda out: changed(
-        link(out, 4), lambda s: s["products"]["package.tar"].update(sha256="0" * 64), out.parent
+        link(out, 4), lambda s: s["products"]["package.tgz"].update(sha256="0" * 64), out.parent
     ),
     "a link that follows another entry": lambda out: changed(
         link(out, 4),

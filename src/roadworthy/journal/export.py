@@ -6,7 +6,7 @@
   does not fit, not even one with the same key about the same package;
 - an artifact `entry/…` is a product of its link and a material of the next, so no link can be left out,
   swapped or repeated; whatever else a link names is disallowed;
-- `package.tar` is the same from the first link to the file itself, which an inspection compares.
+- `package.tgz` is the same from the first link to the file itself, which an inspection compares.
 
 Links and layout are signed by whoever exports, and say that the journal held these entries: the entries' own
 signatures are judged by `audit.sh`. DSSE envelopes throughout, so what is signed is exactly the bytes.
@@ -33,7 +33,7 @@ from roadworthy.journal.sign import Signer
 
 RUNS: Final = ("deploy", "rollback")
 DAYS: Final = 90  # that a layout is good for
-PACKAGE: Final = "package.tar"
+PACKAGE: Final = "package.tgz"
 LAYOUT: Final = "root.layout"
 KEY: Final = "layout-key.pem"
 

@@ -1,0 +1,181 @@
+"""The `evidence` commands on a project of its own: keys, audit, anchor and export, without any platform."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from roadworthy.context import Context
+from roadworthy.errors import UsageError
+from roadworthy.journal.sign import Trust, create_key, load_signer
+from roadworthy.model import Outcome
+from roadworthy.report.terminal import Screen
+from roadworthy.stages import evidence
+
+from .exporting import COMMIT, PACKAGE, did
+from .making import needs, record
+
+REPOSITORY = Path(__file__).parents[2]
+RULES = """
+version = 1
+[[rule]]
+key = "release"
+target = "live"
+environments = ["*"]
+stages = ["*"]
+actions = ["*"]
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copy(REPOSITORY / "release.toml", folder)
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", folder, *who, *words], check=True, timeout=60)
+    return folder
+
+
+def context(root: Path, **environ: str) -> Context:
+    return Context(root, Screen(json=True, stream=io.StringIO()), environ)
+
+
+@pytest.fixture
+def live(root: Path, tmp_path: Path) -> Context:
+    """A project on target live whose key may sign everything there."""
+    text = (root / "release.toml").read_text()
+    assert 'target = "sandbox"' in text
+    (root / "release.toml").write_text(text.replace('target = "sandbox"', 'target = "live"', 1))
+    evidence.keys(context(root), "release", str(tmp_path / "private"))
+    (root / ".release" / "trust" / "trust.toml").write_text(RULES)
+    return context(root, ROADWORTHY_SIGNING_KEY_FILE=str(tmp_path / "private" / "release"))
+
+
+def test_a_key_is_made_outside_the_project_and_shown_by_its_id_alone(root: Path, tmp_path: Path) -> None:
+    result = evidence.keys(context(root), "release", str(tmp_path / "private"))
+    private = tmp_path / "private" / "release"
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert set(Trust.load(root / ".release" / "trust").keys) == {load_signer(private).keyid}
+    assert load_signer(private).keyid in result.line
+    assert private.read_text().splitlines()[1] not in str(result)
+
+
+@needs("ssh-keygen", "openssl")
+@pytest.mark.parametrize("kind", ["OpenSSH", "PEM"])
+def test_a_key_that_others_made_is_taken_in_and_stays_where_it_is(
+    root: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "id"
+    ssh = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
+    pem = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(path)]
+    subprocess.run(ssh if kind == "OpenSSH" else pem, check=True, timeout=60)
+    path.chmod(0o600)
+    evidence.keys(context(root), "ci", "", str(path))
+    assert set(Trust.load(root / ".release" / "trust").keys) == {load_signer(path).keyid}
+    assert [p.name for p in (root / ".release" / "trust").iterdir()] == ["ci.pub"]
+
+
+def test_a_key_that_should_not_be_is_refused(root: Path, tmp_path: Path) -> None:
+    evidence.keys(context(root), "release", str(tmp_path / "private"))
+    key = tmp_path / "private" / "release"
+    inside = shutil.copy(key, root / "key")
+    (root / "way").symlink_to(root)
+    (tmp_path / "to-project").symlink_to(root)
+    shared = shutil.copy(key, tmp_path / "shared")
+    create_key(tmp_path / "other", "other")
+    Path(shared).chmod(0o640)
+    cases = {
+        "does not belong in the project": [
+            ("x", str(root / "keys"), ""),
+            ("x", "", str(inside)),
+            ("x", str(tmp_path / "to-project" / "keys"), ""),
+        ],
+        "there is a key release already": [("release", str(tmp_path / "elsewhere"), "")],
+        "cannot make the key": [("other", str(tmp_path / "other"), "")],
+        "others can read": [("x", "", str(shared))],
+        "under another name": [("x", "", str(key))],
+        "cannot name a key": [("../x", "", ""), ("", "", ""), ("a/b", "", "")],
+        "cannot read": [("x", "", str(tmp_path / "absent"))],
+    }
+    for why, asked in cases.items():
+        for name, folder, existing in asked:
+            with pytest.raises(UsageError, match=why):
+                evidence.keys(context(root), name, folder, existing)
+    assert sorted(p.name for p in (root / ".release" / "trust").iterdir()) == ["release.pub"]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_head_is_anchored_as_a_tag_and_compared(live: Context, root: Path) -> None:
+    log = live.log("prod")
+    log.append(record("note", target="live"))
+    assert "is anchored: tag roadworthy/live/prod/1" in evidence.anchor_head(live, "prod")
+    log.append(record("note", target="live"))
+    anchors = [f"git:{root}"]
+    assert evidence.audit(live, anchors).outcome is Outcome.SUCCEEDED
+    assert evidence.audit(live).line.endswith("not compared with any anchor")
+    evidence.anchor_head(live, "prod")
+    (root / ".release/journal/live/prod/00000002.json").unlink()
+    assert evidence.audit(live).outcome is Outcome.SUCCEEDED
+    result = evidence.audit(live, anchors)
+    assert (result.code, [r.split(": ")[2:4] for r in result.reasons]) == (1, [["00000002.json", "anchor"]])
+
+
+def test_a_whole_log_that_went_is_named_by_its_anchor(live: Context, root: Path, tmp_path: Path) -> None:
+    for place in ("prod", "staging"):
+        live.log(place).append(record("note", target="live", environment=place))
+    file = tmp_path / "anchor.json"
+    evidence.anchor(live, "prod", str(file))
+    assert json.loads(file.read_text())["policy"]["version"] == 1
+    assert evidence.audit(live, [str(file)]).outcome is Outcome.SUCCEEDED
+    shutil.rmtree(root / ".release/journal/live/prod")
+    assert evidence.audit(live, [str(file)]).reasons == (
+        "anchor: there is no journal live/prod, but it was anchored",
+    )
+    assert evidence.audit(live, [str(tmp_path / "absent")]).code == 1
+    assert evidence.audit(live, [f"git:{root}"]).reasons[0].endswith("holds no anchor of live")
+
+
+def test_an_anchor_that_cannot_be_made_is_a_line_and_no_failure(live: Context, root: Path) -> None:
+    live.log("prod").append(record("note", target="live"))
+    shutil.rmtree(root / ".git")
+    said = evidence.anchor_head(live, "prod")
+    assert said.startswith("NOT anchored: ")
+    assert "invoke evidence.anchor --env prod" in said
+    assert "NOT anchored" in evidence.anchor_head(live, "staging"), "an empty journal has no head"
+
+
+def test_the_sandbox_is_anchored_only_when_it_is_asked_for(root: Path) -> None:
+    sandbox = context(root)
+    sandbox.log("prod").append(record("note"))
+    assert evidence.anchor_head(sandbox, "prod") == ""
+    assert "tag roadworthy/sandbox/prod/1" in evidence.anchor(sandbox, "prod").line
+
+
+def test_a_timestamp_needs_a_file(live: Context) -> None:
+    live.log("prod").append(record("note", target="live"))
+    with pytest.raises(UsageError, match="say --to FILE"):
+        evidence.anchor(live, "prod", timestamp="http://127.0.0.1:9/")
+
+
+def test_a_release_is_exported_with_its_package(root: Path) -> None:
+    sandbox = context(root)
+    did(sandbox.log(f"package-{COMMIT}"), f"package-{COMMIT}", "test")
+    did(sandbox.log("staging"), "staging", "certify")
+    did(sandbox.log("prod"), "prod", "deploy", to={"commit": COMMIT, "release": 7})
+    packages = root / ".release" / "packages"
+    packages.mkdir()
+    (packages / f"{COMMIT}.tgz").write_bytes(PACKAGE)
+    result = evidence.export(sandbox, "prod", "v7", "out")
+    assert (result.line, result.evidence) == ("3 stages of prod#2: see README.txt there", "out")
+    digest = hashlib.sha256((root / "out" / "package.tgz").read_bytes()).hexdigest()
+    assert digest in (root / "out" / "README.txt").read_text()
+    with pytest.raises(UsageError, match="say --to DIR"):
+        evidence.export(sandbox, "prod", "v7", "")
