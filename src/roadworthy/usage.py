@@ -41,7 +41,8 @@ def answer_in_our_words() -> None:
 def _line(error: Exception) -> str:
     said = str(error)
     if isinstance(error, ValueError):
-        return f"a whole number is expected: {said.rpartition(': ')[2][:LIMIT]} is none"
+        found = re.search(r": ('.*')$", said)
+        return f"a whole number is expected, not {found[1][:LIMIT] if found else 'one of thousands of digits'}"
     said = re.sub(r"<Argument: ([\w-]+).*?>", r"--\1", said).rstrip("!")
     said = said if len(said) <= LIMIT else said[:LIMIT] + "…"
     command = getattr(getattr(error, "context", None), "name", None)
