@@ -8,6 +8,17 @@ import nox
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 QUICK = "not slow and not heroku_cli and not stores and not intoto"
+UNITS = (
+    "checks",
+    "facts",
+    "guards",
+    "journal",
+    "packages",
+    "report",
+    "parity",
+    "test_config.py",
+    "test_retry.py",
+)
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")
 
 
@@ -22,6 +33,13 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """The package and the guards, strictly."""
     session.run("mypy")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """What needs no sandbox and no shell auditor: for the moments between two edits."""
+    parts = [f"tests/{name}" for name in UNITS]
+    session.run("python", "-m", "pytest", "-m", f"{QUICK} and not audit", *parts, *session.posargs)
 
 
 @nox.session

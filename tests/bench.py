@@ -172,7 +172,7 @@ def folder_of(here: Path) -> Path:
 
 
 def booted(app: Path) -> float:
-    """Seconds from starting the app by hand until it answers `GET /`, as the platform asks before it gets traffic."""
+    """Seconds from starting the app by hand until it answers `GET /`, as the platform asks before traffic."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
