@@ -133,7 +133,7 @@ def test_the_summary_claims_no_level_of_slsa(root: Path) -> None:
     exported(root, root / "out")
     said = payload(root / "out" / "03.staging.certify.summary.dsse.json")["predicate"]
     assert said["verificationResult"] == "PASSED"
-    assert said["verifiedLevels"] == ["ROADWORTHY_CERTIFIED"]
+    assert said["verifiedLevels"] == ["CERTIFIED"]
     assert set(said["policy"]) <= DESCRIPTOR and len(said["policy"]["digest"]["sha256"]) == 64
     assert len(said["inputAttestations"]) == 2
 

@@ -78,7 +78,7 @@ def verification_summary(begun: Entry, done: Entry) -> dict[str, Any]:
         },
         "inputAttestations": [_descriptor(begun), _descriptor(done)],
         "verificationResult": "PASSED" if passed else "FAILED",
-        "verifiedLevels": ["ROADWORTHY_CERTIFIED" if passed else "FAILED"],
+        "verifiedLevels": ["CERTIFIED" if passed else "FAILED"],
         "slsaVersion": "1.0",
     }
     return _statement(done, SUMMARY, predicate)
