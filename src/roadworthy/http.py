@@ -10,10 +10,12 @@ Invariants of a session made here:
 - A redirect to another host, port or scheme goes without credentials: only harmless headers go along, and a
   request with a body does not go at all.
 - Bodies are read with a limit. Error texts name neither headers nor addresses.
+- A server that gives our credential back is read as if it had not: nobody can quote what is not there.
 """
 
 from __future__ import annotations
 
+import binascii
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -26,6 +28,7 @@ from requests.utils import get_environ_proxies
 
 from . import __version__
 from .errors import CheckFailed
+from .mask import HIDDEN
 
 MOST_REDIRECTS: Final = 5
 _CHUNK: Final = 65536
@@ -70,6 +73,7 @@ def session(timeout: float, headers: Mapping[str, str] | None = None) -> request
     made.max_redirects = MOST_REDIRECTS
     made.headers["User-Agent"] = f"roadworthy/{__version__}"
     made.headers.update(headers or {})
+    made.hooks["response"].append(_forget)
     for scheme in ("https://", "http://"):
         made.mount(scheme, _Adapter(timeout))
     return made
@@ -88,7 +92,24 @@ def read_limited(response: requests.Response, limit: int) -> bytes:
             response.close()
             raise CheckFailed(f"the answer is longer than {limit} bytes")
         parts.append(part)
-    return b"".join(parts)
+    return without_credential(response, b"".join(parts))
+
+
+def without_credential(response: requests.Response, data: bytes) -> bytes:
+    """`data` of a response without what its request said in Authorization."""
+    kind, _, said = str(response.request.headers.get("Authorization", "")).partition(" ")
+    secrets = [said.encode()]
+    if kind == "Basic":
+        secrets.append(binascii.a2b_base64(said).partition(b":")[2])
+    for secret in filter(None, secrets):
+        data = data.replace(secret, HIDDEN.encode())
+    return data
+
+
+def _forget(response: requests.Response, **settings: Any) -> None:
+    if not settings.get("stream"):  # else it is read by `read_limited`
+        response._content = without_credential(response, response.content)
+    response.reason = without_credential(response, str(response.reason).encode()).decode()
 
 
 def reason(error: BaseException) -> str:
