@@ -209,7 +209,7 @@ def test_fault_13_evidence_is_signed_bound_to_its_package_and_read_before_produc
 def test_fault_14_what_was_tested_is_released_by_its_digest_and_by_one_at_a_time(project: Project):
     # A tag was pushed and whatever it named by then was released; two could do so at once.
     project.json("test")
-    package = project.root / ".release" / "packages" / f"{project.first}.tar"
+    package = Path(project.json("build")["evidence"])
     package.chmod(0o644)
     package.write_bytes(package.read_bytes().replace(b"healthy", b"heal7hy", 1))
     ran = project.invoke("deploy", "--json")

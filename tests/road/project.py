@@ -232,6 +232,11 @@ class Project:
         found: list[dict[str, Any]] = self.api("GET", f"/apps/{self.app(place)}/releases")
         return sorted(found, key=lambda release: int(release["version"]))
 
+    def one_offs(self) -> list[str]:
+        """The one-off processes of staging that run now."""
+        dynos = self.api("GET", f"/apps/{self.staging}/dynos")
+        return [str(dyno["name"]) for dyno in dynos if dyno["type"] == "run"]
+
     def app(self, place: str) -> str:
         return {"staging": self.staging, "prod": self.prod}[place]
 
