@@ -14,6 +14,7 @@ import pytest
 from roadworthy.context import Context
 from roadworthy.errors import UsageError
 from roadworthy.journal.sign import Trust, create_key, load_signer
+from roadworthy.journal.store import Folder
 from roadworthy.model import Outcome
 from roadworthy.report.terminal import Screen
 from roadworthy.stages import evidence
@@ -179,3 +180,19 @@ def test_a_release_is_exported_with_its_package(root: Path) -> None:
     assert digest in (root / "out" / "README.txt").read_text()
     with pytest.raises(UsageError, match="say --to DIR"):
         evidence.export(sandbox, "prod", "v7", "")
+
+
+def test_a_journal_that_is_not_in_a_folder_is_audited_too(live: Context, root: Path) -> None:
+    """As one in a bucket: the auditors read files, so it is copied first."""
+
+    class Elsewhere:
+        def __init__(self, inside: Folder) -> None:
+            self.put, self.get, self.names = inside.put, inside.get, inside.names
+
+    live.log("prod").append(record("note", target="live"), attach={"log.txt": b"line"})
+    (root / ".release" / "journal").rename(root / "elsewhere")
+    far = context(root)
+    far.store = Elsewhere(Folder(root / "elsewhere"))
+    assert evidence.audit(far).line.startswith("1 journals of live are whole")
+    next((root / "elsewhere" / "evidence").iterdir()).write_bytes(b"lime")
+    assert "evidence: log.txt" in evidence.audit(far).reasons[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,35 +49,38 @@ def audit(context: Context, anchors: Sequence[str] = (), tsa: str = "") -> Resul
 
     An anchor is a file or `git:REPOSITORY`; `tsa` is the file with an RFC 3161 authority's certificates.
     """
+    with _journals(context) as journals:
+        return _audited(context, journals / context.target, anchors, Path(tsa) if tsa else None)
+
+
+def _audited(context: Context, folder: Path, anchors: Sequence[str], authority: Path | None) -> Result:
     from ..journal import audit as auditor
     from ..journal.audit_entry import Bad
 
-    folder = context.paths.journal / context.target
     places = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
     problems: list[str] = []
     known: list[auditor.Anchor] = []
     for source in anchors:
         try:
-            found = list(auditor.read_anchors(source, context.target, Path(tsa) if tsa else None))
+            found = list(auditor.read_anchors(source, context.target, authority))
         except Bad as bad:
             problems.append(f"anchor: {bad.why}")
             continue
         problems += [] if found else [f"anchor: {source} holds no anchor of {context.target}"]
         known += found
     there = {f"{context.target}/{place.name}" for place in places}
-    problems += sorted({f"anchor: there is no journal {a.place}, but it was anchored" for a in known
-                        if a.place not in there})  # fmt: skip
+    gone = sorted({anchor.place for anchor in known} - there)
+    problems += [f"anchor: there is no journal {place}, but it was anchored" for place in gone]
     for place in places:
         findings = auditor.audit(place, _trust(context), known)
         problems += [f"{place.name}: {finding}" for finding in findings]
         held = any(anchor.place == f"{context.target}/{place.name}" for anchor in known)
-        context.screen.line(
-            f"  {'not trusted' if findings else 'whole'}  {place.name}{', as anchored' * held}"
-        )
+        word = "not trusted" if findings else "whole"
+        context.screen.line(f"  {word}  {place.name}{', as anchored' * held}")
     if problems:
         line = f"the journals of {context.target} cannot be trusted"
         return Result(Outcome.FAILED, line, reasons=tuple(problems), code=1)
-    seen = f"{len(known)} anchors" if anchors else "not compared with any anchor"
+    seen = f"compared with {len(known)} anchors" if anchors else "not compared with any anchor"
     line = f"{len(places)} journals of {context.target} are whole: signatures, chain and evidence; {seen}"
     return Result(Outcome.SUCCEEDED, line)
 
@@ -131,6 +136,23 @@ def export(context: Context, environment: str, said: str, to: str) -> Result:
     exporter.write(release, folder, context.signer, package=package, now=context.now())
     line = f"{len(release.steps)} stages of {release.name}: see README.txt there"
     return Result(Outcome.SUCCEEDED, line, evidence=context.shown(folder))
+
+
+@contextmanager
+def _journals(context: Context) -> Iterator[Path]:
+    """The journals as a folder: auditors read files. What lies in a bucket is copied first, all of it."""
+    from ..journal.store import Folder
+
+    if isinstance(context.store, Folder):
+        yield context.paths.journal
+        return
+    with tempfile.TemporaryDirectory(prefix="roadworthy-audit-") as made:
+        for place in (*context.store.names(context.target), "evidence"):
+            for name in context.store.names(place):
+                path = Path(made) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(context.store.get(name) or b"")
+        yield Path(made)
 
 
 def _trust(context: Context) -> Path:
