@@ -32,6 +32,7 @@ _FIXED: Final = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": os.devnull,
     "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",  # else reading asks a partial clone's remote, its address on a command line
 }
 
 

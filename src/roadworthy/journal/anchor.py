@@ -11,8 +11,10 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from roadworthy.errors import RoadworthyError
 from roadworthy.journal.entry import Entry
@@ -21,6 +23,7 @@ from roadworthy.report.evidence import write_atomically
 
 GIT_TIMEOUT: Final = 30  # seconds for one git command
 STAMP_LIMIT: Final = 64 << 10  # bytes of a timestamp
+_HELPER: Final = '!f() { echo "username=$ROADWORTHY_USER"; echo "password=$ROADWORTHY_PASSWORD"; }; f'
 
 
 class AnchorError(RoadworthyError):
@@ -61,8 +64,11 @@ def to_tag(entry: Entry, repository: Path) -> str:
         made = _git(repository, "tag", "-a", "-F", "-", tag, commit if known else "HEAD", data=text)
         if made.returncode and not _there(repository, tag, body):
             raise AnchorError(f"the tag {tag} could not be made: {_last(made)}")
-    if _git(repository, "remote", "get-url", "origin").returncode == 0:
-        pushed = _git(repository, "push", "--quiet", "origin", f"refs/tags/{tag}")
+    remote = _git(repository, "remote", "get-url", "--push", "origin")
+    if remote.returncode == 0:
+        address, login = _login_apart(remote.stdout.decode(errors="replace").strip())
+        where = address if login else "origin"
+        pushed = _git(repository, "push", "--quiet", where, f"refs/tags/{tag}", more=login)
         if pushed.returncode:
             raise AnchorError(
                 f"the tag {tag} is only in this clone, `git push origin {tag}`: {_last(pushed)}"
@@ -113,9 +119,34 @@ def _commit_of(entry: Entry) -> str:
     return commit if isinstance(commit, str) and re.fullmatch(r"[0-9a-f]{40}", commit) else ""
 
 
-def _git(repository: Path, *words: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _login_apart(address: str) -> tuple[str, dict[str, str]]:
+    """An https address without its user and password, and the variables by which git asks for those.
+
+    Git gives a remote's whole address to its transport as a word of a command line, which everyone can read.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address, {}
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return address, {}
+    login = {
+        "ROADWORTHY_USER": unquote(parts.username or ""),
+        "ROADWORTHY_PASSWORD": unquote(parts.password or ""),
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "credential.helper",
+        "GIT_CONFIG_VALUE_0": "",  # forgets the helpers that are configured: this address brought its own login
+        "GIT_CONFIG_KEY_1": "credential.helper",
+        "GIT_CONFIG_VALUE_1": _HELPER,
+    }
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), login
+
+
+def _git(
+    repository: Path, *words: str, data: bytes = b"", more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     # No prompt, no editor, and a name for the tagger where a CI machine has none.
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(more or {})}
     command = ["git", "-C", str(repository), "-c", "tag.gpgSign=false"]
     if words[0] == "tag" and not os.environ.get("GIT_COMMITTER_EMAIL"):
         asked = subprocess.run([*command, "config", "user.email"], env=env, capture_output=True, check=False)
