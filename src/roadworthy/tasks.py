@@ -146,6 +146,15 @@ def history(c, env="staging", limit=20, json=False):
         finish(context, report_history(context, context.config.name_of(env), limit))
 
 
+@task(help={"env": ENV, "at": "UTC day or ISO 8601 time; default: now", "json": JSON})
+def why(c, env="staging", at="", json=False):
+    """What ran in an environment then, when it got there, who sent it and why."""
+    from .stages.why import report
+
+    with session(json) as context:
+        finish(context, report(context, context.config.name_of(env), at))
+
+
 @task(help={"keep": "leave the sandbox up and print its addresses", "json": JSON})
 def rehearse(c, keep=False, json=False):
     """Take HEAD down the whole road on the sandbox: staging, production, rollback, evidence."""
@@ -293,7 +302,7 @@ def mount(root: Path) -> Collection:
     use(root)
     answer_in_our_words()
     commands = (deploy, migrate, rollback, certify, ship, verify, smoke, test, build, reconcile, status, history,
-                rehearse)  # fmt: skip
+                why, rehearse)  # fmt: skip
     return Collection(
         *commands,
         _group(

@@ -1,0 +1,123 @@
+"""Why: what ran in an environment at a moment, when it got there, who sent it, why, and what was asked before.
+
+Everything is read from the journals; the platform is not asked, so this also answers for a year ago.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..facts.history import RUNS, read_history, test_run
+from ..model import Outcome, Result
+from ..record import evidence_of
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+
+def why(context: Context, environment: str, at: str) -> dict[str, Any]:
+    """What ran at `at` ("" for now, a UTC day for its end, or an ISO 8601 time), as plain values.
+
+    Raises UsageError when nothing ran there then.
+    """
+    moment = _moment(at) if at else context.now()
+    until = moment.strftime("%Y-%m-%dT%H:%M:%S.999999Z")
+    entries = [entry for entry in context.log(environment).entries() if entry.at <= until]
+    end = next((e for e in reversed(entries) if e.record.kind == "end" and e.record.action in RUNS), None)
+    if end is None:
+        raise UsageError(f"nothing had been deployed to {environment} by {until[:19]}Z")
+    details = end.record.details
+    start = next(e for e in entries if e.seq == details["settles"])
+    said, to = start.record.details, details["to"]
+    return {
+        "environment": environment,
+        "app": said["app"],
+        "commit": to["commit"],
+        "digest": end.record.digest,
+        "release": to["release"],
+        "action": end.record.action,
+        "started": start.at,
+        "verified": end.at,
+        "who": _who(said.get("actor", {})),
+        "change": said["change"]["id"],
+        "why": said["change"]["why"],
+        "from": said["from"].get("commit", ""),
+        "revision": read_history(entries, context.paths.state).revision,
+        "tested": _tested(context, to["commit"]),
+        "certified": _certified(context, environment, end.record.digest, start.at),
+        "verdicts": [
+            {"guard": v["guard"], "outcome": v["outcome"], "reason": v["reason"]}
+            for v in said.get("verdicts", ())
+        ],
+        "checks": list(details.get("checks", ())),
+        "start": evidence_of(context, environment, start),
+        "end": evidence_of(context, environment, end),
+    }
+
+
+def report(context: Context, environment: str, at: str) -> Result:
+    """Why, for the command."""
+    app = context.config.environment(environment).app
+    context.screen.title(f"why {app} ({environment}) on {context.target}{f', at {at}' if at else ''}")
+    found = why(context, environment, at)
+    screen = context.screen
+    screen.fact("what", f"{found['commit']} as v{found['release']}, package sha256 {found['digest']}")
+    screen.fact("when", f"{found['started'][:19]}Z, verified {found['verified'][:19]}Z")
+    screen.fact("who", found["who"])
+    screen.fact("why", f"{found['action']}: {found['why']} ({found['change']})")
+    screen.fact("instead of", found["from"] or "nothing")
+    screen.fact("schema", found["revision"])
+    screen.fact("tests", found["tested"])
+    screen.fact("certificate", found["certified"])
+    screen.fact("guards", _count(found["verdicts"], "guard"))
+    screen.fact("checks", _count(found["checks"], "name"))
+    screen.fact("claimed in", found["start"])
+    line = f"{app} ran {found['commit'][:12]}"
+    return Result(Outcome.SUCCEEDED, line, evidence=found["end"], details=found)
+
+
+def _moment(said: str) -> datetime:
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", said):
+            return datetime.fromisoformat(f"{said}T00:00:00Z") + timedelta(days=1, microseconds=-1)
+        moment = datetime.fromisoformat(said)
+    except ValueError as error:
+        raise UsageError(f"--at {said[:40]!r} is no time: say 2026-11-01 or 2026-11-01T14:30:00Z") from error
+    if moment.tzinfo is None:
+        raise UsageError(f"--at {said[:40]!r} names no time zone: end it with Z for UTC")
+    return moment
+
+
+def _who(actor: Mapping[str, Any]) -> str:
+    ci = actor.get("ci") or {}
+    return f"{actor.get('user', 'unknown')} on {ci.get('url') or actor.get('host', 'an unknown host')}"
+
+
+def _tested(context: Context, commit: str) -> str:
+    run = test_run(context.log(f"package-{commit}").entries())
+    return f"{run.outcome}: {run.source}"
+
+
+def _certified(context: Context, environment: str, digest: str, before: str) -> str:
+    """The certificate that opened the way, from the environment that has to certify."""
+    place = context.config.environment(environment).certified_in
+    if not place:
+        return "none asked for"
+    entries = [entry for entry in context.log(place).entries() if entry.at <= before]
+    certified = read_history(entries, context.paths.state).certified
+    found = next((c for c in certified if c.package_digest == digest), None)
+    return f"{place} #{found.seq}, until {found.expires}" if found else f"none in {place}"
+
+
+def _count(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(str(row["outcome"]), []).append(str(row[name]))
+    return (
+        "; ".join(f"{len(found)} {outcome} ({', '.join(found)})" for outcome, found in names.items())
+        or "none"
+    )

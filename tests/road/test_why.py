@@ -1,0 +1,40 @@
+"""Why: what ran then, who sent it, why, and what was asked before; all from the journal."""
+
+from road.project import KEYS, Project
+
+
+def test_it_names_what_runs_with_everything_that_stood_before_it(project: Project):
+    project.deployed()
+    said = project.json("why")["details"]
+    start, end = project.entries()[-2:]
+    assert (said["commit"], said["digest"], said["action"]) == (project.first, end.record.digest, "deploy")
+    assert (said["started"], said["verified"]) == (start.at, end.at)
+    assert said["who"] == f"{start.record.details['actor']['user']} on {start.record.details['actor']['host']}"
+    assert said["tested"].startswith("success: ")
+    assert {v["outcome"] for v in said["verdicts"]} == {"pass", "n/a"}
+    assert {c["outcome"] for c in said["checks"]} == {"passed"}
+    assert said["end"].endswith(f"/{end.seq:08d}.json")
+
+
+def test_it_answers_for_a_moment_between_two_releases(project: Project):
+    project.deployed()
+    between = project.entries()[-1].at
+    project.commit("Second")
+    project.deployed()
+    assert project.json("why", "--at", between)["details"]["commit"] == project.first
+    assert project.json("why")["details"]["from"] == project.first
+
+
+def test_a_release_to_production_names_its_certificate(project: Project):
+    project.deployed()
+    project.json("certify")
+    project.json("deploy", "--env=prod", "--why=because of the audit", "--change=WO-12", env=KEYS)
+    said = project.json("why", "--env=prod")["details"]
+    assert (said["change"], said["why"]) == ("WO-12", "because of the audit")
+    assert said["certified"].startswith("staging #")
+
+
+def test_before_anything_ran_and_for_no_time_at_all_it_says_so(untouched: Project):
+    assert "nothing had been deployed" in untouched.json("why", "--at=2020-02-29", code=2)["line"]
+    for wrong in ("2026-02-30", "yesterday", "2026-11-01T10:00:00", "2026-11-01\n"):
+        assert "--at" in untouched.json("why", f"--at={wrong}", code=2)["line"]
