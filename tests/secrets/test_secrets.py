@@ -1,0 +1,110 @@
+"""No secret is anywhere but in the files that are meant to hold it, and those only their owner can read."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from canaries import STEM, Search
+from journey import Journey
+
+pytestmark = (
+    pytest.mark.slow
+)  # the whole road, with a PostgreSQL and every command twice: about half a minute
+
+
+def kept_secrets(journey: Journey) -> list[Path]:
+    """The files that are meant to hold a secret, all of them."""
+    project, sandbox = journey.project, journey.project.sandbox
+    return [
+        sandbox / "api-key",
+        sandbox / "state.sqlite",  # config vars and the passwords of databases
+        *sandbox.glob("state.sqlite-*"),
+        sandbox / "postgres-password",
+        project.root / ".release/keys/sandbox",
+        sandbox.parent / "tmp/keys/release",
+        *(sandbox / "logs").glob(f"{project.staging}.log*"),  # what the app itself told, on this machine
+        *(sandbox / "logs").glob(f"{project.prod}.log*"),
+    ]
+
+
+# A person's own files: git's, and `.env`.
+OWN = (".git/config", ".env")
+
+
+def test_no_command_says_a_secret(journey: Journey):
+    key = journey.api_key
+    said = [
+        # `sandbox.env` is asked for the key of the sandbox, and says that one alone.
+        (words, journey.search(ran.text.replace(key, "", 1) if words[0] == "sandbox.env" else ran.text))
+        for words, ran in journey.project.ran
+    ]
+    assert sum(key in ran.text for _, ran in journey.project.ran) == 2
+    assert len(said) > 60
+    assert [(words, near) for words, near in said if near] == []
+
+
+def test_no_command_line_holds_a_secret(journey: Journey):
+    seen = journey.command_lines.all
+    for program in (b"git", b"initdb", b"postgres", b"web.py", b"roadworthy.sandbox", b"invoke"):
+        assert program in seen, program
+    assert journey.search(seen) == ""
+
+
+def test_no_file_holds_a_secret_that_is_not_meant_to(journey: Journey):
+    place = journey.project.root.parent
+    own = [journey.project.root / name for name in OWN]
+    assert journey.search.below(place, (*kept_secrets(journey), *own)) == []
+
+
+def test_files_that_hold_a_secret_can_be_read_by_their_owner_only(journey: Journey):
+    for path in kept_secrets(journey):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_no_object_of_git_holds_a_secret(journey: Journey):
+    listed = subprocess.run(
+        ("git", "cat-file", "--batch-all-objects", "--batch"),
+        cwd=journey.project.root,
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert b"Tell" in listed
+    assert journey.search(listed) == ""
+
+
+def test_a_process_of_the_app_gets_its_config_vars_and_no_credential_of_ours(journey: Journey):
+    assert journey.environs
+    for environ in journey.environs:
+        names = {pair.partition(b"=")[0].decode() for pair in environ.split(b"\0")}
+        assert {"SECRET_KEY", "DATABASE_URL"} <= names
+        assert not {"HEROKU_API_KEY", "GITHUB_TOKEN", "ROADWORTHY_SIGNING_KEY", "SOME_PASSWORD"} & names
+
+
+def test_the_journal_and_its_evidence_are_there_to_be_searched(journey: Journey):
+    """The searches above prove nothing when there was nothing to search."""
+    project, state = journey.project, journey.project.root / ".release"
+    kinds = set(project.kinds())
+    assert {"refused deploy", "failed deploy", "failed migrate", "failed certify", "end rollback"} <= kinds
+    assert "abandon deploy" in kinds
+    for wanted in ("junit.xml", "junit-failed.xml", "logs/ship_*.log", "logs/smoke_*.json"):
+        assert list(state.glob(wanted)), wanted
+    assert (project.root.parent / "tmp/summary.md").is_file()
+    told = (project.sandbox / "logs" / f"{project.staging}.log").read_bytes()
+    assert STEM.encode() in told  # the app did tell
+
+
+def test_the_search_finds_a_secret_in_every_form():
+    import base64
+    import json
+    from urllib.parse import quote
+
+    search, secret = Search(), f"x{STEM}é\n'"
+    raw = secret.encode()
+    for shift in range(3):
+        assert search(base64.b64encode(b"\0" * shift + raw)), shift
+    for text in (secret, json.dumps(secret), repr(secret), quote(secret), raw.hex(), raw.hex().upper()):
+        assert search(text), text
+    assert not search("harmless " * 100)
