@@ -18,7 +18,7 @@ def test_it_names_what_runs_with_everything_that_stood_before_it(project: Projec
 
 def test_it_answers_for_a_moment_between_two_releases(project: Project):
     project.deployed()
-    between = project.entries()[-1].at
+    between = project.entries()[-1].at.replace("Z", "+00:00")
     project.commit("Second")
     project.deployed()
     assert project.json("why", "--at", between)["details"]["commit"] == project.first

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -25,7 +25,9 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
     Raises UsageError when nothing ran there then.
     """
     moment = _moment(at) if at else context.now()
-    until = moment.strftime("%Y-%m-%dT%H:%M:%S.999999Z")
+    if not moment.microsecond:  # a second as people read it off the history means its end
+        moment += timedelta(seconds=1, microseconds=-1)
+    until = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     entries = [entry for entry in context.log(environment).entries() if entry.at <= until]
     end = next((e for e in reversed(entries) if e.record.kind == "end" and e.record.action in RUNS), None)
     if end is None:
