@@ -1,4 +1,4 @@
-"""What every journal entry of the road says: one place where its fields are put together."""
+"""The words of the road: what every journal entry says, and a plan and its steps as a person reads them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .model import Plan, Verdict
+from .model import Maintenance, Plan, ReleasePackage, RunCommand, Step, Verdict
 
 if TYPE_CHECKING:
     from .context import Context
@@ -65,3 +65,21 @@ def token(start: Entry) -> str:
 def evidence_of(context: Context, environment: str, entry: Entry) -> str:
     """The path of a journal entry, from the project's folder where it lies in it."""
     return context.shown(context.paths.journal / context.target / environment / f"{entry.seq:08d}.json")
+
+
+def name_of(step: Step) -> str:
+    """A step in a few words."""
+    match step:
+        case ReleasePackage():
+            return f"release {step.package.commit[:12]} (sha256 {step.package.digest[:12]})"
+        case RunCommand():
+            return f"run {step.command}"
+        case Maintenance():
+            return f"turn maintenance {'on' if step.on else 'off'}"
+
+
+def describe(plan: Plan) -> str:
+    """One line that says what would happen."""
+    return plan.already or plan.request.action + " " + (
+        f"{plan.package.name[:17]} ({plan.package.digest[:12]})" if plan.package else plan.app
+    )

@@ -24,7 +24,6 @@ from .facts.read import read_facts
 from .model import (
     Confirmation,
     Facts,
-    Maintenance,
     Outcome,
     Plan,
     Receipt,
@@ -32,10 +31,9 @@ from .model import (
     Request,
     Result,
     RunCommand,
-    Step,
     Verdict,
 )
-from .record import evidence_of, record, said, token
+from .record import describe, evidence_of, name_of, record, said, token
 
 if TYPE_CHECKING:
     from .context import Context
@@ -301,24 +299,6 @@ def unknown(environment: str, start: Entry, error: BaseException) -> OutcomeUnkn
     return OutcomeUnknown(
         f"the outcome of {start.record.action} (journal #{start.seq}) is unknown: {why}. "
         f"Run `invoke reconcile --env {environment}`"
-    )
-
-
-def name_of(step: Step) -> str:
-    """A step in a few words."""
-    match step:
-        case ReleasePackage():
-            return f"release {step.package.commit[:12]} (sha256 {step.package.digest[:12]})"
-        case RunCommand():
-            return f"run {step.command}"
-        case Maintenance():
-            return f"turn maintenance {'on' if step.on else 'off'}"
-
-
-def describe(plan: Plan) -> str:
-    """One line that says what would happen."""
-    return plan.already or plan.request.action + " " + (
-        f"{plan.package.name[:17]} ({plan.package.digest[:12]})" if plan.package else plan.app
     )
 
 

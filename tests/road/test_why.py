@@ -9,7 +9,9 @@ def test_it_names_what_runs_with_everything_that_stood_before_it(project: Projec
     start, end = project.entries()[-2:]
     assert (said["commit"], said["digest"], said["action"]) == (project.first, end.record.digest, "deploy")
     assert (said["started"], said["verified"]) == (start.at, end.at)
-    assert said["who"] == f"{start.record.details['actor']['user']} on {start.record.details['actor']['host']}"
+    assert (
+        said["who"] == f"{start.record.details['actor']['user']} on {start.record.details['actor']['host']}"
+    )
     assert said["tested"].startswith("success: ")
     assert {v["outcome"] for v in said["verdicts"]} == {"pass", "n/a"}
     assert {c["outcome"] for c in said["checks"]} == {"passed"}
