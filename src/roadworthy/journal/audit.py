@@ -15,6 +15,7 @@ the log walked from its first entry, to name the first bad one. Memory does not 
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import os
 import re
@@ -193,7 +194,9 @@ def _all_well(log: _Log, last: int, crew: int) -> bool:
 
     pieces = [(first, min(first + _PIECE - 1, last)) for first in range(1, last + 1, _PIECE)]
     # Spawned, never forked: the process that asks may have threads, and stores that do not survive a fork.
-    with ProcessPoolExecutor(min(crew, len(pieces)), mp_context=get_context("spawn")) as pool:
+    # What they make has no cycles, so the collector would only look at it in vain.
+    context, crew = get_context("spawn"), min(crew, len(pieces))
+    with ProcessPoolExecutor(crew, mp_context=context, initializer=gc.disable) as pool:
         state = _Walk()
         try:
             for found in pool.map(functools.partial(_piece, log), pieces):
