@@ -138,7 +138,9 @@ def _asked(context: Context, to: str, app: str, history: History, observed: Obse
         if not digest:
             raise UsageError(f"{to} of {app} has no package (any more): see `invoke history`")
     elif not _HEX.fullmatch(to):
-        raise UsageError(f"{to[:60]!r} names no package: say vNNN, a 40-character commit or a 64-character digest")
+        raise UsageError(
+            f"{to[:60]!r} names no package: say vNNN, a 40-character commit or a 64-character digest"
+        )
     for deployed in history.deployed:
         if digest in (deployed.package.digest, deployed.package.commit):
             return deployed
