@@ -194,6 +194,10 @@ def settle(
     where = evidence_of(context, request.environment, entry)
     line = _line(plan, released)
     if not seen.problems:
+        from .stages.evidence import anchor_head
+
+        if anchored := anchor_head(context, request.environment):
+            context.screen.line(f"  {anchored}")
         return Result(Outcome.SUCCEEDED, line, plan, (), entry.seq, where, details)
     reasons = seen.problems
     return Result(Outcome.FAILED, f"{line}: failed", plan, (), entry.seq, where, details, reasons, code=1)
