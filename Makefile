@@ -10,23 +10,32 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
 BIN := .venv/bin
 INVOKE := $(BIN)/invoke
 READY := .venv/.ready
+# A virtual environment knows its own path: in a folder that was moved or copied it is made anew.
+MOVED := $(filter-out $(realpath .venv),$(file <$(READY)))
 
-# Values go to commands through the environment, never through make's own expansion: no quote in them can end
-# a shell word.
+# Exactly ALLOW_PROD=1, on the command line of make itself, is the second key as well.
+KEYS := $(if $(filter command,$(firstword $(origin ALLOW_PROD))),$(if $(filter-out x1x,x$(value ALLOW_PROD)x),,ALLOW_PROD_DEPLOY=YES))
+
+# Values reach commands through the environment and as they were typed: no quote in them ends a shell word, and
+# `$(value …)` keeps make from expanding a $(shell …) in them.
+SAID := HEROKU_APP_NAME REL APPROVAL COMMIT KEEP EVIDENCE_DIR ALLOW_PROD ALLOW_PROD_DEPLOY BASE_URL message PYTHON
+$(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override export $(name) := $$(value $(name)))))
 export HEROKU_APP_NAME ?= autorisen
 export REL ?=
 export APPROVAL ?=
 export COMMIT ?= HEAD
 export KEEP ?=
-KEYS = $(if $(filter command,$(firstword $(origin ALLOW_PROD))),$(if $(filter-out 1,$(ALLOW_PROD)),,ALLOW_PROD_DEPLOY=YES))
+export BASE_URL ?= http://127.0.0.1:8000
+export message ?=
+export PYTHON ?= python3
 
-.PHONY: help setup rehearse test lint bench faults deploy-heroku deploy-autorisen deploy-staging deploy-capecraft \
-  heroku-deploy-stg heroku-deploy-prod heroku-run-migrate verify-autorisen verify-capecraft smoke-staging smoke-prod \
-  certify-autorisen ship-autorisen ship-autorisen-log heroku-rollback test-backend status history clean
+.PHONY: help setup rehearse test lint bench clean test-backend migrate-up migrate-revision smoke-local project-info \
+  deploy-heroku deploy-autorisen deploy-staging deploy-capecraft heroku-deploy-stg heroku-deploy-prod promote-prod \
+  require-prod heroku-run-migrate verify-autorisen verify-capecraft smoke-staging smoke-prod heroku-smoke-staging \
+  heroku-smoke-prod certify-autorisen ship-autorisen ship-autorisen-log heroku-rollback status history FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,8 +44,8 @@ help:  ## show this list
 
 setup: $(READY)  ## make the virtual environment with every dependency pinned by hash
 
-$(READY): requirements.lock pyproject.toml scripts/setup.sh
-	@PYTHON="$(PYTHON)" scripts/setup.sh
+$(READY): requirements.lock pyproject.toml scripts/setup.sh $(if $(MOVED),FORCE)
+	@scripts/setup.sh
 
 rehearse: $(READY)  ## take HEAD down the whole road on this machine (KEEP=1 leaves the sandbox up)
 	@$(INVOKE) rehearse $${KEEP:+--keep}
@@ -51,10 +60,20 @@ bench: $(READY)  ## measure start-up and the hot paths beside something public
 	@$(BIN)/nox -s bench
 
 clean:  ## end the sandbox and remove what can be made again; journals and certificates stay
-	@if [ -x $(INVOKE) ]; then $(INVOKE) sandbox.down; fi
+	@if $(INVOKE) --version >/dev/null 2>&1; then $(INVOKE) sandbox.down; fi
 	@rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .release/rehearsal
 
 # ---- the playbook ----------------------------------------------------------------------------------------
+
+migrate-up: $(READY)  ## migrate the app's local database (DATABASE_URL)
+	@cd app && ../$(BIN)/python -m alembic upgrade head
+
+migrate-revision: $(READY)  ## begin a new migration of the app (message="…")
+	@[ -n "$$message" ] || { echo 'say what it does: make migrate-revision message="add a column"' >&2; exit 2; }
+	@cd app && ../$(BIN)/python -m alembic revision -m "$$message"
+
+project-info:  ## the commit, the branch and what is not committed
+	@git log -1 --format='commit   %H%nsubject  %s' && git status --short --branch
 
 test-backend: $(READY)  ## run the app's own tests on the package of a commit (COMMIT=)
 	@$(INVOKE) test --commit="$$COMMIT"
@@ -64,12 +83,20 @@ deploy-heroku: deploy-autorisen  ## deploy HEAD to staging
 deploy-autorisen: $(READY)  ## deploy HEAD to staging
 	@$(INVOKE) deploy --env=autorisen --commit="$$COMMIT"
 
-deploy-staging heroku-deploy-stg: deploy-autorisen  ## deploy HEAD to staging
+deploy-staging: deploy-autorisen  ## deploy HEAD to staging
+
+heroku-deploy-stg: deploy-autorisen  ## deploy HEAD to staging
 
 deploy-capecraft: $(READY)  ## deploy HEAD to production (ALLOW_PROD=1)
 	@$(KEYS) $(INVOKE) deploy --env=capecraft --commit="$$COMMIT"
 
 heroku-deploy-prod: deploy-capecraft  ## deploy HEAD to production (ALLOW_PROD=1)
+
+promote-prod: deploy-capecraft  ## the same: what staging certified goes to production (ALLOW_PROD=1)
+
+require-prod:  ## end with an error unless this command holds both keys of production
+	@$(if $(KEYS),export $(KEYS);) if [ "$${ALLOW_PROD-}" != 1 ] || [ "$${ALLOW_PROD_DEPLOY-}" != YES ]; then \
+	  echo "production is locked: if you mean it, run the command with ALLOW_PROD=1" >&2; exit 2; fi
 
 heroku-run-migrate: $(READY)  ## run pending migrations (HEROKU_APP_NAME=autorisen; production: ALLOW_PROD=1 APPROVAL=ref)
 	@$(KEYS) $(INVOKE) migrate --env="$$HEROKU_APP_NAME" --approval="$$APPROVAL"
@@ -85,6 +112,13 @@ smoke-staging: $(READY)  ## ask staging the checks of release.toml
 
 smoke-prod: $(READY)  ## ask production the checks of release.toml
 	@$(INVOKE) smoke --env=capecraft
+
+heroku-smoke-staging: smoke-staging  ## ask staging the checks of release.toml
+
+heroku-smoke-prod: smoke-prod  ## ask production the checks of release.toml
+
+smoke-local:  ## ask an app that runs here the three checks of the playbook (BASE_URL=http://127.0.0.1:8000)
+	@scripts/smoke.sh "$$BASE_URL"
 
 certify-autorisen: $(READY)  ## prove that staging is fit for production, write .release/autorisen_certified
 	@$(INVOKE) certify --env=autorisen
