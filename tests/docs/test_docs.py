@@ -138,7 +138,7 @@ def test_every_command_that_is_named_exists_with_its_options(page):
 
 
 @pytest.mark.parametrize(
-    "command", ["invoke deplo", "invoke deploy --sure", "make deploy-all", "make status FORCE=1"]
+    "command", ["invoke deplo", "invoke deploy --sure", "make deploy-all", "make status FROBNICATE=1"]
 )
 def test_a_command_that_does_not_exist_would_be_found(command):
     assert wrong_with(command.split())

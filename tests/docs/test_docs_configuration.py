@@ -25,7 +25,11 @@ SECTIONS = {
     "### [github]": config.GitHub,
 }
 TYPES = {"text": str, "integer": int, "duration": config.Duration, "true or false": bool}
-NOT_FOR_PEOPLE = {"ROADWORTHY_SANDBOX"}  # the mark by which the sandbox knows its processes
+NOT_FOR_PEOPLE = {
+    "ROADWORTHY_SANDBOX",  # the mark by which the sandbox knows its processes
+    "ROADWORTHY_USER",  # what a push of an anchor tells git's own credential helper
+    "ROADWORTHY_PASSWORD",
+}
 
 
 def test_every_table_of_the_file_has_its_section():
