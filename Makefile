@@ -14,7 +14,7 @@ BIN := .venv/bin
 INVOKE := $(BIN)/invoke
 READY := .venv/.ready
 # A virtual environment knows its own path: in a folder that was moved or copied it is made anew.
-MOVED := $(filter-out $(realpath .venv),$(file <$(READY)))
+MOVED := $(if $(READY),$(filter-out $(realpath .venv),$(file <$(READY))))
 
 # Exactly ALLOW_PROD=1, on the command line of make itself, is the second key as well.
 KEYS := $(if $(filter command,$(firstword $(origin ALLOW_PROD))),$(if $(filter-out x1x,x$(value ALLOW_PROD)x),,ALLOW_PROD_DEPLOY=YES))
@@ -35,7 +35,7 @@ export PYTHON ?= python3
 .PHONY: help setup rehearse test lint bench clean test-backend migrate-up migrate-revision smoke-local project-info \
   deploy-heroku deploy-autorisen deploy-staging deploy-capecraft heroku-deploy-stg heroku-deploy-prod promote-prod \
   require-prod heroku-run-migrate verify-autorisen verify-capecraft smoke-staging smoke-prod heroku-smoke-staging \
-  heroku-smoke-prod certify-autorisen ship-autorisen ship-autorisen-log heroku-rollback status history FORCE
+  heroku-smoke-prod certify-autorisen ship-autorisen ship-autorisen-log heroku-rollback status history anew
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ help:  ## show this list
 
 setup: $(READY)  ## make the virtual environment with every dependency pinned by hash
 
-$(READY): requirements.lock pyproject.toml scripts/setup.sh $(if $(MOVED),FORCE)
+$(READY): requirements.lock pyproject.toml scripts/setup.sh $(if $(MOVED),anew)
 	@scripts/setup.sh
 
 rehearse: $(READY)  ## take HEAD down the whole road on this machine (KEEP=1 leaves the sandbox up)
@@ -96,7 +96,7 @@ promote-prod: deploy-capecraft  ## the same: what staging certified goes to prod
 
 require-prod:  ## end with an error unless this command holds both keys of production
 	@$(if $(KEYS),export $(KEYS);) if [ "$${ALLOW_PROD-}" != 1 ] || [ "$${ALLOW_PROD_DEPLOY-}" != YES ]; then \
-	  echo "production is locked: if you mean it, run the command with ALLOW_PROD=1" >&2; exit 2; fi
+	  echo "production is locked: if you mean it, give ALLOW_PROD the value 1 on the command line" >&2; exit 2; fi
 
 heroku-run-migrate: $(READY)  ## run pending migrations (HEROKU_APP_NAME=autorisen; production: ALLOW_PROD=1 APPROVAL=ref)
 	@$(KEYS) $(INVOKE) migrate --env="$$HEROKU_APP_NAME" --approval="$$APPROVAL"
