@@ -1,0 +1,69 @@
+"""`invoke` that is killed (kill -9) at one exact point between two effects, and notes what it has done.
+
+The effects are every put into the journal's store and every HTTP call. CRASH_AT names the point, for example
+`store:3:after` or `http:7:before`; without it the process runs to its end. CRASH_NOTES is a file to which a
+line is added before each effect, and one for each put that returned: what returned must never be lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from invoke.program import Program
+
+from roadworthy.journal.objects import Bucket
+from roadworthy.journal.store import Folder
+from roadworthy.tasks import mount
+
+_counted: Counter[str] = Counter()
+_one_at_a_time = threading.Lock()  # checks ask side by side
+
+
+def _note(line: str) -> None:
+    file = os.open(os.environ["CRASH_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, f"{line}\n".encode())
+    os.close(file)
+
+
+def _die_at(point: str) -> None:
+    if os.environ.get("CRASH_AT") == point:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _watch(owner: type, name: str, kind: str, said: Callable[..., str]) -> None:
+    true = getattr(owner, name)
+
+    def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _one_at_a_time:
+            _counted[kind] += 1
+            number = _counted[kind]
+            _note(f"{kind} {number} {said(*args)}")
+        _die_at(f"{kind}:{number}:before")
+        answer = true(self, *args, **kwargs)
+        if kind == "store" and answer:
+            _note(f"kept {args[0]} {hashlib.sha256(args[1]).hexdigest()}")
+        _die_at(f"{kind}:{number}:after")
+        return answer
+
+    setattr(owner, name, watched)
+
+
+def main() -> None:
+    _watch(Folder, "put", "store", lambda name, data: name)
+    _watch(Bucket, "put", "store", lambda name, data: name)
+    _watch(requests.Session, "send", "http", lambda asked: f"{asked.method} {urlsplit(asked.url).path}")
+    Program(namespace=mount(Path.cwd())).run(["invoke", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()
