@@ -47,11 +47,13 @@ class Site:
         migrate = (project.root / "app" / "migrate.py").read_text().removesuffix("main()\n") + COUNTED
         config = project.root / "release.toml"
         config.write_text(config.read_text().replace('poll = "10ms"', 'poll = "50ms"', 1) + journal)
-        self.first = project.commit("Count the migrations", {"app/migrate.py": migrate})
+        project.commit("Count the migrations", {"app/migrate.py": migrate})
+        project.deployed()
+        project.json("migrate")
+        self.first = project.commit("First on this schema")
         project.deployed()
         self.second = project.commit("Second")
         project.deployed()
-        project.json("migrate")
         assert project.revision() == HEAD
 
     # ---- the actions ---------------------------------------------------------------------------------

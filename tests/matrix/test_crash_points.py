@@ -6,7 +6,6 @@ import signal
 from pathlib import Path
 
 import pytest
-
 from road.project import ended
 
 from .site import ACTIONS, site

@@ -1,0 +1,70 @@
+"""Kill -9 at random instants of random actions, on a folder and on S3: the points nobody thought of.
+
+CRASH_KILLS says how many kills each store gets, CRASH_SEED at which instants; a failure names both.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from road.project import ended
+
+from .conftest import Journal
+from .site import ACTIONS, Site, site
+
+pytestmark = pytest.mark.matrix
+KILLS = int(os.environ.get("CRASH_KILLS", "40"))
+SEED = int(os.environ.get("CRASH_SEED", "3"))
+ON_ONE_SITE = 20
+STARTING = 0.3
+"""Part of a command's time in which it only imports: killing it there proves nothing."""
+
+
+@pytest.mark.timeout(120 + 8 * KILLS)
+@pytest.mark.parametrize("kept_in", ["folder", "s3"])
+def test_killed_at_random_instants(
+    kept_in: str, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal: Journal = request.getfixturevalue(kept_in)
+    chance = random.Random(SEED)
+    kills = inside = number = 0
+    while kills < KILLS:
+        number += 1
+        assert number < KILLS, "the commands end before they can be killed"
+        with site(tmp_path / f"{number}", journal()) as place:
+            took = {action: _took(place, action) for action in ACTIONS}
+            for _ in range(min(ON_ONE_SITE, KILLS - kills)):
+                action, part = chance.choice(ACTIONS), chance.uniform(STARTING, 1.0)
+                words = place.prepare(action)
+                before, upgrades = len(place.project.entries()), place.upgrades()
+                code = _killed(place, words, part * took[action])
+                kills += code == -signal.SIGKILL
+                inside += place.project.log().open_start() is not None
+                try:
+                    place.resume(words, before, upgrades)
+                except AssertionError as error:
+                    said = f"{action} killed after {part:.3f} of {took[action]:.2f} s (kill {kills}, seed {SEED})"
+                    raise AssertionError(f"{said}: {error}") from error
+    with capsys.disabled():
+        print(f"\n{kept_in}: {kills} kills at random instants, {inside} of them with an open start")
+    assert inside >= KILLS // 5
+
+
+def _took(place: Site, action: str) -> float:
+    words = place.prepare(action)
+    began = time.monotonic()
+    ran = ended(place.start(words))
+    assert ran.code == 0, ran.text
+    return time.monotonic() - began
+
+
+def _killed(place: Site, words: tuple[str, ...], after: float) -> int:
+    process = place.start(words)
+    time.sleep(after)
+    process.kill()
+    return ended(process).code
