@@ -90,17 +90,32 @@ def intoto(session: nox.Session) -> None:
 @nox.session
 def stores(session: nox.Session) -> None:
     """The journal in buckets: races, kills and lost replies on the moto server (S3) and Azurite (Azure Blob)."""
+    words = session.posargs or ["tests/stores"]
+    session.run("python", "-m", "pytest", "-m", "stores", *words, env=_store_servers(session))
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """The crash matrix: kills at every point of every action and at random instants, and eight deploys at once.
+
+    CRASH_KILLS=300 widens the random kills on each store from their quick 40.
+    """
+    words = session.posargs or ["tests/matrix"]
+    session.run("python", "-m", "pytest", "-m", "matrix", *words, env=_store_servers(session))
+
+
+def _store_servers(session: nox.Session) -> dict[str, str]:
+    """Install the servers that stand for the providers; the variables that name them."""
     session.run("python", "-m", "venv", "--clear", ".nox/stores")
     install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
     session.run(".nox/stores/bin/python", *install, "-r", "requirements-stores.lock", external=True)
     session.run(
         "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/azurite", "azurite@3.35.0"
     )
-    servers = {
+    return {
         "MOTO_SERVER": ".nox/stores/bin/moto_server",
         "AZURITE_BLOB": ".nox/azurite/node_modules/.bin/azurite-blob",
     }
-    session.run("python", "-m", "pytest", "-m", "stores", *(session.posargs or ["tests/stores"]), env=servers)
 
 
 @nox.session
