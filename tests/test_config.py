@@ -231,7 +231,7 @@ def test_bytes_that_are_no_toml_are_one_line(data: bytes, words: str, tmp_path: 
         "a = " + "[" * 60_000,
         "a = [\n" * 9_000,
         "\n".join("[" + "a." * 990 + "b]" for _ in range(30)),
-        "a." * 30_000,
+        "a." * 30_000 + "b = 1",
     ],
 )
 def test_no_file_within_the_limit_takes_the_machine(text: str):

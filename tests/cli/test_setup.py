@@ -100,6 +100,8 @@ def test_another_python_can_be_named(machine: Machine):
 
 
 def test_a_python_without_ensurepip_is_one_line(machine: Machine):
+    machine.run()
+    assert machine.ready.exists()  # and must not be believed when it is made anew and that fails
     machine.refused(
         "cannot make .venv (ensurepip is not available)",
         "install python3-venv",
