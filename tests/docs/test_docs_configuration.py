@@ -29,6 +29,7 @@ NOT_FOR_PEOPLE = {
     "ROADWORTHY_SANDBOX",  # the mark by which the sandbox knows its processes
     "ROADWORTHY_USER",  # what a push of an anchor tells git's own credential helper
     "ROADWORTHY_PASSWORD",
+    "PATH",
 }
 
 
