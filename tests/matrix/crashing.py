@@ -1,15 +1,19 @@
 """`invoke` that is killed (kill -9) at one exact point between two effects, and notes what it has done.
 
 The effects are every put into the journal's store and every HTTP call. CRASH_AT names the point, for example
-`store:3:after` or `http:7:before`; without it the process runs to its end. CRASH_NOTES is a file to which a
+`store:3:after` or `http:7:before`; without it the process runs to its end. `late:/releases` is the POST to a path
+that ends like that, which then reaches the platform only LATE seconds after this process has died: what networks
+and busy platforms do. CRASH_NOTES is a file to which a
 line is added before each effect, and one for each put that returned: what returned must never be lost.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -25,6 +29,13 @@ from roadworthy.journal.objects import Bucket
 from roadworthy.journal.store import Folder
 from roadworthy.tasks import mount
 
+LATE = 0.5
+_DELIVER = """
+import json, sys, time, urllib.request
+url, data, headers, seconds = json.load(sys.stdin)
+time.sleep(seconds)
+urllib.request.urlopen(urllib.request.Request(url, data.encode(), headers), timeout=10).close()
+"""
 _counted: Counter[str] = Counter()
 _one_at_a_time = threading.Lock()  # checks ask side by side
 
@@ -40,6 +51,23 @@ def _die_at(point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _die_late(asked: requests.PreparedRequest) -> None:
+    kind, _, path = os.environ.get("CRASH_AT", "").partition(":")
+    if kind == "late" and asked.method == "POST" and urlsplit(str(asked.url)).path.endswith(path):
+        body = asked.body.decode() if isinstance(asked.body, bytes) else asked.body
+        postman = subprocess.Popen(
+            (sys.executable, "-c", _DELIVER),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert postman.stdin
+        with postman.stdin as told:
+            json.dump([asked.url, body, dict(asked.headers), LATE], told)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _watch(owner: type, name: str, kind: str, said: Callable[..., str]) -> None:
     true = getattr(owner, name)
 
@@ -49,6 +77,8 @@ def _watch(owner: type, name: str, kind: str, said: Callable[..., str]) -> None:
             number = _counted[kind]
             _note(f"{kind} {number} {said(*args)}")
         _die_at(f"{kind}:{number}:before")
+        if kind == "http":
+            _die_late(args[0])
         answer = true(self, *args, **kwargs)
         if kind == "store" and answer:
             _note(f"kept {args[0]} {hashlib.sha256(args[1]).hexdigest()}")

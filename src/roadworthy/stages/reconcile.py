@@ -1,24 +1,28 @@
 """Reconcile: settle an open start by looking at the platform, so that nothing is guessed.
 
 A release is recognised by its token in the platform's own description, a migration by the database's revision.
-What cannot be told stays unknown.
+What cannot be told stays unknown. A release that is not there is looked for a while: the request of a process
+that was killed may still be on its way, and "nothing was changed" must stay true.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
 from ..record import token
+from ..wait import until
 from .migrate import missing, revision_in
 from .running import look, wait_for_start
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
+
+ON_ITS_WAY: Final = 2.0  # seconds in which a killed process's last request is given time to arrive
 
 
 def reconcile(context: Context, environment: str) -> Result | None:
@@ -37,7 +41,7 @@ def reconcile(context: Context, environment: str) -> Result | None:
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()
     if start.record.action in ("deploy", "rollback"):
-        found = context.platform.find(plan.app, token(start))
+        found = _find(context, plan.app, token(start))
         if found is None:
             seen = _never_released(context, plan)
         else:
@@ -50,6 +54,13 @@ def reconcile(context: Context, environment: str) -> Result | None:
         line = f"{result.line}; run `invoke rollback --env {environment}` or deploy again"
         return replace(result, line=line)
     return result
+
+
+def _find(context: Context, app: str, said: str) -> PlatformRelease | None:
+    """The release that carries the token, as soon as there is one; None after ON_ITS_WAY seconds."""
+    config = context.config
+    within, every = min(ON_ITS_WAY, config.limits.release), config.targets[context.target].poll
+    return until(lambda: context.platform.find(app, said), within=within, every=every)
 
 
 def _never_released(context: Context, plan: Plan) -> Confirmation:
