@@ -1,0 +1,38 @@
+"""Kill -9 while a request is on its way: what the platform does after our death is recorded as what it is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from road.project import ended, until
+
+from roadworthy.record import token
+
+from .site import Site, site
+
+pytestmark = pytest.mark.matrix
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Site]:
+    with site(tmp_path / "site") as made:
+        yield made
+
+
+@pytest.mark.parametrize("action", ["deploy", "rollback"])
+def test_a_release_that_comes_after_the_kill_is_seen(place: Site, action: str) -> None:
+    project = place.project
+    before = len(project.releases())
+    words = place.prepare(action)
+    assert ended(place.start(words, "late:/releases")).code == -signal.SIGKILL
+    assert len(project.releases()) == before, "the effect came before the kill"
+    said = project.invoke("reconcile", "--json")
+    until(lambda: len(project.releases()) > before)
+    start, settled = project.entries()[-2:]
+    assert project.releases()[-1]["description"].endswith(f"({token(start)})")
+    assert (said.code, settled.record.kind) == (0, "end"), said.text
+    project.json(*words)
+    place.check(action)
