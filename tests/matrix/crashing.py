@@ -1,10 +1,9 @@
 """`invoke` that is killed (kill -9) at one exact point between two effects, and notes what it has done.
 
 The effects are every put into the journal's store and every HTTP call. CRASH_AT names the point, for example
-`store:3:after` or `http:7:before`; without it the process runs to its end. `late:/releases` is the POST to a path
-that ends like that, which then reaches the platform only LATE seconds after this process has died: what networks
-and busy platforms do. CRASH_NOTES is a file to which a
-line is added before each effect, and one for each put that returned: what returned must never be lost.
+`store:3:after` or `http:7:before`; without it the process runs to its end. `late:/dynos:2` is the second POST to a
+path that ends like that, which then reaches the platform only LATE seconds after this process has died. CRASH_NOTES
+is a file to which a line is added before each effect, and one for each put that returned: it must never be lost.
 """
 
 from __future__ import annotations
@@ -52,8 +51,11 @@ def _die_at(point: str) -> None:
 
 
 def _die_late(asked: requests.PreparedRequest) -> None:
-    kind, _, path = os.environ.get("CRASH_AT", "").partition(":")
-    if kind == "late" and asked.method == "POST" and urlsplit(str(asked.url)).path.endswith(path):
+    kind, path, number = [*os.environ.get("CRASH_AT", "").split(":"), "", "", ""][:3]
+    if kind != "late" or asked.method != "POST" or not urlsplit(str(asked.url)).path.endswith(path):
+        return
+    _counted[path] += 1
+    if _counted[path] == int(number):
         body = asked.body.decode() if isinstance(asked.body, bytes) else asked.body
         postman = subprocess.Popen(
             (sys.executable, "-c", _DELIVER),

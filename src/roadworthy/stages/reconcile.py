@@ -1,8 +1,8 @@
 """Reconcile: settle an open start by looking at the platform, so that nothing is guessed.
 
 A release is recognised by its token in the platform's own description, a migration by the database's revision.
-What cannot be told stays unknown. A release that is not there is looked for a while: the request of a process
-that was killed may still be on its way, and "nothing was changed" must stay true.
+What cannot be told stays unknown. What is not there is looked for a while: the last request of a process that
+was killed may still be on its way, and "nothing was changed" must stay true.
 """
 
 from __future__ import annotations
@@ -58,9 +58,12 @@ def reconcile(context: Context, environment: str) -> Result | None:
 
 def _find(context: Context, app: str, said: str) -> PlatformRelease | None:
     """The release that carries the token, as soon as there is one; None after ON_ITS_WAY seconds."""
-    config = context.config
-    within, every = min(ON_ITS_WAY, config.limits.release), config.targets[context.target].poll
-    return until(lambda: context.platform.find(app, said), within=within, every=every)
+    within = min(ON_ITS_WAY, context.config.limits.release)
+    return until(lambda: context.platform.find(app, said), within=within, every=_poll(context))
+
+
+def _poll(context: Context) -> float:
+    return context.config.targets[context.target].poll
 
 
 def _never_released(context: Context, plan: Plan) -> Confirmation:
@@ -86,8 +89,7 @@ def _released(context: Context, plan: Plan, found: PlatformRelease) -> Confirmat
 
 def _revision(context: Context, plan: Plan) -> str | None:
     """Where the database is now, once no one-off process runs any more."""
-    busy = [d.name for d in context.platform.observe(plan.app).dynos if d.type == "run"]
-    if busy:
+    if busy := _busy(context, plan.app):
         raise OutcomeUnknown(f"{', '.join(busy)} of {plan.app} still runs: look again when it has ended")
     try:
         return revision_in(context.platform.query(plan.app, context.config.commands.revision))
@@ -95,8 +97,17 @@ def _revision(context: Context, plan: Plan) -> str | None:
         raise OutcomeUnknown(f"the database of {plan.app} does not tell its revision: {error}") from error
 
 
+def _busy(context: Context, app: str) -> list[str]:
+    """The one-off processes that run; who only asks for the revision, as we do, changes nothing."""
+    asking = context.config.commands.revision
+    return [d.name for d in context.platform.observe(app).dynos if d.type == "run" and d.command != asking]
+
+
 def _migrated(context: Context, plan: Plan) -> Confirmation:
     revision = _revision(context, plan)
+    if plan.pending and revision != plan.pending[-1]:
+        until(lambda: _busy(context, plan.app) or None, within=ON_ITS_WAY, every=_poll(context))
+        revision = _revision(context, plan)
     details: dict[str, Any] = {"revision": revision}
     if plan.request.action == "certify":
         return Confirmation(("the certification was cut off: certify again",), details)
