@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -65,6 +66,12 @@ class Site:
         if action == "deploy":
             self.wanted = project.commit(f"Change {self._numbers}")
             project.json("test")
+        if action == "reconcile":
+            made = len(project.releases())
+            self.wanted = project.commit(f"Change {self._numbers}")
+            project.json("test")
+            assert ended(self.start(("deploy",), "late:/releases:1")).code == -signal.SIGKILL
+            until(lambda: len(project.releases()) > made)
         if action == "migrate":
             with contextlib.closing(sqlite3.connect(project.database())) as database, database:
                 database.execute("DELETE FROM alembic_version")
@@ -100,14 +107,13 @@ class Site:
         told = [line.split()[:2] for line in self.notes.read_text().splitlines() if line[:5] != "kept "]
         return [f"{kind}:{number}:{side}" for kind, number in told for side in ("before", "after")]
 
-    def resume(self, words: tuple[str, ...], before: int, upgrades: int) -> None:
+    def resume(self, words: tuple[str, ...], upgrades: int) -> None:
         """After a kill: reconcile, then the action again; judge the truth of both, and everything else.
 
-        `before` is how many entries, and `upgrades` how many migrations, there were before the killed run.
+        `upgrades` is how many migrations there were before the killed run.
         """
         project, action = self.project, words[0]
-        new = project.entries()[before:]
-        opened = new[-1] if new and new[-1].record.kind == "start" else None
+        opened = project.log().open_start()
         said = until(lambda: (ran := project.invoke("reconcile", "--json")).code != 4 and ran, within=20)
         made = self.upgrades() - upgrades
         assert made <= (2 if action == "certify" else 1), f"one start migrated {made} times"

@@ -17,7 +17,7 @@ SELDOM = 0.1
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", [*ACTIONS, "reconcile"])
 def test_killed_at_every_point_between_two_effects(
     action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -28,12 +28,12 @@ def test_killed_at_every_point_between_two_effects(
         with site(tmp_path / f"{first}") as place:
             for point in points[first : first + ON_ONE_SITE]:
                 words = place.prepare(action)
-                before, upgrades = len(place.project.entries()), place.upgrades()
+                upgrades = place.upgrades()
                 ran = ended(place.start(words, point))
                 assert ran.code in (0, -signal.SIGKILL), f"{point}: {ran.text}"
                 kills += ran.code != 0
                 try:
-                    place.resume(words, before, upgrades)
+                    place.resume(words, upgrades)
                 except AssertionError as error:
                     raise AssertionError(f"killed at {point}: {error}") from error
     with capsys.disabled():

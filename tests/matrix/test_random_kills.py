@@ -41,12 +41,12 @@ def test_killed_at_random_instants(
             for _ in range(min(ON_ONE_SITE, KILLS - kills)):
                 action, part = chance.choice(ACTIONS), chance.uniform(STARTING, 1.0)
                 words = place.prepare(action)
-                before, upgrades = len(place.project.entries()), place.upgrades()
+                upgrades = place.upgrades()
                 code = _killed(place, words, part * took[action])
                 kills += code == -signal.SIGKILL
                 inside += place.project.log().open_start() is not None
                 try:
-                    place.resume(words, before, upgrades)
+                    place.resume(words, upgrades)
                 except AssertionError as error:
                     said = f"{action} killed after {part:.3f} of {took[action]:.2f} s (kill {kills}, seed {SEED})"
                     raise AssertionError(f"{said}: {error}") from error
