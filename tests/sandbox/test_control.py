@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 import requests
 
 from roadworthy.errors import UsageError
-from roadworthy.sandbox import control
+from roadworthy.sandbox import control, server
 from sandbox.client import Client, until
 
 
@@ -209,3 +211,15 @@ def test_control_imports_no_server() -> None:
     code = f"import sys, roadworthy.sandbox.control; print(*{slow} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+def test_whoever_only_looks_whether_a_server_runs_is_no_other_server(tmp_path: Path) -> None:
+    lock = (tmp_path / control.LOCK_FILE).open("a")
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    looking = threading.Timer(0.1, lock.close)
+    looking.start()
+    with server._owned(tmp_path):
+        assert lock.closed
+        with pytest.raises(UsageError, match="Another sandbox server runs"), server._owned(tmp_path):
+            pass
+    looking.join()

@@ -37,6 +37,10 @@ from roadworthy.sandbox.proctable import sweep
 from roadworthy.sandbox.rendezvous import Rendezvous, make_certificate
 from roadworthy.sandbox.slugs import remove_parts
 from roadworthy.sandbox.state import Addon, Setting, State
+from roadworthy.wait import until
+
+LOOKED_AT = 0.5
+"""Seconds after which a lock on the folder is not just somebody's look."""
 
 
 def run(folder: Path, *, port: int, engine: str, boot_timeout: float) -> None:
@@ -130,10 +134,17 @@ def _tracked(connections: Connections) -> type[H11Protocol]:
 @contextlib.contextmanager
 def _owned(folder: Path) -> Iterator[None]:
     with (folder / LOCK_FILE).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"Another sandbox server runs on {folder}.") from error
+
+        def take() -> bool | None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            return True
+
+        # Whoever looks whether a server runs shares the lock for an instant: that is no other server.
+        if not until(take, within=LOOKED_AT, every=0.01):
+            raise UsageError(f"Another sandbox server runs on {folder}.")
         (folder / SERVER_FILE).unlink(missing_ok=True)
         yield
 
