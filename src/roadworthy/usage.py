@@ -42,8 +42,10 @@ def _line(error: Exception) -> str:
     said = str(error)
     if isinstance(error, ValueError):
         found = re.search(r": ('.*')$", said)
-        return f"a whole number is expected, not {found[1][:LIMIT] if found else 'one of thousands of digits'}"
+        number = found[1][:LIMIT] if found else "one of thousands of digits"
+        return f"a whole number is expected, not {number}"
     said = re.sub(r"<Argument: ([\w-]+).*?>", r"--\1", said).rstrip("!")
     said = said if len(said) <= LIMIT else said[:LIMIT] + "…"
     command = getattr(getattr(error, "context", None), "name", None)
-    return f"{said}: see `invoke {f'--help {command}' if command else '--list'}`"
+    more = f"--help {command}" if command else "--list"
+    return f"{said}: see `invoke {more}`"

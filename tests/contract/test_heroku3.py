@@ -75,7 +75,7 @@ def test_it_lists_releases_and_rolls_back(app: Any, ours: Client) -> None:
 def test_it_scales_and_restarts(app: Any, ours: Client) -> None:
     formation = app.process_formation()["web"]
     assert formation.scale(2).quantity == 2
-    until(lambda: [dyno.name for dyno in app.dynos()] == ["web.1", "web.2"])
+    until(lambda: sorted(dyno.name for dyno in app.dynos()) == ["web.1", "web.2"])  # heroku3 asks by id
     app.scale_formation_process("web", 1)
     until(lambda: [(dyno.name, dyno.state) for dyno in app.dynos()] == [("web.1", "up")])
     before = app.dynos()[0].id
