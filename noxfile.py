@@ -65,7 +65,7 @@ def heroku_cli(session: nox.Session) -> None:
     session.run(
         "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/heroku", "heroku@11"
     )
-    binary = ".nox/heroku/node_modules/.bin/heroku"
+    binary = str(Path(".nox/heroku/node_modules/.bin/heroku").absolute())
     session.run(
         "python", "-m", "pytest", "-m", "heroku_cli", *session.posargs, env={"ROADWORTHY_HEROKU_CLI": binary}
     )
