@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -29,6 +30,8 @@ from roadworthy.sandbox.state import App, Release
 
 COMMAND_LIMIT = 16_384
 KEY = re.compile(r"\w+", re.ASCII)
+# Drawn in turn from a random start: at a one-off's pace here, chance would give a name again within seconds.
+_numbers = count(secrets.randbelow(9000))
 
 
 class Create(msgspec.Struct):
@@ -84,7 +87,7 @@ async def create(request: Request) -> Response:
     except UsageError as error:
         raise ApiError(422, "invalid_params", f"Cannot run: {app.name} has no code yet ({error})") from error
     runtime = here.runtime(app)
-    name, env = f"run.{secrets.randbelow(9000) + 1000}", body.env or {}
+    name, env = f"run.{next(_numbers) % 9000 + 1000}", body.env or {}
     here.log(app, "api", f"Starting process with command `{body.command}` by user {shapes.EMAIL}")
     if not body.attach:
         dyno = await runtime.run(body.command, runnable, name=name, env=env)
