@@ -104,7 +104,7 @@ def asking(
         environment=name,
         commit=full,
         change=_said("change", change) or full[:12],
-        why=_said("why", why) or git.subject(root, full),
+        why=_said("why", why) or (git.subject(root, full) if action == "deploy" else _plainly(action, to)),
         to=to or "",
         approval=_said("approval", approval),
         maintenance=maintenance,
@@ -114,6 +114,11 @@ def asking(
     what = f"{action} {full[:12]} to" if action == "deploy" else f"{action}"
     context.screen.title(f"{what} {app} ({name}) on {context.target}")
     return request
+
+
+def _plainly(action: str, to: str | None) -> str:
+    """Why, when nobody said: of a deploy its commit tells, of anything else only what was asked."""
+    return f"{action} to {to[:64]}" if to else f"{action}, no reason given"
 
 
 def look(context: Context, request: Request, only_plan: bool) -> Result:

@@ -21,7 +21,7 @@ ENV = "environment of release.toml, or its app's name"
 JSON = "print one JSON object on stdout, everything else on stderr"
 PLAN = "show the plan and the verdicts, change nothing"
 COMMIT = "full 40-character SHA; default: HEAD"
-WHY = "why this is done; default: the commit's subject"
+WHY = "why this is done; default for a deploy: the commit's subject"
 CHANGE = "id of the change, for example a work order or pull request"
 APPROVAL = "where the approval of this migration is recorded"
 
