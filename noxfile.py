@@ -10,7 +10,7 @@ import nox
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
-QUICK = "not slow and not heroku_cli and not stores and not intoto and not matrix"
+QUICK = "not slow and not audit and not heroku_cli and not stores and not intoto and not matrix"
 UNITS = (
     "checks",
     "facts",
@@ -18,7 +18,6 @@ UNITS = (
     "journal",
     "packages",
     "report",
-    "parity",
     "test_config.py",
     "test_retry.py",
 )
@@ -42,7 +41,7 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """What needs no sandbox and no shell auditor: for the moments between two edits."""
     parts = [f"tests/{name}" for name in UNITS]
-    session.run("python", "-m", "pytest", "-m", f"{QUICK} and not audit", *parts, *session.posargs)
+    session.run("python", "-m", "pytest", "-m", QUICK, *parts, *session.posargs)
 
 
 @nox.session
@@ -55,8 +54,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """What takes minutes: switching releases under load, kills at random instants."""
-    session.run("python", "-m", "pytest", "-m", "slow", *session.posargs)
+    """What takes minutes: switching releases under load, kills at random instants, the shell auditor's cases."""
+    session.run("python", "-m", "pytest", "-m", "(slow or audit) and not matrix", *session.posargs)
 
 
 @nox.session

@@ -275,6 +275,7 @@ def test_equal_records_at_the_same_instant_are_two_entries(tmp_path: Path) -> No
     assert len({log.append(record("start")).sha256 for log in logs}) == 2
 
 
+@pytest.mark.slow
 def test_of_eight_processes_exactly_one_takes_the_environment(tmp_path: Path) -> None:
     log = log_of(tmp_path)
     log.append(record("note"))
@@ -305,6 +306,7 @@ def test_writers_at_once_lose_no_entry(tmp_path: Path) -> None:
     assert len(details) == 45
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_instant_loses_nothing_that_was_said(tmp_path: Path) -> None:
     """Thirty writers are killed at random instants; every entry that was reported is there, none is torn."""
     log = log_of(tmp_path)
