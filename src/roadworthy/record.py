@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .model import Maintenance, Plan, ReleasePackage, RunCommand, Step, Verdict
@@ -63,8 +64,9 @@ def token(start: Entry) -> str:
 
 
 def evidence_of(context: Context, environment: str, entry: Entry) -> str:
-    """The path of a journal entry, from the project's folder where it lies in it."""
-    return context.shown(context.paths.journal / context.target / environment / f"{entry.seq:08d}.json")
+    """Where a journal entry lies: a path from the project's folder where it is in it, or a bucket's address."""
+    where = f"{context.store.place}/{context.target}/{environment}/{entry.seq:08d}.json"
+    return where if "://" in where else context.shown(Path(where))
 
 
 def name_of(step: Step) -> str:

@@ -29,6 +29,8 @@ def test_a_command_that_used_the_store_still_runs_git_and_the_tests(kept: Projec
     """`test` reads the journal, then runs git and the app's tests as processes, then writes the journal."""
     said = kept.json("test")
     assert said["outcome"] == "succeeded"
+    assert said["evidence"].startswith(f"{journal.store}/sandbox/sandbox/package-")
+    assert open_bucket(journal).get(said["evidence"].removeprefix(f"{journal.store}/"))
     kept.json("deploy")
     assert kept.runs() == kept.git("rev-parse", "HEAD")
     names = open_bucket(journal, "sandbox").names("sandbox/staging")

@@ -30,7 +30,9 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Store(Protocol):
-    """Put-if-absent storage. Names are relative paths, `folder/…/name`."""
+    """Put-if-absent storage. Names are relative paths, `folder/…/name`; `place` says where they begin."""
+
+    place: str
 
     def put(self, name: str, data: bytes) -> bool:
         """Write `data`. True when it is there now, False when the name has other bytes already."""
@@ -46,7 +48,7 @@ class Folder:
     """A store in a local folder, which is made when first written to."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root, self.place = root, str(root)
         self._swept: set[str] = set()
 
     def put(self, name: str, data: bytes) -> bool:

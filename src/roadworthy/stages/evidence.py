@@ -149,9 +149,10 @@ def _journals(context: Context) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="roadworthy-audit-") as made:
         for place in (*context.store.names(context.target), "evidence"):
             for name in context.store.names(place):
+                data = context.store.get(name)  # refuses a name that leads out of the store
                 path = Path(made) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(context.store.get(name) or b"")
+                path.write_bytes(data or b"")
         yield Path(made)
 
 
