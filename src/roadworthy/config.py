@@ -140,6 +140,27 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sandbox: bool = False
 
 
+class ScopeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of the product a path belongs to: globs for each part. Without rules, all needs a deploy."""
+
+    runtime: tuple[str, ...] = ()
+    infra: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
+    migration: tuple[str, ...] = ()
+    desktop: tuple[str, ...] = ()
+    docs: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    toolkit: tuple[str, ...] = ()
+
+
+class DocsDriftRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which paths may not change unless one of `targets` does, too: `critical` blocks, `blocking` advises."""
+
+    critical: tuple[str, ...] = ()
+    blocking: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of `release.toml`."""
 
@@ -155,6 +176,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: Logs = Logs()
     blockers: Blockers = Blockers()
     journal: Journal = Journal()
+    scope: ScopeRules = ScopeRules()
+    docs_drift: DocsDriftRules = DocsDriftRules()
     github: GitHub | None = None
 
     def environment(self, name: str) -> Environment:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from . import globs
 from .toml import Keys
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def broken(config: Config) -> Broken:
     if not inside(config.blockers.file):
         yield ("blockers", "file"), f"{config.blockers.file!r}: expected a path inside the project"
     yield from _journal(config.journal)
+    yield from _globs(config)
     if config.github:
         if not REPOSITORY.fullmatch(config.github.repository):
             yield ("github", "repository"), f"{config.github.repository!r}: expected owner/name"
@@ -158,6 +160,16 @@ def _journal(journal: Journal) -> Broken:
         yield ("journal", "store"), "az:// needs an endpoint: https://ACCOUNT.blob.core.windows.net"
     if journal.region and not (store.startswith("s3://") and REGION.fullmatch(journal.region)):
         yield ("journal", "region"), f"{journal.region!r}: expected a region of S3, such as eu-central-1"
+
+
+def _globs(config: Config) -> Broken:
+    for table, rules in (("scope", config.scope), ("docs_drift", config.docs_drift)):
+        for key in rules.__struct_fields__:
+            for glob in getattr(rules, key):
+                if problem := globs.problem(glob):
+                    yield (table, key), problem
+    if (config.docs_drift.critical or config.docs_drift.blocking) and not config.docs_drift.targets:
+        yield ("docs_drift",), "these paths ask for documentation: say in targets where it is"
 
 
 def _https(address: str) -> bool:

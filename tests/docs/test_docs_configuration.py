@@ -22,6 +22,8 @@ SECTIONS = {
     "### [[logs.rules]]": config.LogRule,
     "### [blockers]": config.Blockers,
     "### [journal]": config.Journal,
+    "### [scope]": config.ScopeRules,
+    "### [docs_drift]": config.DocsDriftRules,
     "### [github]": config.GitHub,
 }
 TYPES = {"text": str, "integer": int, "duration": config.Duration, "true or false": bool}
