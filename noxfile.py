@@ -10,7 +10,9 @@ import nox
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
-QUICK = "not slow and not audit and not heroku_cli and not stores and not intoto and not matrix"
+QUICK = (
+    "not slow and not audit and not heroku_cli and not stores and not intoto and not matrix and not images"
+)
 UNITS = (
     "checks",
     "facts",
@@ -101,6 +103,14 @@ def faults(session: nox.Session) -> None:
     """
     words = session.posargs or ["tests/matrix"]
     session.run("python", "-m", "pytest", "-m", "matrix", *words, env=_store_servers(session))
+
+
+@nox.session
+def images(session: nox.Session) -> None:
+    """Images on a real registry: built by buildah, promoted by us, judged by skopeo; and the bar of promotion."""
+    words = session.posargs or ["tests/images"]
+    session.run("python", "-m", "pytest", "-m", "images", *words)
+    session.run("python", "tests/images/bench_promote.py", env={"PYTHONPATH": "src:tests"})
 
 
 def _store_servers(session: nox.Session) -> dict[str, str]:

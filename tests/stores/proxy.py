@@ -44,13 +44,14 @@ class Exchange(BaseHTTPRequestHandler):
         for name, value in reply.getheaders():
             if name.lower() not in HOP:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
+        length = reply.getheader("Content-Length") if self.command == "HEAD" else str(len(data))
+        self.send_header("Content-Length", length or "0")
         self.end_headers()
         self.wfile.write(data)
         self.wfile.flush()
         return None
 
-    do_PUT = do_GET
+    do_PUT = do_POST = do_HEAD = do_GET
 
     def _hang_up(self) -> None:
         self.close_connection = True
