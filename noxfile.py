@@ -21,6 +21,7 @@ UNITS = (
     "packages",
     "report",
     "test_config.py",
+    "test_globs.py",
     "test_retry.py",
 )
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")

@@ -125,6 +125,16 @@ MISTAKES = {
     "no regular expression": ("'WORKER TIMEOUT'", "'('", "pattern = '('", "no regular expression"),
     "endless repetition": ("'WORKER TIMEOUT'", "'a{99999999999}'", "pattern = 'a{", "no regular expression"),
     "text-only escape": ("'WORKER TIMEOUT'", "'\\N{DIGIT ONE}'", "pattern = '\\N", "no regular expression"),
+    "unknown key of scope": ("[scope]", "[scope]\nx = 1", "x =", "scope.x: unknown key: expected runtime"),
+    "unknown key of docs_drift": ("[docs_drift]", "[docs_drift]\nx = 1", "x =", "expected critical, blocking"),
+    "text for globs": ('runtime = ["app/**"]', 'runtime = "app/**"', "runtime", "expected array, got str"),
+    "number among globs": ('runtime = ["app/**"]', "runtime = [1]", "runtime", "expected str, got int"),
+    "empty glob": ('checks = ["tests/**"]', 'checks = ["tests/**", ""]', "checks", "1 to 200 characters"),
+    "glob outside": ('checks = ["tests/**"]', 'checks = ["../**"]', "checks", "inside the project"),
+    "absolute glob": ('runtime = ["app/**"]', 'runtime = ["/app/**"]', "runtime", "inside the project"),
+    "glob with a class": ('migration = ["app', 'migration = ["[ab]pp', "migration", "[ is not known here"),
+    "glob of two minds": ('targets = ["docs/**"', 'targets = ["docs/**.md"', "targets", "** stands alone"),
+    "docs drift without docs": ('targets = ["docs/**"', "#", "[docs_drift]", "say in targets"),
     "odd repository": ("[blockers]", '[github]\nrepository = "a"\ncheck = "c"\n[blockers]', "repo", "owner/name"),
 }  # fmt: skip
 

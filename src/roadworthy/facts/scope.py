@@ -94,7 +94,8 @@ def classify(rules: ScopeRules, changed: Iterable[str], *, base: str, head: str)
         name: {path for path in rest if matches(getattr(rules, name), path)}
         for name in ("runtime", "infra", "identity", "migration", "desktop", "checks")
     }
-    unknown = tuple(path for path in rest if path not in set().union(toolkit, *known.values()))
+    listed = set(toolkit).union(*known.values())
+    unknown = tuple(path for path in rest if path not in listed)
     infra, identity, migration, desktop = (
         bool(known[name]) for name in ("infra", "identity", "migration", "desktop")
     )
@@ -126,14 +127,14 @@ def classify(rules: ScopeRules, changed: Iterable[str], *, base: str, head: str)
 def changed_between(root: Path, base: str, head: str) -> tuple[str, ...]:
     """The paths in which two commits differ, sorted; with `base` "" every path of `head`.
 
-    Paths are relative to `root`; those outside of it begin with `../`, which no rule can know. A byte of a name
-    that is no UTF-8 is shown as `\\xNN`. Raises UsageError for a commit that is not in this clone.
+    Paths are relative to `root`; those outside of it begin with `../`. A byte of a name that is no UTF-8 is
+    shown as `\\xNN`. Raises UsageError for a commit that is not in this clone.
     """
     old = resolve(root, full(base)) if base else EMPTY_TREE
     new = resolve(root, full(head))
-    # Both trees whole, names only: no merge base, no renames, and nothing that a configuration could hide.
-    words = ("-r", "-z", "--name-only", "--no-renames", "--no-relative", "--ignore-submodules=none")
-    listed = ask(root, "diff-tree", *words, old, new, "--").split(b"\0")[:-1]
+    # Two trees, no merge base. Plumbing looks for no renames; submodules may ask to be ignored, even so.
+    words = ("-r", "-z", "--name-only", "--ignore-submodules=none", old, new, "--")
+    listed = ask(root, "diff-tree", *words).split(b"\0")[:-1]
     prefix = ask(root, "rev-parse", "--show-prefix")[:-1]
     return tuple(sorted({_shown(name, prefix) for name in listed}))
 
