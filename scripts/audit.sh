@@ -83,8 +83,8 @@ trap 'exit 143' TERM
 # Reads lines "NAME SHA256 BYTES|ENVELOPE" and judges each in turn, from --argjson state on.
 # Forms are anchored with \A and \z: ^ and $ would also match at a line end inside a text.
 # Says for each entry: "ok" or CODE and why, of the envelope; the key's file; the signature; bytes of the payload and how
-# it is written, "plain" or "base64"; the payload; "ok" or CODE and why, of what was signed; and the evidence as
-# "SHA256 SIZE NAME". Last, the state.
+# it is written, "plain" or "base64"; the payload; "ok" or CODE and why, of what was signed; the evidence as
+# "SHA256 SIZE NAME"; and the proofs as "SHA256 ENVIRONMENT NUMBER DIGEST ACTION". Last, the state.
 cat >"$work/entries.jq" <<'JQ'
 def stems: [$names | split("\n")[:-1] | range(0; length; 2) as $i | {(.[$i]): .[$i + 1]}] | add // {};
 def is(form): type == "string" and test("\\A(" + form + ")\\z");
@@ -124,6 +124,11 @@ def predicate:
     and (.evidence | type == "array" and all(.[]; closed(["name", "sha256", "size"]) and (.sha256 | sha)
         and (.size | whole(0; 67108864)) and (.name | is("[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}"))));
 
+# The entries of other logs that a start names as what opened the way.
+def proofs: if .kind == "start" then [.details.proofs | arrays[]] else [] end;
+def proof: closed(["action", "environment", "seq", "sha256"]) and (.action | words) and (.environment | place)
+    and (.seq | whole(1; 99999999)) and (.sha256 | sha);
+
 # What the signing key may sign: no rule at all is enough in the sandbox, and nothing elsewhere.
 def permitted($keyid):
     . as $said | stems[$keyid] as $stem
@@ -132,7 +137,8 @@ def permitted($keyid):
         ((.from // "")[:19] <= $said.at)
         and ((.until // "") == "" or $said.at < (.until | sub("Z$"; ".000000Z")))
         and any(.environments[]; IN("*", $said.environment))
-        and any(.stages[]; IN("*", $said.stage)) and any(.actions[]; IN("*", $said.action)));
+        and any(.stages[]; IN("*", $said.stage)) and any(.actions[]; IN("*", $said.action))
+        and ($said.kind != "start" or ((.needs // []) - [$said | proofs[] | objects | .action]) == []));
 
 # The policy that the entry names: its number and digest, {version: 0, sha256: ""} for none, null for nonsense.
 def named: (.details // {}).policy as $named
@@ -145,7 +151,19 @@ def good($keyid): . as $said | stems[$keyid] as $stem
     | [$policy[0].revoked[] | select(IN(.key; $keyid, $stem))]
     | . == [] or any(.[].good[]; .place == "\($target)/\($environment)" and .seq >= $said.seq);
 
-# CODE and why, or {open, at, policy} as they are afterwards.
+# CODE and why, or the package afterwards: what runs in an environment, or what a package's log is about.
+def followed($package; $digest):
+    if .environment | is("package-[0-9a-f]{40}") then
+        if $digest == "" or (.kind | IN("start", "end") | not) then {package: $package}
+        elif $package != "" and $digest != $package
+            then "package it is about another package than the entries before it"
+        else {package: $digest} end
+    elif .kind == "end" and (.action | IN("deploy", "rollback", "adopt")) then {package: $digest}
+    elif .kind == "end" and (.action | IN("migrate", "certify")) and $digest != $package
+        then "stage the package of its \(.action) is not the one that was deployed here last"
+    else {package: $package} end;
+
+# CODE and why, or {open, at, policy, package} as they are afterwards.
 def judged($state; $keyid; $sum):
     if statement | not then "form it is not a journal entry"
     elif .predicate | predicate | not then "form a field of the entry is malformed"
@@ -154,7 +172,7 @@ def judged($state; $keyid; $sum):
         | ($subject.name | startswith("environment:")) as $no_package
         | (if $no_package then "" else $subject.digest.sha256 end) as $digest
         | $state.open as $open | named as $named
-        | {open: $open, at: .at, policy: $named} as $after
+        | {open: $open, at: .at, policy: $named, package: $state.package} as $after
         | if .target != $target or .environment != $environment then "place it belongs to \(.target)/\(.environment)"
         elif .seq != $state.seq + 1 then "order it says that it is entry \(.seq)"
         elif .prev != $state.prev then "chain prev is not the digest of the entry before it"
@@ -171,15 +189,25 @@ def judged($state; $keyid; $sum):
         elif permitted($keyid) | not then "policy \($keyid) may not sign \(.stage)/\(.action) at \(.at)"
         elif .kind | IN("start", "refused", "note") then
             if .settles != null then "lock a \(.kind) cannot settle anything"
+            elif .details.receipts // [] | IN("", 0, [], {}) | not
+                then "effect a \(.kind) tells of an effect, which needs a start before it"
             elif .kind == "start" and $open != null then "lock it starts while start \($open.seq) is open"
-            elif .kind == "start" then $after | .open = {seq: $said.seq, digest: $digest}
+            elif .kind == "start" and any(.verdicts | arrays[] | objects; .outcome == "refuse")
+                then "refused it starts what one of its guards refused"
+            elif .kind == "start" then $after | .open = ($said | {seq, stage, action} | .digest = $digest)
             else $after end
         elif $open == null or (.settles | type) != "number" or .settles != $open.seq
             then "lock its \(.kind) does not settle the open start"
+        elif .kind != "abandon" and (.stage != $open.stage or .action != $open.action)
+            then "stage its \(.kind) is of another action than start \($open.seq)"
         elif .kind != "abandon" and $open.digest != "" and $digest != $open.digest
             then "package its \(.kind) is about another package than start \($open.seq)"
         else $after | .open = null end
-        | . as $verdict | $said
+        | . as $verdict | $said | followed($state.package; $digest) as $package
+        | (if ($verdict | type) == "string" then $verdict
+            elif ($package | type) == "string" then $package
+            elif all(proofs[]; proof) | not then "proof the proofs that it names are malformed"
+            else $verdict + $package end) as $verdict | $said
         | if ($verdict | type) == "object" and any($pins[0][]; .seq == $said.seq and .sha256 != $sum)
             then "anchor another entry of this number was anchored"
         else $verdict end
@@ -206,8 +234,11 @@ def entry($state):
         | if $verdict | type == "string" then {stop: true, say: ($proof + [$verdict])}
         else $verdict + {
             seq: ($state.seq + 1), prev: $sum,
-            say: ($proof + ["ok", ($statement[0].predicate.evidence
-                | length, (.[] | "\(.sha256) \(.size) \(.name)"))])
+            say: ($proof + ["ok", ($statement[0].predicate
+                | (.evidence | length, (.[] | "\(.sha256) \(.size) \(.name)")),
+                (($statement[0].subject[0] | if .name | startswith("environment:") then "none"
+                    else .digest.sha256 end) as $digest | proofs | length,
+                    (.[] | "\(.sha256) \(.environment) \(.seq) \($digest) \(.action)")))])
         } end
     end;
 
@@ -232,9 +263,9 @@ def place: "[a-z0-9][a-z0-9._-]{0,99}";
 def head: [capture("\\A(?<place>\(place)/\(place)) (?<seq>[1-9][0-9]{0,7}) (?<sha256>[0-9a-f]{64})\\z")]
     | if length == 1 then .[0] | .seq |= tonumber else error("a head that is malformed") end;
 def id: . as $said | $names | split("\n")[:-1] | (index($said) / 2 | floor) as $i | .[2 * $i];
-def rule: if ((keys - ["from", "until"]) == ["actions", "environments", "key", "stages", "target"])
+def rule: if ((keys - ["from", "needs", "until"]) == ["actions", "environments", "key", "stages", "target"])
     and (.actions | texts) and (.environments | texts) and (.stages | texts) and (.target | type) == "string"
-    and known and (.from | moment) and (.until | moment) then . else error("a rule that is malformed") end;
+    and ((.needs // []) | texts) and known and (.from | moment) and (.until | moment) then . else error("a rule that is malformed") end;
 def revocation: if keys == ["good", "key"] and (.good | texts) and known
     then .key |= id | .good |= map(head) else error("a revocation that is malformed") end;
 reduce inputs as $line ({tables: []}; ($line | gsub("\\A[ \\t]+|[ \\t\\r]+\\z"; "")) as $text
@@ -281,7 +312,7 @@ for path in "$trust"/*.pub; do
     case $stem in
     [!A-Za-z0-9]* | *[!A-Za-z0-9._-]* | *.pub | '') bad trust policy 'a file has a name that cannot name a key' ;;
     esac
-    [ ${#stem} -le 100 ] && [ -f "$path" ] && [ -r "$path" ] || bad trust policy 'a file cannot be read as a key'
+    [ ${#stem} -le 100 ] && [ -f "$path" ] && [ -r "$path" ] && [ "$(wc -c <"$path")" -le 16384 ] || bad trust policy 'a file cannot be read as a key'
     type='' blob=''
     read -r type blob _ <"$path" || :
     printf '%s' "$blob" | base64 -d >"$work/blob" 2>/dev/null || :
@@ -306,6 +337,8 @@ for path in "$trust"/*.pub; do
 done
 echo '{"version": 0, "sha256": "", "rules": [], "revoked": []}' >"$work/policy"
 if [ -e "$trust/trust.toml" ]; then
+    [ -f "$trust/trust.toml" ] && [ "$(wc -c <"$trust/trust.toml")" -le 1048576 ] ||
+        bad trust policy 'trust.toml is no file of at most 1048576 bytes'
     # Another key under an old name is another policy, so the digest covers the keys too.
     sum=$(cat "$work/listed" "$trust/trust.toml" | sha256sum)
     jq -nR --rawfile names "$work/names" --arg sha256 "${sum%% *}" -f "$work/policy.jq" <"$trust/trust.toml" \
@@ -433,6 +466,25 @@ EOF
         fi
         [ -z "$found" ] || return 1
     done
+    read -r links
+    while [ "$links" -gt 0 ]; do
+        links=$((links - 1))
+        read -r sum place number digest action
+        linked "$(printf '%s/%08d.json' "$place" "$number")" || return 1
+    done
+}
+
+# Is the entry, of the log of $place, there, unchanged and the success of $action with package $digest?
+linked() { # PLACE/NUMBER.json
+    file=$parent/$1
+    found="proof $1, which opened the way, cannot be believed"
+    [ ! -h "$parent/$place" ] && [ ! -h "$file" ] && [ -f "$file" ] && [ -r "$file" ] &&
+        [ "$(wc -c <"$file")" -le 1048576 ] && [ "$(sha256sum <"$file")" = "$sum  -" ] || return 1
+    found="proof $1 is no $action of this package that succeeded"
+    jq -e --arg said "end $action $place $target $digest" '.payload | @base64d | fromjson | .subject[0] as $about
+        | .predicate | "\(.kind) \(.action) \(.environment) \(.target) \($about.digest.sha256)" == $said' \
+        "$file" >/dev/null 2>&1 || return 1
+    found=''
 }
 
 # Checks what prove noted, on every core, and names the first signature that does not verify.
@@ -465,7 +517,7 @@ verify() { # SHARE: every $crew-th signature, from that one on
 }
 
 cd "$dir"
-state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"at":"","policy":{"version":0,"sha256":""}}'
+state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"package":"","at":"","policy":{"version":0,"sha256":""}}'
 crew=$(nproc)
 seq=0 batch='' fault=''
 for name in *.json; do

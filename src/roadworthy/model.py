@@ -161,6 +161,16 @@ class Deployed:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """An entry of a journal of the same target that proves an action's success; `sha256` is its digest."""
+
+    action: str
+    environment: str
+    seq: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Certified:
     """A certificate as the journal holds it, with the digest that its file must have."""
 
@@ -171,6 +181,7 @@ class Certified:
     file_sha256: str
     file_found: str  # sha256 of the file on disk, "" when there is none
     path: str
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +213,7 @@ class CiState:
     outcome: str
     source: str
     url: str = ""
+    proof: Proof | None = None  # where the journal itself holds the run
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .model import Maintenance, Plan, ReleasePackage, RunCommand, Step, Verdict
+from .model import Facts, Maintenance, Plan, ReleasePackage, RunCommand, Step, Verdict
 
 if TYPE_CHECKING:
     from .context import Context
@@ -53,6 +53,19 @@ def said(plan: Plan, verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
         if value := getattr(request, name):
             told[name] = value
     return told
+
+
+def proofs(plan: Plan, facts: Facts) -> dict[str, Any]:
+    """The entries of other journals that say that a deploy's package was tested and certified, by digest.
+
+    Auditors follow them, so a package that was deployed and never tested or certified shows.
+    """
+    ci, certified = facts.ci.known, facts.certificate.known
+    if plan.request.action != "deploy" or plan.package is None:
+        return {}
+    found = [ci.proof] if ci and ci.outcome == "success" else []
+    found += [certified.proof] if certified and certified.package_digest == plan.package.digest else []
+    return {"proofs": named} if (named := [asdict(proof) for proof in found if proof]) else {}
 
 
 def token(start: Entry) -> str:

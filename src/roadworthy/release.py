@@ -33,7 +33,7 @@ from .model import (
     RunCommand,
     Verdict,
 )
-from .record import describe, evidence_of, name_of, record, said, token
+from .record import describe, evidence_of, name_of, proofs, record, said, token
 
 if TYPE_CHECKING:
     from .context import Context
@@ -101,7 +101,8 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
         line = plan.already or "the plan may go ahead; nothing was changed"
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
 
-    start = log.append(record(context, "start", stage.NAME, plan, said(plan, verdicts)))
+    told = {**said(plan, verdicts), **proofs(plan, facts)}
+    start = log.append(record(context, "start", stage.NAME, plan, told))
     began = time.monotonic()
     receipts: list[Receipt] = []
     try:

@@ -34,29 +34,31 @@ def envelope(root: Path, payload: bytes, key: str = "deployer", keyid: str = "")
     }
 
 
-def statement_of(root: Path, seq: int) -> dict[str, Any]:
+def statement_of(root: Path, seq: int, place: str = "prod") -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
-        base64.b64decode(json.loads(path_of(root, seq).read_bytes())["payload"])
+        base64.b64decode(json.loads(path_of(root, seq, place).read_bytes())["payload"])
     )
     return found
 
 
-def resign(root: Path, seq: int, payload: bytes, **how: str) -> None:
-    path_of(root, seq).write_bytes(canonical(envelope(root, payload, **how)))
+def resign(root: Path, seq: int, payload: bytes, place: str = "prod", **how: str) -> None:
+    path_of(root, seq, place).write_bytes(canonical(envelope(root, payload, **how)))
 
 
-def lie(seq: int, change: Callable[[dict[str, Any]], object], **how: str) -> Tamper:
+def lie(seq: int, change: Callable[[dict[str, Any]], object], place: str = "prod", **how: str) -> Tamper:
     """A holder of the key rewrites entry `seq` and signs all that follow anew, so that the chain is whole."""
 
     def tamper(root: Path) -> None:
-        prev = hashlib.sha256(path_of(root, seq - 1).read_bytes()).hexdigest() if seq > 1 else "0" * 64
-        for number in range(seq, 6):
-            statement = statement_of(root, number)
-            statement["predicate"]["prev"] = prev
+        def digest(number: int) -> str:
+            return hashlib.sha256(path_of(root, number, place).read_bytes()).hexdigest()
+
+        last = len(list(path_of(root, 1, place).parent.iterdir()))
+        for number in range(seq, last + 1):
+            statement = statement_of(root, number, place)
+            statement["predicate"]["prev"] = digest(number - 1) if number > 1 else "0" * 64
             if number == seq:
                 change(statement)
-            resign(root, number, canonical(statement), **how)
-            prev = hashlib.sha256(path_of(root, number).read_bytes()).hexdigest()
+            resign(root, number, canonical(statement), place, **how)
 
     return tamper
 
@@ -269,6 +271,29 @@ CASES: dict[str, tuple[Tamper, int, str]] = {
     "an end that names no start": (lie(5, said(settles=None)), 5, "lock"),
     "an end that names true": (lie(2, said(kind="end", settles=True)), 2, "lock"),
     "a note that settles": (lie(3, said(kind="note")), 3, "lock"),
+    "a start that a guard refused": (
+        lie(2, said(verdicts=[1, {"guard": "one_head", "outcome": "refuse"}])),
+        2,
+        "refused",
+    ),
+    "an effect of what was refused": (
+        lie(1, said(details={"receipts": [{"step": "release", "release": 7}]})),
+        1,
+        "effect",
+    ),
+    "an effect told by a start": (lie(2, said(details={"receipts": "yes"})), 2, "effect"),
+    "an effect told by a note": (
+        lie(4, said(kind="note", details={"receipts": [{"release": 7}]})),
+        4,
+        "effect",
+    ),
+    "an end of another action": (lie(3, said(action="rollback")), 3, "stage"),
+    "a failure of another stage": (lie(5, said(stage="migrate")), 5, "stage"),
+    "a failure of another package": (
+        lie(5, lambda s: s["subject"][0]["digest"].update(sha256="0" * 64)),
+        5,
+        "package",
+    ),
     "an end of another package": (
         lie(3, lambda s: s["subject"][0]["digest"].update(sha256="0" * 64)),
         3,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model import Certified, CiState, Deployed, History, Package
+from ..model import Certified, CiState, Deployed, History, Package, Proof
 
 if TYPE_CHECKING:
     from ..journal.entry import Entry
@@ -54,14 +54,21 @@ def _certified(entry: Entry, state: Path) -> Certified:
         file_sha256=written,
         file_found=found,
         path=file.name,
+        proof=_proof(entry),
     )
 
 
-def test_run(entries: Sequence[Entry]) -> CiState:
-    """The newest test run in a package's journal; outcome `missing` when there is none."""
-    runs = [e for e in entries if e.record.action == "test" and e.record.kind in ("end", "failed")]
+def test_run(entries: Sequence[Entry], digest: str) -> CiState:
+    """The newest test run of exactly this package in its journal; outcome `missing` when there is none."""
+    ran = [e for e in entries if e.record.action == "test" and e.record.kind in ("end", "failed")]
+    runs = [e for e in ran if e.record.digest == digest]
     if not runs:
         return CiState("missing", "no test run of this commit is in the journal")
     newest = runs[-1]
     outcome = "success" if newest.record.kind == "end" else "failure"
-    return CiState(outcome, f"this repository's own test run, {newest.at}", f"journal #{newest.seq}")
+    source, where = f"this repository's own test run, {newest.at}", f"journal #{newest.seq}"
+    return CiState(outcome, source, where, _proof(newest))
+
+
+def _proof(entry: Entry) -> Proof:
+    return Proof(entry.record.action, entry.record.environment, entry.seq, entry.sha256)

@@ -168,7 +168,7 @@ def _ci(context: Context, package: Package) -> CiState:
         return ci_state(
             context.config.github, package.commit, token, http.session(context.config.limits.http)
         )
-    return test_run(context.log(f"package-{package.commit}").entries())
+    return test_run(context.log(f"package-{package.commit}").entries(), package.digest)
 
 
 def _certificate(context: Context, place: str, package: Package) -> Certified | None:

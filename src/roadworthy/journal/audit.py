@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy.journal.audit_entry import Bad, attached, bytes_of, opened, understood
+from roadworthy.journal.audit_road import Start, Walk, in_turn, linked, proofs, proves
 from roadworthy.journal.audit_trust import Anchor, Keys, named_policy, of_log, read_anchors, read_trust
 
 __all__ = ["Anchor", "Finding", "audit", "read_anchors"]
@@ -46,17 +47,6 @@ class Finding:
 
     def __str__(self) -> str:
         return f"audit: {self.name}: {self.code}: {self.why}"
-
-
-@dataclass(slots=True)
-class _Walk:
-    """What the entries before the one at hand have established. `prev` is None after a gap."""
-
-    prev: str | None = "0" * 64
-    open_seq: int = 0
-    open_digest: str = ""
-    at: str = ""
-    policy: tuple[int, str] = (0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +89,7 @@ def audit(
 
 
 def _walk(log: _Log, numbers: Iterable[int]) -> Iterator[Finding]:
-    walk, last = _Walk(), 0
+    walk, last = Walk(), 0
     for seq in numbers:
         if seq != last + 1:
             yield Finding(f"{last + 1:08d}.json", "missing", f"there is no such entry, but {seq:08d}.json")
@@ -122,7 +112,7 @@ def _walk(log: _Log, numbers: Iterable[int]) -> Iterator[Finding]:
         yield Finding(f"{beyond[0]:08d}.json", "anchor", why)
 
 
-def _examine(data: bytes, seq: int, log: _Log, walk: _Walk) -> None:
+def _examine(data: bytes, seq: int, log: _Log, walk: Walk) -> None:
     """Judge one entry, and note what it establishes for the next."""
     keyid, payload = opened(data, log.keys.raw)
     said, name, digest = understood(payload)
@@ -140,16 +130,18 @@ def _examine(data: bytes, seq: int, log: _Log, walk: _Walk) -> None:
             raise Bad("form", "its subject is another environment")
         digest = ""
     policy = _permitted(said, keyid, log, walk)
-    _in_turn(said, digest, walk)
+    in_turn(said, digest, walk)
     pinned = log.pins.get(seq)
     if pinned and pinned != {hashlib.sha256(data).hexdigest()}:
         raise Bad("anchor", "another entry of this number was anchored")
     walk.at, walk.policy = said["at"], policy
     for item in said["evidence"]:
         attached(item, log.folder.parents[1] / "evidence" / item["sha256"])
+    for proof in proofs(said) if said["kind"] == "start" else ():
+        linked(proof, digest, log.folder.parent)
 
 
-def _permitted(said: dict[str, Any], keyid: str, log: _Log, walk: _Walk) -> tuple[int, str]:
+def _permitted(said: dict[str, Any], keyid: str, log: _Log, walk: Walk) -> tuple[int, str]:
     """The policy that the entry names, when it and the auditor's let the key sign."""
     keys, policy = log.keys, named_policy(said.get("details"))
     if policy[0] > keys.policy[0] or (policy[0] == keys.policy[0] and policy != keys.policy):
@@ -165,26 +157,10 @@ def _permitted(said: dict[str, Any], keyid: str, log: _Log, walk: _Walk) -> tupl
         until = rule.get("until") or "9999-99-99T99:99:99Z"
         in_time = rule.get("from", "")[:-1] <= said["at"] < until[:-1] + ".000000Z"
         asked = [("environments", "environment"), ("stages", "stage"), ("actions", "action")]
-        if in_time and all({"*", said[one]} & set(rule[many]) for many, one in asked):
+        proven = said["kind"] != "start" or proves(said, rule.get("needs", []))
+        if in_time and proven and all({"*", said[one]} & set(rule[many]) for many, one in asked):
             return policy
     raise Bad("policy", f"{keyid} may not sign {said['stage']}/{said['action']} at {said['at']}")
-
-
-def _in_turn(said: dict[str, Any], digest: str, walk: _Walk) -> None:
-    kind, settles = said["kind"], said.get("settles")
-    if kind in ("start", "refused", "note"):
-        if settles is not None:
-            raise Bad("lock", f"a {kind} cannot settle anything")
-        if kind == "start":
-            if walk.open_seq:
-                raise Bad("lock", f"it starts while start {walk.open_seq} is open")
-            walk.open_seq, walk.open_digest = said["seq"], digest
-        return
-    if not walk.open_seq or type(settles) is not int or settles != walk.open_seq:
-        raise Bad("lock", f"its {kind} does not settle the open start")
-    if kind != "abandon" and walk.open_digest and digest != walk.open_digest:
-        raise Bad("package", f"its {kind} is about another package than start {walk.open_seq}")
-    walk.open_seq, walk.open_digest = 0, ""
 
 
 def _all_well(log: _Log, last: int, crew: int) -> bool:
@@ -197,18 +173,22 @@ def _all_well(log: _Log, last: int, crew: int) -> bool:
     # What they make has no cycles, so the collector would only look at it in vain.
     context, crew = get_context("spawn"), min(crew, len(pieces))
     with ProcessPoolExecutor(crew, mp_context=context, initializer=gc.disable) as pool:
-        state = _Walk()
+        state = Walk()
         try:
             for found in pool.map(functools.partial(_piece, log), pieces):
-                if found is None or found[0] != state:
+                if found is None or found[0] != replace(state, package=None):
                     return False
-                state = found[1]
+                after = found[1]
+                if after.wants not in (None, state.package):
+                    return False
+                package = state.package if after.package is None else after.package
+                state = replace(after, package=package, wants=None)
             return True
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _piece(log: _Log, piece: tuple[int, int]) -> tuple[_Walk, _Walk] | None:
+def _piece(log: _Log, piece: tuple[int, int]) -> tuple[Walk, Walk] | None:
     """The state that entries `piece` assume and the one that they leave; None unless all of them are well."""
     first, last = piece
     try:
@@ -223,12 +203,12 @@ def _piece(log: _Log, piece: tuple[int, int]) -> tuple[_Walk, _Walk] | None:
     return begin, walk
 
 
-def _assumed(folder: Path, first: int) -> _Walk:
+def _assumed(folder: Path, first: int) -> Walk:
     """What the entries before `first` say that they establish, unverified: whoever judges them will tell."""
     import base64
     import json
 
-    walk = _Walk()
+    walk = Walk(package=None)
     for seq in range(first - 1, max(0, first - 1 - _BACK), -1):
         data = bytes_of(f"{folder}/{seq:08d}.json")
         try:
@@ -237,9 +217,10 @@ def _assumed(folder: Path, first: int) -> _Walk:
             raise Bad("form", "it is not an entry") from error
         if seq == first - 1:
             prev = hashlib.sha256(data).hexdigest()
-            walk = _Walk(prev, at=said["at"], policy=named_policy(said.get("details")))
+            walk = Walk(prev, at=said["at"], policy=named_policy(said.get("details")), package=None)
         if said["kind"] == "start":
-            walk.open_seq, walk.open_digest = seq, "" if name.startswith("environment:") else digest
+            digest = "" if name.startswith("environment:") else digest
+            walk.open = Start(seq, digest, said["stage"], said["action"])
         if said["kind"] not in ("note", "refused"):
             return walk
     if first - 1 > _BACK:

@@ -22,7 +22,8 @@ from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, text
 _OPENSSH_ED25519 = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
 _WHEN = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
-_SMALL = 64 * 1024
+_RULE = frozenset(("key", "target", "environments", "stages", "actions", "needs", "from", "until"))
+_SMALL, _KEY = 64 * 1024, 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,10 @@ def read_trust(folder: Path) -> Keys:
         if not text(name, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pub") or name.endswith(".pub.pub"):
             raise Bad("policy", f"{name[:100]!r} cannot name a key")
         try:
-            lines = (folder / name).read_text(errors="replace").splitlines()
-        except OSError as error:
-            raise Bad("policy", f"{name} cannot be read: {error.strerror}") from error
+            # A key may be a link to where keys are kept; what it leads to is a small file.
+            lines = bytes_of(os.path.realpath(folder / name), _KEY).decode(errors="replace").splitlines()
+        except (FileNotFoundError, Bad) as error:
+            raise Bad("policy", f"{name} cannot be read as a key") from error
         words = lines[0].split() if len(lines) == 1 else []
         blob = b""
         with suppress(ValueError, IndexError):
@@ -167,14 +169,14 @@ def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Ke
     ids = {**{stem: keyid for keyid, stem in stems.items()}, **{keyid: keyid for keyid in raw}}
     revoked: dict[str, dict[str, tuple[int, str]]] = {}
     try:
-        data = path.read_bytes()
+        data = bytes_of(os.path.realpath(path))
         said = tomllib.loads(data.decode())
         version, rules = said.pop("version"), said.pop("rule", [])
         ok = type(version) is int and 1 <= version < 10**9 and isinstance(rules, list)
         for rule in rules:
-            lists = [rule[one] for one in ("environments", "stages", "actions")]
+            lists = [rule[one] for one in ("environments", "stages", "actions")] + [rule.get("needs", [])]
             ok &= rule["key"] in ids and isinstance(rule["target"], str)
-            ok &= set(rule) <= {"key", "target", "environments", "stages", "actions", "from", "until"}
+            ok &= set(rule) <= _RULE
             bounds = (rule.get("from", ""), rule.get("until", ""))
             ok &= all(bound == "" or text(bound, _WHEN) for bound in bounds)
             ok &= all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists)
@@ -192,7 +194,7 @@ def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Ke
                 heads[place] = int(number), digest
         if not ok or said:
             raise ValueError(path)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, Bad) as error:
         raise Bad("policy", f"{path.name} is malformed") from error
     listed = "".join(f"{stem} {keyid}\n" for keyid, stem in stems.items())
     digest = hashlib.sha256(listed.encode() + data).hexdigest()

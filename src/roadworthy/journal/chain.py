@@ -6,6 +6,7 @@ and only an `end`, `failed` or `abandon` that names it closes it. Time and polic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from roadworthy.errors import OutcomeUnknown, RoadworthyError
@@ -37,8 +38,12 @@ def admit(state: State, record: Record) -> None:
     if record.kind not in SETTLING:
         if settles is not None:
             raise JournalError(f"a {record.kind} settles nothing, but names start {settles}")
+        if record.details.get("receipts"):
+            raise JournalError(f"a {record.kind} tells of an effect, which needs a start before it")
         if record.kind == "start" and state.open is not None:
             raise HeldBy(holder(state.open))
+        if record.kind == "start" and _refusals(record):
+            raise JournalError("it starts what one of its guards refused")
         return
     if type(settles) is not int or not 1 <= settles <= state.seq:
         raise JournalError(f"its {record.kind} names no start in `settles`")
@@ -49,8 +54,16 @@ def admit(state: State, record: Record) -> None:
             f"its {record.kind} was not written. Look at the platform, then `invoke reconcile`"
         )
     began = state.open.record
+    if record.kind != "abandon" and (record.stage, record.action) != (began.stage, began.action):
+        raise JournalError(f"its {record.kind} is of another action than start {settles}")
     if record.kind != "abandon" and began.digest and record.digest != began.digest:
         raise JournalError(f"its {record.kind} is about another package than start {settles}")
+
+
+def _refusals(record: Record) -> bool:
+    verdicts = record.details.get("verdicts")
+    found = verdicts if isinstance(verdicts, (list, tuple)) else ()
+    return any(isinstance(one, Mapping) and one.get("outcome") == "refuse" for one in found)
 
 
 def follow(state: State, entry: Entry) -> State:

@@ -9,7 +9,8 @@
     target = "live"
     environments = ["prod"]            # "*" is every one, here and below
     stages = ["deploy"]
-    actions = ["deploy", "rollback"]
+    actions = ["deploy"]
+    needs = ["test", "certify"]        # a start names entries that prove these of its package; may be left out
     from = "2026-01-01T00:00:00Z"      # entries made earlier are refused
     until = "2027-01-01T00:00:00Z"     # entries made then or later are refused; earlier ones stay good
 
@@ -58,6 +59,7 @@ class Rule:
     actions: tuple[str, ...]
     since: str = ""
     until: str = ""
+    needs: tuple[str, ...] = ()
 
     def covers(self, entry: Entry) -> bool:
         said = entry.record
@@ -68,6 +70,8 @@ class Rule:
         )
         begun = not self.since or entry.at >= _micro(self.since)
         in_time = begun and (not self.until or entry.at < _micro(self.until))
+        if said.kind == "start" and not set(self.needs) <= _proven(said):
+            return False
         return in_time and all("*" in allowed or value in allowed for value, allowed in asked)
 
 
@@ -104,8 +108,8 @@ class Policy:
         mine = [rule for rule in self.rules if rule.keyid == entry.keyid and rule.target == said.target]
         if (mine or said.target != "sandbox") and not any(rule.covers(entry) for rule in mine):
             raise JournalError(
-                f"{entry.keyid} may not sign {said.stage}/{said.action} of {place} at {entry.at}: "
-                "no rule of trust.toml says so"
+                f"{entry.keyid} may not sign {said.stage}/{said.action} of {place} at {entry.at}: no rule of "
+                "trust.toml says so, or the proofs that it needs are not named"
             )
 
     def check_end(self, place: str, seq: int) -> None:
@@ -130,6 +134,13 @@ def named_by(record: Record) -> Named:
             ):
                 return version, sha256
     raise JournalError("the policy that it names is malformed")
+
+
+def _proven(record: Record) -> set[str]:
+    """The actions of which a start names a proof: entries of other logs, which the auditors look up."""
+    proofs = record.details.get("proofs")
+    found = proofs if isinstance(proofs, (list, tuple)) else ()
+    return {str(one.get("action")) for one in found if isinstance(one, Mapping)}
 
 
 def read_policy(path: Path, keys: Mapping[str, str], digest_of: str) -> Policy:
@@ -164,10 +175,10 @@ def read_policy(path: Path, keys: Mapping[str, str], digest_of: str) -> Policy:
 
 def _rule(where: str, said: Any, keys: Mapping[str, str]) -> Rule:
     needed = {"key", "target", *_LISTS}
-    if not isinstance(said, dict) or not needed <= set(said) <= needed | {"from", "until"}:
-        _wrong(where, f"needs {', '.join(sorted(needed))}, and may have from and until")
-    for name in _LISTS:
-        if not _texts(said[name]):
+    if not isinstance(said, dict) or not needed <= set(said) <= needed | {"needs", "from", "until"}:
+        _wrong(where, f"needs {', '.join(sorted(needed))}, and may have needs, from and until")
+    for name in (*_LISTS, "needs"):
+        if not _texts(said.get(name, [])):
             _wrong(where, f"{name} is not a list of texts")
     for name in ("from", "until"):
         bound = said.get(name, "")
@@ -178,7 +189,14 @@ def _rule(where: str, said: Any, keys: Mapping[str, str]) -> Rule:
     environments, stages, actions = (tuple(said[name]) for name in _LISTS)
     key = _key(where, said["key"], keys)
     return Rule(
-        key, said["target"], environments, stages, actions, said.get("from", ""), said.get("until", "")
+        key,
+        said["target"],
+        environments,
+        stages,
+        actions,
+        said.get("from", ""),
+        said.get("until", ""),
+        tuple(said.get("needs", ())),
     )
 
 

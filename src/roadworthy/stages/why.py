@@ -49,7 +49,7 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
         "why": said["change"]["why"],
         "from": said["from"].get("commit", ""),
         "revision": read_history(entries, context.paths.state).revision,
-        "tested": _tested(context, to["commit"]),
+        "tested": _tested(context, to["commit"], end.record.digest),
         "certified": _certified(context, environment, end.record.digest, start.at),
         "verdicts": [
             {"guard": v["guard"], "outcome": v["outcome"], "reason": v["reason"]}
@@ -99,8 +99,8 @@ def _who(actor: Mapping[str, Any]) -> str:
     return f"{actor.get('user', 'unknown')} on {ci.get('url') or actor.get('host', 'an unknown host')}"
 
 
-def _tested(context: Context, commit: str) -> str:
-    run = test_run(context.log(f"package-{commit}").entries())
+def _tested(context: Context, commit: str, digest: str) -> str:
+    run = test_run(context.log(f"package-{commit}").entries(), digest)
     return f"{run.outcome}: {run.source}"
 
 

@@ -1,0 +1,146 @@
+"""What the road promises, asked of each entry in turn: every effect has a start and none follows a refusal, the
+stages are in order, one package goes all the way, and what opened the way is really there.
+
+Shares no code with the writer.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, text, understood
+
+_SETTLING, _CHANGING, _ON_WHAT_RUNS = (
+    ("end", "failed", "abandon"),
+    ("deploy", "rollback", "adopt"),
+    ("migrate", "certify"),
+)
+_OF_A_PACKAGE = re.compile("package-[0-9a-f]{40}").fullmatch
+_PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
+_WORDS = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start that nothing has settled yet."""
+
+    seq: int
+    digest: str
+    stage: str
+    action: str
+
+
+@dataclass(slots=True)
+class Walk:
+    """What the entries before the one at hand have established. `prev` is None after a gap.
+
+    `package` is what runs in an environment, or what a package's log is about; None where the entries that say
+    so belong to somebody else's piece, who is told in `wants` which it has to be.
+    """
+
+    prev: str | None = "0" * 64
+    open: Start | None = None
+    at: str = ""
+    policy: tuple[int, str] = (0, "")
+    package: str | None = ""
+    wants: str | None = None
+
+
+def in_turn(said: dict[str, Any], digest: str, walk: Walk) -> None:
+    """May the entry stand here? Notes in `walk` what it establishes. `digest` is "" for no package."""
+    kind, settles = said["kind"], said.get("settles")
+    if kind not in _SETTLING:
+        if settles is not None:
+            raise Bad("lock", f"a {kind} cannot settle anything")
+        if _details(said).get("receipts"):
+            raise Bad("effect", f"a {kind} tells of an effect, which needs a start before it")
+        if kind == "start":
+            if walk.open:
+                raise Bad("lock", f"it starts while start {walk.open.seq} is open")
+            if any(verdict.get("outcome") == "refuse" for verdict in _objects(said.get("verdicts"))):
+                raise Bad("refused", "it starts what one of its guards refused")
+            walk.open = Start(said["seq"], digest, said["stage"], said["action"])
+    else:
+        began = walk.open
+        if began is None or type(settles) is not int or settles != began.seq:
+            raise Bad("lock", f"its {kind} does not settle the open start")
+        if kind != "abandon" and (said["stage"], said["action"]) != (began.stage, began.action):
+            raise Bad("stage", f"its {kind} is of another action than start {began.seq}")
+        if kind != "abandon" and began.digest and digest != began.digest:
+            raise Bad("package", f"its {kind} is about another package than start {began.seq}")
+        walk.open = None
+    _one_package(said, digest, walk)
+    if kind == "start":
+        for proof in proofs(said):
+            ok = isinstance(proof, dict) and set(proof) == {"action", "environment", "seq", "sha256"}
+            ok = ok and text(proof["environment"], _PLACE) and text(proof["action"], _WORDS)
+            ok = ok and text(proof["sha256"], SHA) and type(proof["seq"]) is int
+            if not ok or not 1 <= proof["seq"] <= 99_999_999:
+                raise Bad("proof", "the proofs that it names are malformed")
+
+
+def proofs(said: dict[str, Any]) -> list[Any]:
+    """The entries of other logs that a start names as what opened the way."""
+    found = _details(said).get("proofs")
+    return found if isinstance(found, list) else []
+
+
+def proves(said: dict[str, Any], needs: list[str]) -> bool:
+    """Does a start name a proof of every action in `needs`?"""
+    return set(needs) <= {str(proof.get("action")) for proof in _objects(proofs(said))}
+
+
+def linked(proof: dict[str, Any], digest: str, target: Path) -> None:
+    """The entry that a start names is there, unchanged, and is the success of that action with this package."""
+    action, place = proof["action"], proof["environment"]
+    name = f"{place}/{proof['seq']:08d}.json"
+    try:
+        if (target / place).is_symlink():
+            raise Bad("folder", "its log is a link")
+        data = bytes_of(f"{target}/{name}")
+        if hashlib.sha256(data).hexdigest() != proof["sha256"]:
+            raise Bad("chain", "it is another entry")
+        said, _, about = understood(base64.b64decode(json.loads(data)["payload"]))
+    except (Bad, OSError, ValueError, KeyError, TypeError) as error:
+        why = error.why if isinstance(error, Bad) else "it is not there"
+        raise Bad("proof", f"{name}, which opened the way, cannot be believed: {why}") from error
+    found = said["kind"], said["action"], said["environment"], said["target"], about
+    if found != ("end", action, place, target.name, digest):
+        raise Bad("proof", f"{name} is no {action} of this package that succeeded")
+
+
+def _one_package(said: dict[str, Any], digest: str, walk: Walk) -> None:
+    kind, action = said["kind"], said["action"]
+    if _OF_A_PACKAGE(said["environment"]):
+        if kind in ("start", "end") and digest:
+            _want(walk, digest, "package", "it is about another package than the entries before it")
+            walk.package = digest
+    elif kind == "end" and action in _CHANGING:
+        walk.package = digest
+    elif kind == "end" and action in _ON_WHAT_RUNS:
+        _want(
+            walk, digest, "stage", f"the package of its {action} is not the one that was deployed here last"
+        )
+
+
+def _want(walk: Walk, digest: str, code: str, why: str) -> None:
+    known = walk.package if walk.package is not None else walk.wants
+    if known is None:
+        walk.wants = digest
+    elif known != digest and (code == "stage" or known):
+        raise Bad(code, why)
+
+
+def _details(said: dict[str, Any]) -> dict[str, Any]:
+    details = said.get("details")
+    return details if isinstance(details, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

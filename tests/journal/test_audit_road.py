@@ -1,0 +1,216 @@
+"""The whole road in three logs, and what an auditor sees when one of them tells another story than the others."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roadworthy.journal import audit as auditor
+from roadworthy.journal.entry import Entry, JournalError
+from roadworthy.journal.log import Log
+from roadworthy.journal.sign import Trust, load_signer
+from roadworthy.journal.store import Folder
+
+from .auditing import TOOLS, both, path_of
+from .making import DIGEST, PACKAGE, needs, record
+from .tampering import Tamper, lie, said, to_link
+
+pytestmark = [pytest.mark.audit, needs("dash", *TOOLS.split())]
+
+TESTS = PACKAGE.replace("slug:", "package-")
+OTHER = "51" * 32
+
+
+def log_of(root: Path, environment: str, target: str = "sandbox") -> Log:
+    return Log(
+        Folder(root / "journal"),
+        environment=environment,
+        target=target,
+        signer=load_signer(root / "keys" / "deployer"),
+        trust=Trust.load(root / "trust"),
+        clock=lambda: datetime(2026, 11, 20, 18, 30, tzinfo=UTC),
+    )
+
+
+def did(log: Log, environment: str, action: str, kind: str = "end", **start: Any) -> Entry:
+    """A start and what settles it."""
+    where = {
+        "environment": environment,
+        "action": action,
+        "stage": action,
+        "digest": start.pop("digest", DIGEST),
+    }
+    begun = log.append(record("start", **where, **start))
+    return log.append(record(kind, settles=begun.seq, **where))
+
+
+def proof(entry: Entry) -> dict[str, Any]:
+    action, place = entry.record.action, entry.record.environment
+    return {"action": action, "environment": place, "seq": entry.seq, "sha256": entry.sha256}
+
+
+@pytest.fixture
+def road(root: Path) -> Path:
+    """One package: a failed test run and a good one; on staging deployed, migrated, certified; then on prod."""
+    shutil.rmtree(root / "journal")
+    tests, staging, prod = (log_of(root, place) for place in (TESTS, "staging", "prod"))
+    did(tests, TESTS, "test", "failed")
+    tested = did(tests, TESTS, "test")
+    did(staging, "staging", "deploy", proofs=[proof(tested)])
+    did(staging, "staging", "migrate")
+    certified = did(staging, "staging", "certify")
+    did(prod, "prod", "deploy", proofs=[proof(tested), proof(certified)])
+    return root
+
+
+def test_a_sound_road_passes_in_every_log(path: str, road: Path) -> None:
+    for place in (TESTS, "staging", "prod"):
+        assert both(path, road, f"sandbox/{place}") == ("", "")
+
+
+def proven(change: Callable[[list[Any]], object]) -> Tamper:
+    """Change what the deploy to prod names as its proofs."""
+    return lie(1, lambda s: change(s["predicate"]["details"]["proofs"]))
+
+
+def about(digest: str) -> Callable[[dict[str, Any]], object]:
+    return lambda statement: statement["subject"][0]["digest"].update(sha256=digest)
+
+
+def names_the_entry(seq: int, place: str) -> Tamper:
+    """The deploy to prod names the bytes that lie there now, whatever they say."""
+
+    def tamper(root: Path) -> None:
+        digest = hashlib.sha256(path_of(root, seq, place).read_bytes()).hexdigest()
+        proven(lambda p: p[1].update(environment=place, seq=seq, sha256=digest))(root)
+
+    return tamper
+
+
+def certified_another(root: Path) -> None:
+    for seq in (5, 6):
+        lie(seq, about(OTHER), "staging")(root)
+    names_the_entry(6, "staging")(root)
+
+
+def no_entry(root: Path) -> None:
+    path_of(root, 6, "staging").write_bytes(b"{}")
+    names_the_entry(6, "staging")(root)
+
+
+OTHERS: dict[str, Tamper] = {
+    "the certificate's entry gone": lambda r: path_of(r, 6, "staging").unlink(),
+    "the journal of staging gone": lambda r: shutil.rmtree(path_of(r, 6, "staging").parent),
+    "the tests' journal gone": lambda r: shutil.rmtree(path_of(r, 1, TESTS).parent),
+    "the certificate written anew": lie(6, said(nonce="0" * 32), "staging"),
+    "a certificate of another package": certified_another,
+    "something that is no entry": no_entry,
+    "a huge certificate": lambda r: path_of(r, 6, "staging").write_bytes(b" " * (2**20 + 1)),
+    "a link in the place of the certificate": lambda r: to_link(path_of(r, 6, "staging")),
+    "a test run that failed": names_the_entry(2, TESTS),
+    "a start as a certificate": names_the_entry(5, "staging"),
+    "another action's success": names_the_entry(4, "staging"),
+    "an entry that never was": proven(lambda p: p[1].update(seq=8)),
+    "a proof with a path": proven(lambda p: p[1].update(environment="../sandbox/staging")),
+    "a proof without a number": proven(lambda p: p[1].update(seq=True)),
+    "a proof with more to say": proven(lambda p: p[1].update(more=1)),
+    "a proof that is a text": proven(lambda p: p.append("certify")),
+}
+
+
+@pytest.mark.parametrize("tamper", OTHERS.values(), ids=OTHERS.keys())
+def test_what_opened_the_way_must_be_there(path: str, road: Path, tamper: Tamper) -> None:
+    tamper(road)
+    assert both(path, road) == ("00000001.json", "proof")
+
+
+def linked_folder(root: Path) -> None:
+    folder = path_of(root, 1, "staging").parent
+    folder.rename(root / "elsewhere")
+    folder.symlink_to(root / "elsewhere")
+
+
+def test_a_log_that_is_a_link_proves_nothing(path: str, road: Path) -> None:
+    linked_folder(road)
+    assert both(path, road) == ("00000001.json", "proof")
+
+
+def test_a_certificate_of_what_was_not_deployed_is_out_of_order(path: str, road: Path) -> None:
+    for seq in (5, 6):
+        lie(seq, about(OTHER), "staging")(road)
+    assert both(path, road, "sandbox/staging") == ("00000006.json", "stage")
+
+
+def test_a_migration_before_any_deploy_is_out_of_order(path: str, road: Path) -> None:
+    did(log_of(road, "fresh"), "fresh", "migrate")
+    assert both(path, road, "sandbox/fresh") == ("00000002.json", "stage")
+
+
+def test_one_commit_has_one_package(path: str, road: Path) -> None:
+    did(log_of(road, TESTS), TESTS, "test", digest=OTHER)
+    assert both(path, road, f"sandbox/{TESTS}") == ("00000005.json", "package")
+
+
+def test_what_failed_changes_nothing_of_the_order(path: str, road: Path) -> None:
+    """A deploy that failed leaves what ran before; it may be migrated, certified and rolled back to."""
+    staging = log_of(road, "staging")
+    did(staging, "staging", "deploy", "failed", digest=OTHER)
+    did(staging, "staging", "migrate", "failed", digest=OTHER)
+    did(staging, "staging", "certify")
+    did(staging, "staging", "rollback", digest=OTHER)
+    did(staging, "staging", "certify", digest=OTHER)
+    assert both(path, road, "sandbox/staging") == ("", "")
+
+
+def policy(root: Path, needed: str) -> None:
+    (root / "trust" / "trust.toml").write_text(
+        'version = 1\n[[rule]]\nkey = "deployer"\ntarget = "sandbox"\nenvironments = ["*"]\nstages = ["*"]\n'
+        f'actions = ["deploy"]\nneeds = {needed}\n'
+        '[[rule]]\nkey = "deployer"\ntarget = "sandbox"\nenvironments = ["*"]\nstages = ["*"]\n'
+        'actions = ["test", "migrate", "certify"]\n'
+    )
+
+
+def test_a_policy_can_need_proofs_of_a_start(path: str, road: Path) -> None:
+    policy(road, '["test"]')
+    assert both(path, road) == both(path, road, "sandbox/staging") == ("", "")
+    policy(road, '["certify", "test"]')
+    assert both(path, road) == ("", "")
+    assert both(path, road, "sandbox/staging") == ("00000001.json", "policy")
+    with pytest.raises(JournalError, match="proofs that it needs"):
+        log_of(road, "staging").entries()
+    policy(road, '"test"')
+    assert both(path, road) == ("trust", "policy")
+
+
+def test_nobody_writes_a_start_without_the_proofs_that_it_needs(path: str, road: Path) -> None:
+    policy(road, '["certify"]')
+    with pytest.raises(JournalError, match="proofs that it needs"):
+        log_of(road, "fresh").append(record("start", environment="fresh"))
+    assert not (road / "journal/sandbox/fresh").exists()
+
+
+def test_the_pieces_of_a_long_log_know_what_was_deployed_before_them(
+    road: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several processes judge pieces of three entries; none of them is asked again when all is well."""
+    staging = log_of(road, "staging")
+    for _ in range(4):
+        did(staging, "staging", "certify")
+    monkeypatch.setattr(auditor, "_ALONE", 0)
+    monkeypatch.setattr(auditor, "_PIECE", 3)
+    whole = auditor._walk
+    asked: list[object] = []
+    monkeypatch.setattr(auditor, "_walk", lambda *a: (asked.append(a), *whole(*a))[1:])
+    folder = road / "journal/sandbox/staging"
+    assert (auditor.audit(folder, processes=2), asked) == ([], [])
+    for seq in (11, 12):
+        lie(seq, about(OTHER), "staging")(road)
+    (found,) = auditor.audit(folder, processes=2)
+    assert (found.name, found.code, len(asked)) == ("00000012.json", "stage", 1)
