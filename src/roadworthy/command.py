@@ -89,6 +89,7 @@ def asking(
     to: str | None = None,
     approval: str = "",
     maintenance: bool = False,
+    wait: str | None = None,
 ) -> Request:
     """The request of one command, and its first line: what is about to touch which app on which target."""
     from .facts import git
@@ -108,6 +109,7 @@ def asking(
         to=to or "",
         approval=_said("approval", approval),
         maintenance=maintenance,
+        wait=0.0 if wait is None else _seconds("wait", wait),
         keys=read_keys(root, context.process_environ),
     )
     app = context.config.environment(name).app
@@ -169,6 +171,16 @@ def plain(result: Result) -> dict[str, Any]:
         }
     loaded: dict[str, Any] = json.loads(json.dumps(shown, default=str))
     return loaded
+
+
+def _seconds(name: str, text: str) -> float:
+    """A duration that a person wrote, as release.toml writes them."""
+    from .config import duration
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise UsageError(f"--{name}: {error}") from error
 
 
 def _said(name: str, text: str) -> str:

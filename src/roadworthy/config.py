@@ -258,6 +258,11 @@ def _known(kind: Any, steps: toml.Keys) -> str:
 def _duration(kind: type, value: Any) -> Any:
     if kind is not Duration:
         raise NotImplementedError(kind)
+    return duration(value)
+
+
+def duration(value: Any) -> Duration:
+    """Seconds of a text like "10m". Raises ValueError that says how a duration is written."""
     match = re.fullmatch(r"([0-9]{1,9})(ms|s|m|h)", value) if isinstance(value, str) else None
     seconds = int(match[1]) * _UNITS[match[2]] if match else 0.0
     if not 0 < seconds <= LONGEST:

@@ -59,8 +59,11 @@ def broken(config: Config) -> Broken:
     if config.github:
         if not REPOSITORY.fullmatch(config.github.repository):
             yield ("github", "repository"), f"{config.github.repository!r}: expected owner/name"
-        if not _https(config.github.api):
-            yield ("github", "api"), "expected an address that begins with https://"
+        if not _https(config.github.api) and not LOOPBACK.fullmatch(config.github.api):
+            yield (
+                ("github", "api"),
+                "expected an address that begins with https://; http:// only for this machine",
+            )
 
 
 def inside(path: str) -> bool:

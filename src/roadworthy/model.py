@@ -65,7 +65,11 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One action on one environment, and why. `to` is the rollback target as the person wrote it."""
+    """One action on one environment, and why.
+
+    `to` is the rollback target as the person wrote it; in a ship's migration it is the digest of the only package
+    that may be migrated.
+    """
 
     action: str
     environment: str
@@ -75,6 +79,7 @@ class Request:
     to: str = ""
     approval: str = ""
     maintenance: bool = False
+    wait: float = 0.0  # seconds for which it may wait while another release holds the environment
     automatic: bool = False  # asked by the road itself: the rollback of a failed deploy
     keys: Keys = Keys()
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from . import guard
 from .errors import CheckFailed, Held, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
 from .facts.read import read_facts
+from .journal.lock import HeldBy
 from .model import (
     Confirmation,
     Facts,
@@ -76,14 +77,26 @@ def stage_of(action: str) -> Stage:
 def run(context: Context, request: Request, *, only_plan: bool = False) -> Result:
     """Take one request down the road. `only_plan` stops after the verdicts and changes nothing.
 
-    Raises Held when another release holds the environment, OutcomeUnknown when an earlier or this one's
-    outcome is not known, UsageError and CheckFailed when it cannot even be planned. Refusals and failures
-    are results, not errors.
+    Raises Held when another release holds the environment, and still does after `request.wait` seconds;
+    OutcomeUnknown when an earlier or this one's outcome is not known; UsageError and CheckFailed when it
+    cannot even be planned. Refusals and failures are results, not errors.
     """
+    from .stages import turn
+
+    log = context.log(request.environment)
+    deadline = time.monotonic() + request.wait
+    while True:
+        turn.take(context, log, request, deadline, settle=not only_plan)
+        try:
+            return _run(context, log, request, only_plan=only_plan)
+        except (HeldBy, Overtaken):  # nothing was done yet, so with time left everything is decided anew
+            if time.monotonic() >= deadline:
+                raise
+
+
+def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Result:
     screen = context.screen
     stage = stage_of(request.action)
-    log = context.log(request.environment)
-    refuse_while_open(log, request)
     head = log.head()
     facts = read_facts(context, request)
     plan = stage.plan(request, facts, context)
@@ -243,12 +256,14 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
         action="rollback",
         to=back.package.digest,
         automatic=True,
+        wait=0.0,  # whoever came in between acts on what is there now; going back after that would undo it
         why=f"deploy of {request.commit[:12]} failed",
     )
     try:
         result = run(context, undo)
     except (OutcomeUnknown, Held) as error:
-        raise type(error)(f"{failed.line}; then the rollback: {error}") from error
+        kind = Held if isinstance(error, Held) else OutcomeUnknown
+        raise kind(f"{failed.line}; then the rollback: {error}") from error
     except RoadworthyError as error:
         return replace(failed, line=f"{failed.line}; the rollback failed too: {error}")
     except KeyboardInterrupt:
@@ -267,30 +282,18 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
     return replace(failed, details=details, line=line)
 
 
-def refuse_while_open(log: Log, request: Request) -> None:
-    """Raise Held or OutcomeUnknown while a start is open: its outcome decides what may come next."""
-    from .journal import lock
-
-    start = log.open_start()
-    if start is None:
-        return
-    holder = lock.holder(start)
-    if not lock.proven_dead(holder):
-        raise lock.HeldBy(holder)
-    raise OutcomeUnknown(
-        f"the {holder.action} of {request.environment} (journal #{start.seq}, since {start.at}) was cut off and "
-        f"its outcome is unknown: run `invoke reconcile --env {request.environment}`"
-    )
+class Overtaken(Held):
+    """Somebody acted after the facts were read; nothing was done."""
 
 
 def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:
-    """Raise Held when somebody acted between the reading of the facts and our start: the plan is stale."""
+    """Raise Overtaken when somebody acted between the reading of the facts and our start: the plan is stale."""
     known = head.seq if head else 0
     if start.seq == known + 1:
         return
     acted = [e for e in log.entries() if known < e.seq < start.seq and e.record.kind in ACTED]
     if acted:
-        raise Held(
+        raise Overtaken(
             f"journal #{acted[-1].seq} ({acted[-1].record.action}) was written while this was being decided; "
             "nothing was changed: run the command again"
         )

@@ -24,6 +24,7 @@ COMMIT = "full 40-character SHA; default: HEAD"
 WHY = "why this is done; default for a deploy: the commit's subject"
 CHANGE = "id of the change, for example a work order or pull request"
 APPROVAL = "where the approval of this migration is recorded"
+WAIT = "while another release holds the environment, wait at most this long, for example 10m"
 
 
 @task(
@@ -35,52 +36,65 @@ APPROVAL = "where the approval of this migration is recorded"
         "approval": APPROVAL,
         "plan": PLAN,
         "maintenance": "wrap the release and its migrations in maintenance mode",
+        "wait": WAIT,
         "json": JSON,
     }
 )
-def deploy(c, env="staging", commit=None, why="", change="", approval="", maintenance=False, plan=False,
-           json=False):  # fmt: skip
+def deploy(c, env="staging", commit=None, why="", change="", approval="", maintenance=False, wait=None,
+           plan=False, json=False):  # fmt: skip
     """Release the package of one commit and verify it; what already runs is left alone."""
     with session(json) as context:
         request = asking(
-            context, "deploy", env, commit, why, change, approval=approval, maintenance=maintenance
+            context, "deploy", env, commit, why, change, approval=approval, maintenance=maintenance, wait=wait
         )
         finish(context, look(context, request, plan))
 
 
-@task(help={"env": ENV, "approval": APPROVAL, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
-def migrate(c, env="staging", approval="", why="", change="", plan=False, json=False):
+@task(
+    help={
+        "env": ENV,
+        "approval": APPROVAL,
+        "why": WHY,
+        "change": CHANGE,
+        "wait": WAIT,
+        "plan": PLAN,
+        "json": JSON,
+    }
+)
+def migrate(c, env="staging", approval="", why="", change="", wait=None, plan=False, json=False):
     """Run the pending migrations of the released package, as a step of their own."""
     with session(json) as context:
-        request = asking(context, "migrate", env, None, why, change, approval=approval)
+        request = asking(context, "migrate", env, None, why, change, approval=approval, wait=wait)
         finish(context, look(context, request, plan))
 
 
 @task(help={"env": ENV, "to": "vNNN, a commit or a package digest; default: the last verified before this",
-            "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})  # fmt: skip
-def rollback(c, env="staging", to=None, why="", change="", plan=False, json=False):
+            "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})  # fmt: skip
+def rollback(c, env="staging", to=None, why="", change="", wait=None, plan=False, json=False):
     """Go back to a package that was verified in this environment before."""
     with session(json) as context:
-        finish(context, look(context, asking(context, "rollback", env, None, why, change, to=to), plan))
+        request = asking(context, "rollback", env, None, why, change, to=to, wait=wait)
+        finish(context, look(context, request, plan))
 
 
-@task(help={"env": ENV, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
-def certify(c, env="staging", why="", change="", plan=False, json=False):
+@task(help={"env": ENV, "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})
+def certify(c, env="staging", why="", change="", wait=None, plan=False, json=False):
     """Prove that what runs is fit for production, and write its certificate."""
     from .stages.certify import certify
 
     with session(json) as context:
-        finish(context, certify(context, asking(context, "certify", env, None, why, change), plan))
+        finish(context, certify(context, asking(context, "certify", env, None, why, change, wait=wait), plan))
 
 
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "approval": APPROVAL,
-            "log": "also write everything to a log in EVIDENCE_DIR", "json": JSON})  # fmt: skip
-def ship(c, env="staging", commit=None, why="", change="", approval="", log=False, json=False):
+            "log": "also write everything to a log in EVIDENCE_DIR", "wait": WAIT, "json": JSON})  # fmt: skip
+def ship(c, env="staging", commit=None, why="", change="", approval="", log=False, wait=None, json=False):
     """Test, build, deploy, migrate and verify one commit."""
     from .stages.ship import logged, ship
 
     with session(json) as context, logged(context, env, log):
-        finish(context, ship(context, asking(context, "deploy", env, commit, why, change, approval=approval)))
+        request = asking(context, "deploy", env, commit, why, change, approval=approval, wait=wait)
+        finish(context, ship(context, request))
 
 
 @task(help={"env": ENV, "json": JSON})

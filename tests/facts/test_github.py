@@ -13,7 +13,7 @@ import pytest
 from roadworthy import http
 from roadworthy.config import GitHub
 from roadworthy.errors import UsageError
-from roadworthy.facts.github import blockers, ci_state
+from roadworthy.facts.github import blockers, ci_state, run_state
 from roadworthy.model import Blocker, CiState, MissingFact
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "github"
@@ -347,3 +347,87 @@ def test_issues_of_another_shape_are_a_missing_fact(server, github, session, bod
     server.answer = lambda path, query: (200, body, {})
     with pytest.raises(MissingFact):
         blockers(github, TOKEN, session, within=0.0)
+
+
+# ---- a workflow run --------------------------------------------------------------------------------------
+
+URL = "https://github.com/github/hello-world/actions/runs/42"
+WORKFLOW_RUN = {
+    "id": 42,
+    "html_url": URL,
+    "status": "completed",
+    "conclusion": "cancelled",
+    "run_attempt": 2,
+    "repository": {"full_name": "github/Hello-World"},
+}
+
+
+def of_run(github, session, run="42", attempt=2, token=TOKEN):
+    return run_state(github, run, attempt, URL, token, session, within=0.0)
+
+
+@pytest.mark.parametrize(
+    "status", ["completed", "in_progress", "queued", "waiting", "requested", "pending", None]
+)
+def test_a_run_is_where_github_says(server, github, session, status):
+    server.answer = lambda path, query: (200, {**WORKFLOW_RUN, "status": status}, {})
+    assert of_run(github, session) == (status or "no status")
+    path, _, headers = server.asked[0]
+    assert path == "/repos/github/hello-world/actions/runs/42"
+    assert headers["authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"id": 43},
+        {"html_url": URL.replace("hello-world", "other")},
+        {"html_url": URL.replace("github.com", "github.example")},
+        {"repository": {"full_name": "github/other"}},
+        {"run_attempt": 1},
+    ],
+)
+def test_what_is_said_of_another_run_says_nothing_of_ours(server, github, session, other):
+    server.answer = lambda path, query: (200, {**WORKFLOW_RUN, **other}, {})
+    with pytest.raises(MissingFact):
+        of_run(github, session)
+
+
+@pytest.mark.parametrize("missing", ["id", "html_url", "status", "repository"])
+def test_a_run_that_says_less_than_the_api_promises_says_nothing(server, github, session, missing):
+    said = {name: value for name, value in WORKFLOW_RUN.items() if name != missing}
+    server.answer = lambda path, query: (200, said, {})
+    with pytest.raises(MissingFact, match="not what its API promises"):
+        of_run(github, session)
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 500])
+def test_a_run_that_cannot_be_asked_for_is_not_over(server, github, session, status):
+    server.answer = lambda path, query: (status, WORKFLOW_RUN, {"Location": "/elsewhere"})
+    with pytest.raises(MissingFact, match=str(status)):
+        of_run(github, session)
+
+
+@pytest.mark.parametrize("run", ["", "0", "x", "1/../2", "1?x", "9" * 20])
+def test_the_number_of_a_run_is_a_number(server, github, session, run):
+    with pytest.raises(MissingFact, match="makes no sense"):
+        of_run(github, session, run)
+    assert server.asked == []
+
+
+def test_a_run_is_not_asked_for_without_a_token(server, github, session):
+    with pytest.raises(MissingFact, match="GITHUB_TOKEN"):
+        of_run(github, session, token="")
+    assert server.asked == []
+
+
+def test_the_fields_of_a_run_are_the_published_ones(server, github, session, official):
+    schemas = json.loads((DATA / "github-slice.json").read_text())["components"]["schemas"]
+    assert WORKFLOW_RUN.keys() <= schemas["workflow-run"]["properties"].keys()
+    assert {"id", "html_url", "status", "repository"} <= set(schemas["workflow-run"]["required"])
+    assert "full_name" in schemas["minimal-repository"]["required"]
+    example = json.loads((DATA / "github-examples.json").read_text())["workflow-run"]["value"]
+    server.answer = lambda path, query: (200, example, {})
+    there = GitHub(repository=example["repository"]["full_name"], check="x", api=server.url)
+    run, url = str(example["id"]), example["html_url"]
+    assert run_state(there, run, 1, url, TOKEN, session) == example["status"] == "queued"

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from roadworthy.journal.entry import Entry, seal
-from roadworthy.journal.lock import Holder, holder, proven_dead, this_process
+from roadworthy.journal.lock import Holder, holder, lives, this_process
 
 from .test_entry import draft, sign
 
@@ -36,17 +36,21 @@ def test_a_holder_says_who_where_since_when_and_what(monkeypatch: pytest.MonkeyP
     )
 
 
-def test_a_ci_run_is_named_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("attempt", "known"), [("3", 3), ("", 1), ("x", 1), ("9" * 30, 1)])
+def test_a_ci_run_is_named_by_its_address(monkeypatch: pytest.MonkeyPatch, attempt: str, known: int) -> None:
     given = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_RUN_ID": "42",
         "GITHUB_SERVER_URL": "https://github.test",
         "GITHUB_REPOSITORY": "team/app",
+        "GITHUB_RUN_ATTEMPT": attempt,
     }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    assert this_process()["ci"] == {"url": "https://github.test/team/app/actions/runs/42", "run_id": "42"}
-    assert "https://github.test/team/app/actions/runs/42" in str(me())
+    url = "https://github.test/team/app/actions/runs/42"
+    assert this_process()["ci"] == {"url": url, "run_id": "42", "attempt": known}
+    assert (me().ci_url, me().ci_run, me().ci_attempt) == (url, "42", known)
+    assert url in str(me())
     monkeypatch.delenv("GITHUB_ACTIONS")
     assert "ci" not in this_process()
 
@@ -57,15 +61,15 @@ def test_a_ci_run_is_named_by_its_address(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_holder_that_says_little_is_shown_and_counts_as_alive(actor: dict[str, object]) -> None:
     found = holder(start(**actor))
     assert "somebody at an unknown host" in str(found)
-    assert not proven_dead(found)
+    assert lives(found) is None
 
 
 def test_a_running_process_is_not_dead() -> None:
-    assert not proven_dead(me())
+    assert lives(me()) is True
 
 
 def test_a_number_that_was_given_to_another_process_proves_death() -> None:
-    assert proven_dead(replace(me(), started=me().started + 1))
+    assert lives(replace(me(), started=me().started + 1)) is False
 
 
 @pytest.mark.parametrize("reaped", [True, False])
@@ -82,13 +86,13 @@ def test_a_process_that_ended_is_dead(reaped: bool) -> None:
     )
     assert child.stdout is not None
     found = holder(start(**json.loads(child.stdout.readline())))
-    assert not proven_dead(found)
+    assert lives(found) is True
     os.kill(child.pid, signal.SIGKILL)
     if reaped:
         child.wait(10)
     else:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert proven_dead(found)
+    assert lives(found) is False
     child.communicate(timeout=10)
 
 
@@ -106,6 +110,6 @@ def test_a_process_that_ended_is_dead(reaped: bool) -> None:
         {"started": 0},
     ],
 )
-def test_what_cannot_be_told_counts_as_alive(elsewhere: dict[str, object]) -> None:
+def test_what_cannot_be_seen_from_here_is_neither_alive_nor_dead(elsewhere: dict[str, object]) -> None:
     dead = replace(me(), started=me().started + 1)
-    assert not proven_dead(replace(dead, **elsewhere))  # type: ignore[arg-type]
+    assert lives(replace(dead, **elsewhere)) is None  # type: ignore[arg-type]

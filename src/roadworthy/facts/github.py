@@ -1,4 +1,4 @@
-"""What GitHub says about a commit's tests and about open problems.
+"""What GitHub says about a commit's tests, about open problems, and about a run of CI.
 
 - Only reads. They are retried until a deadline, follow no redirect and no address that an answer names.
 - A test counts as passed only when the check run of the configured name, of this very commit and of the
@@ -6,8 +6,8 @@
   all must be. Whatever GitHub does not say is never assumed: it is a missing fact, and that refuses.
 - The token is sent to the configured API only, over TLS (loopback excepted), and is never in a message.
 
-Source of names and fields: GitHub REST API 2022-11-28, "List check runs for a Git reference" and "List
-repository issues".
+Source of names and fields: GitHub REST API 2022-11-28, "List check runs for a Git reference", "List
+repository issues" and "Get a workflow run".
 """
 
 from __future__ import annotations
@@ -63,6 +63,18 @@ class _Issue(msgspec.Struct, frozen=True):
     pull_request: dict[str, Any] | None = None  # GitHub lists pull requests as issues
 
 
+class _Repository(msgspec.Struct, frozen=True):
+    full_name: str
+
+
+class _Run(msgspec.Struct, frozen=True):
+    id: int
+    html_url: str
+    status: str | None
+    repository: _Repository
+    run_attempt: int = 1
+
+
 _T = TypeVar("_T")
 
 
@@ -111,6 +123,32 @@ def blockers(
                     title = "".join(c if c.isprintable() else " " for c in issue.title)[:200]
                     found[issue.number] = Blocker(f"#{issue.number}", label, title)
     return tuple(found.values())
+
+
+def run_state(
+    github: GitHub,
+    run: str,
+    attempt: int,
+    url: str,
+    token: str,
+    session: requests.Session,
+    within: float = 10.0,
+) -> str:
+    """GitHub's word for where a workflow run is: "completed" when it is over, else "in_progress", "queued", …
+
+    Raises MissingFact when GitHub cannot tell, or tells of anything else than attempt `attempt`, or a later
+    one, of the run `run` that people find at `url`.
+    """
+    if not re.fullmatch(r"[1-9][0-9]{0,18}", run):
+        raise MissingFact("the number of its run makes no sense")
+    deadline = time.monotonic() + within
+    found = next(_pages(github, f"actions/runs/{run}", {}, token, session, deadline, _Run))
+    ours = found.repository.full_name.lower() == github.repository.lower()
+    if not ours or (str(found.id), found.html_url) != (run, url):
+        raise MissingFact(f"GitHub tells of another run than {url[:200]}")
+    if found.run_attempt < attempt:
+        raise MissingFact(f"GitHub does not know attempt {attempt} of run {run} yet")
+    return found.status or "no status"
 
 
 def _outcome(run: _CheckRun) -> str:

@@ -1,13 +1,14 @@
 """Who holds an environment. An open `start` is the lock, its `seq` the fencing token; nothing else locks.
 
-No clock ends a hold. A holder may be passed over without being asked only when it is *proven* dead: same
-host, same boot and same process namespace as ours, and its process is gone or its number belongs to a
-process that started at another time. Whatever cannot be told counts as alive.
+No clock ends a hold. A holder may be passed over without being asked only when it is *proven* dead. Here that
+is: same host, same boot and same process namespace as ours, and its process is gone or its number belongs to a
+process that started at another time (stages/holding.py also asks CI). What cannot be told counts as alive.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class Holder:
     pid: int
     started: int
     ci_url: str
+    ci_run: str
+    ci_attempt: int
 
     def __str__(self) -> str:
         where = self.ci_url or f"{self.host or 'an unknown host'} (pid {self.pid or 'unknown'})"
@@ -43,11 +46,12 @@ class Holder:
 
 
 class HeldBy(Held):
-    """Another release holds the environment; `holder` says which."""
+    """Another release holds the environment; `holder` says which, `waited` for how many seconds in vain."""
 
-    def __init__(self, holder: Holder) -> None:
+    def __init__(self, holder: Holder, waited: float = 0.0) -> None:
+        after = f" after {waited:g} s still" if waited else ""
         super().__init__(
-            f"{holder.place} is held by {holder}. Wait, or if it is surely dead: "
+            f"{holder.place} is{after} held by {holder}. Wait, as with --wait 10m, or if it is surely dead: "
             f"`invoke lock.unlock --token {holder.token} --reason …`"
         )
         self.holder = holder
@@ -58,6 +62,7 @@ def holder(entry: Entry) -> Holder:
     actor = entry.record.details.get("actor")
     actor = actor if isinstance(actor, Mapping) else {}
     ci = actor.get("ci")
+    ci = ci if isinstance(ci, Mapping) else {}
     return Holder(
         place=f"{entry.record.target}/{entry.record.environment}",
         action=entry.record.action,
@@ -69,7 +74,9 @@ def holder(entry: Entry) -> Holder:
         pid_namespace=_text(actor.get("pid_namespace")),
         pid=_number(actor.get("pid")),
         started=_number(actor.get("started")),
-        ci_url=_text(ci.get("url")) if isinstance(ci, Mapping) else "",
+        ci_url=_text(ci.get("url")),
+        ci_run=_text(ci.get("run_id")),
+        ci_attempt=_number(ci.get("attempt")),
     )
 
 
@@ -95,27 +102,32 @@ def this_process() -> dict[str, Any]:
     if env.get("GITHUB_ACTIONS") == "true" and env.get("GITHUB_RUN_ID"):
         run = env["GITHUB_RUN_ID"]
         url = f"{env.get('GITHUB_SERVER_URL', '')}/{env.get('GITHUB_REPOSITORY', '')}/actions/runs/{run}"
-        actor["ci"] = {"url": url, "run_id": run}
+        attempt = env.get("GITHUB_RUN_ATTEMPT", "")
+        actor["ci"] = {
+            "url": url,
+            "run_id": run,
+            "attempt": int(attempt) if re.fullmatch("[0-9]{1,9}", attempt) else 1,
+        }
     return actor
 
 
-def proven_dead(holder: Holder) -> bool:
-    """Is it certain that the holder's process does not run any more? False whenever it cannot be told."""
+def lives(holder: Holder) -> bool | None:
+    """Does the holder's process run? None when that cannot be seen from here."""
     ours = (os.uname().nodename, _boot_id(), _pid_namespace())
     if not all(ours) or ours != (holder.host, holder.boot_id, holder.pid_namespace):
-        return False
+        return None
     if holder.pid <= 0 or holder.started <= 0:
-        return False
+        return None
     try:
         os.kill(holder.pid, 0)
     except ProcessLookupError:
-        return True
+        return False
     except OSError:
         pass  # it lives, under another user
     about = _about(_PROC / str(holder.pid) / "stat")
     if not about:
-        return False
-    return int(about[_STARTED]) != holder.started or _is_zombie(holder.pid)
+        return None
+    return int(about[_STARTED]) == holder.started and not _is_zombie(holder.pid)
 
 
 def _is_zombie(pid: int) -> bool:

@@ -1,14 +1,48 @@
-"""Who holds an environment, and how a hold is given up by a person."""
+"""Who holds an environment, whether that is proven dead, and how a hold is given up by a person."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import UsageError
+from ..errors import RoadworthyError, UsageError
 from ..model import Outcome, Result
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.lock import Holder
+
+
+class Fate(NamedTuple):
+    """Is a holder *proven* dead? `said` tells what is known of it."""
+
+    dead: bool
+    said: str
+
+
+def fate(context: Context, holder: Holder) -> Fate:
+    """What this machine sees of the holder's process, else what GitHub says about its run.
+
+    A process that is seen to run counts as alive whatever becomes of its run; so does all that cannot be told.
+    """
+    from ..journal import lock
+
+    alive = lock.lives(holder)
+    if alive is not None:
+        return Fate(not alive, "that process runs" if alive else "that process is gone")
+    if not holder.ci_run or context.config.github is None:
+        return Fate(False, "whether it still runs cannot be seen from here")
+    from .. import http
+    from ..facts.github import run_state
+
+    token, limit = context.environ.get("GITHUB_TOKEN", ""), context.config.limits.http
+    try:
+        with http.session(limit) as session:
+            state = run_state(
+                context.config.github, holder.ci_run, holder.ci_attempt, holder.ci_url, token, session, limit
+            )
+    except RoadworthyError as error:
+        return Fate(False, f"whether its run is over cannot be told: {error}")
+    return Fate(state == "completed", f"its run is {state}, says GitHub")
 
 
 def status(context: Context, environment: str) -> Result:
@@ -19,8 +53,8 @@ def status(context: Context, environment: str) -> Result:
     if start is None:
         return Result(Outcome.SUCCEEDED, f"nobody holds {environment}")
     holder = lock.holder(start)
-    dead = "; that process is gone" if lock.proven_dead(holder) else ""
-    return Result(Outcome.SUCCEEDED, f"{environment} is held by {holder} (token {holder.token}){dead}")
+    line = f"{environment} is held by {holder} (token {holder.token}); {fate(context, holder).said}"
+    return Result(Outcome.SUCCEEDED, line)
 
 
 def unlock(context: Context, environment: str, token: int, reason: str) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import CheckFailed, RoadworthyError
+from ..errors import CheckFailed, Held, RoadworthyError
 from ..model import Confirmation, Facts, Plan, Receipt, Request, RunCommand
 
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ _CURRENT: Final = re.compile(r"([0-9A-Za-z_]{1,40})(?: \((?:head|branchpoint|mer
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
-    """Run the migration command and ask for the revision; nothing when nothing is pending."""
+    """Run the migration command and ask for the revision; nothing when nothing is pending.
+
+    Raises Held when `request.to` names a package and another one runs by now.
+    """
+    package = facts.package.value
+    if request.to and request.to != package.digest:
+        raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was migrated")
     revision, pending = facts.revision.value, pending_in(facts)
     commands = context.config.commands
     already = f"the database of {facts.environment.app} is already at {revision}" if pending == () else ""
@@ -28,7 +34,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         request=request,
         app=facts.environment.app,
         steps=() if already else (RunCommand(commands.migrate), RunCommand(commands.revision)),
-        package=facts.package.value,
+        package=package,
         before={"revision": revision},
         after={"revision": pending[-1] if pending else revision},
         already=already,

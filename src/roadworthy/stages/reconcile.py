@@ -31,12 +31,13 @@ def reconcile(context: Context, environment: str) -> Result | None:
     Raises Held while its holder may live, OutcomeUnknown when even looking cannot tell.
     """
     from ..journal import lock
+    from .holding import fate
 
     start = context.log(environment).open_start()
     if start is None:
         return None
     holder = lock.holder(start)
-    if not lock.proven_dead(holder):
+    if not fate(context, holder).dead:
         raise lock.HeldBy(holder)
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()

@@ -39,7 +39,8 @@ def ship(context: Context, request: Request) -> Result:
     deployed = release.run(context, request)
     if deployed.outcome is not Outcome.SUCCEEDED or deployed.plan is None:
         return deployed
-    migrated = release.run(context, replace(request, action="migrate", maintenance=False))
+    migrate = replace(request, action="migrate", maintenance=False, to=package.digest)
+    migrated = release.run(context, migrate)
     if migrated.outcome is not Outcome.SUCCEEDED:
         return migrated
     if differences := verify(context, request.environment):

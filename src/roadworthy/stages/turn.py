@@ -1,0 +1,95 @@
+"""One's turn: nothing begins while an open start holds the environment, for its outcome decides what may come next.
+
+A living holder is waited for, and only as long as somebody asked for. Of one that is proven dead, what it left
+open is settled first, by looking at the platform; then it is our turn. No clock ends a hold.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from ..errors import Held, OutcomeUnknown
+from ..journal import lock
+from ..journal.store import Folder
+from ..wait import until
+from .holding import fate
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..journal.entry import Entry
+    from ..journal.log import Log
+    from ..model import Request
+
+FOLDER_POLL: Final = (
+    0.2  # seconds between two looks into a folder; a bucket is asked as often as the platform
+)
+CI_POLL: Final = 15.0  # seconds between two questions about a holder's run: GitHub counts them
+
+
+def take(context: Context, log: Log, request: Request, deadline: float, *, settle: bool) -> None:
+    """Return when nothing holds the environment of `request`.
+
+    With `request.wait` a living holder is waited for until `deadline`, a moment of time.monotonic(), and what
+    a dead one left open is settled, unless `settle` says that nothing may be written. Raises HeldBy while the
+    holder may live, OutcomeUnknown while the outcome of a dead one is not known.
+    """
+    while start := log.open_start():
+        holder = lock.holder(start)
+        if fate(context, holder).dead:
+            if not (settle and request.wait):
+                raise _cut_off(request, start)
+            _take_over(context, log, request, start)
+        elif time.monotonic() >= deadline:
+            raise lock.HeldBy(holder, request.wait)
+        else:
+            _wait_for(context, log, request, start, deadline)
+
+
+def _wait_for(context: Context, log: Log, request: Request, start: Entry, deadline: float) -> None:
+    """Until `start` is settled or its holder is dead. Raises HeldBy at the deadline."""
+    holder = lock.holder(start)
+    ask_ci_at = time.monotonic() + CI_POLL
+
+    def look() -> bool | None:
+        nonlocal ask_ci_at
+        if log.open_start() != start or lock.lives(holder) is False:
+            return True
+        if time.monotonic() < ask_ci_at:
+            return None
+        ask_ci_at = time.monotonic() + CI_POLL
+        return fate(context, holder).dead or None
+
+    every = FOLDER_POLL if isinstance(context.store, Folder) else context.config.targets[context.target].poll
+    with context.screen.step(f"waiting for {request.environment}, at most {request.wait:g} s") as say:
+        say(f"held by {holder} (token {holder.token})")
+        if until(look, within=deadline - time.monotonic(), every=every) is None:
+            raise lock.HeldBy(holder, request.wait)
+
+
+def _take_over(context: Context, log: Log, request: Request, start: Entry) -> None:
+    """Settle what a dead holder left open. Raises OutcomeUnknown when even looking cannot tell."""
+    from .reconcile import reconcile
+
+    context.screen.line(
+        f"the {start.record.action} of {request.environment} (journal #{start.seq}) was cut off"
+    )
+    try:
+        settled = reconcile(context, request.environment)
+    except Held:
+        return  # somebody else has settled it and begun, or the proof does not hold any more: look again
+    except OutcomeUnknown:
+        if log.open_start() == start:
+            raise
+        return  # another one who waited has settled it
+    if settled:
+        for reason in settled.reasons:
+            context.screen.line(f"  {reason}")
+        context.screen.line(f"{settled.line} (evidence {settled.evidence})")
+
+
+def _cut_off(request: Request, start: Entry) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"the {start.record.action} of {request.environment} (journal #{start.seq}, since {start.at}) was cut off "
+        f"and its outcome is unknown: run `invoke reconcile --env {request.environment}`"
+    )

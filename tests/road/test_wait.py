@@ -1,0 +1,360 @@
+"""Waiting for one's turn: a living holder is waited for, a dead one's work is settled, nobody is passed over."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from road.project import Project, ended, until
+from road.test_api_faults import tokens, truly
+from roadworthy.journal.entry import Entry, Record
+from roadworthy.journal.lock import this_process
+
+RUN = "https://github.test/team/app/actions/runs/42"
+COMMANDS = ("deploy", "migrate", "rollback", "certify", "ship")
+
+
+def starts(project: Project) -> list[Entry]:
+    return [entry for entry in project.entries() if entry.record.kind == "start"]
+
+
+def slow_upload(project: Project, seconds: float) -> None:
+    """The next deploy holds the environment for at least this long before it changes anything."""
+    project.faults({"kind": "delay", "seconds": seconds, "method": "POST", "path": "/slugs"})
+
+
+def hold(project: Project, **actor: object) -> Entry:
+    """An open start that another process wrote, which may lie about itself."""
+    said = {"actor": {**this_process(), **actor}, "change": {"id": "other", "why": "another release"}}
+    to = {"app": project.staging, "from": {}, "to": {}}
+    where = {"environment": "staging", "target": "sandbox"}
+    return project.log().append(
+        Record("start", "deploy", "deploy", subject="none", digest="", details={**said, **to}, **where)
+    )
+
+
+def give_up(project: Project, start: Entry) -> None:
+    details = {"settles": start.seq, "reason": "the test is over", "actor": this_process()}
+    where = {"environment": "staging", "target": "sandbox"}
+    project.log().append(
+        Record("abandon", "deploy", "deploy", subject="none", digest="", details=details, **where)
+    )
+
+
+ELSEWHERE = {"host": "another", "ci": {"url": RUN, "run_id": "42", "attempt": 1}}
+
+
+# ---- a living holder -------------------------------------------------------------------------------------
+
+
+def test_the_second_waits_for_the_first_and_then_wins_with_a_higher_token(project: Project):
+    project.json("test")
+    slow_upload(project, 1)
+    first = project.start("deploy", "--json")
+    until(lambda: project.kinds() == ["start deploy"])
+    second = project.commit("Second")
+    project.json("test")
+    waiting = project.process("deploy", "--wait", "30s", "--json")
+    assert (ended(first).code, waiting.code) == (0, 0), waiting.text
+    assert project.kinds() == ["start deploy", "end deploy"] * 2
+    assert [start.seq for start in starts(project)] == [1, 3]
+    assert starts(project)[1].record.details["from"]["commit"] == project.first, "the plan is stale"
+    assert f"(pid {first.pid})" in waiting.err
+    assert "waiting for staging" in waiting.err
+    truly(project, second)
+
+
+def test_who_waits_decides_anew_and_finds_nothing_left_to_do(project: Project):
+    project.json("test")
+    slow_upload(project, 0.7)
+    both = [project.start("deploy", "--wait", "30s", "--json") for _ in range(2)]
+    assert [ended(process).code for process in both] == [0, 0]
+    assert project.kinds() == ["start deploy", "end deploy"]
+    assert len(tokens(project)) == 1
+
+
+def test_a_plan_that_somebody_overtook_is_made_anew_while_there_is_time(project: Project):
+    project.deployed()
+    old = project.commit("Old plan")
+    project.json("test")
+    project.faults({"kind": "delay", "seconds": 3, "method": "GET", "path": "/releases"})
+    slow = project.start("deploy", "--json", "--commit", old, "--wait", "30s")
+    until(lambda: not project.armed())
+    new = project.commit("Newer")
+    project.deployed()
+    assert ended(slow).code == 0
+    assert project.kinds()[-4:] == ["start deploy", "failed deploy", "start deploy", "end deploy"]
+    assert project.entries()[-1].record.details["from"]["commit"] == new
+    truly(project, old)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_wait_ends_in_time_with_5_and_the_holder_is_named(project: Project, command: str):
+    project.deployed()
+    start = hold(project)
+    began = time.monotonic()
+    said = project.json(command, "--wait", "400ms", code=5)
+    assert 0.4 <= time.monotonic() - began < 5
+    assert f"(pid {this_process()['pid']})" in said["line"]
+    assert "after 0.4 s still held" in said["line"]
+    assert project.entries()[-1] == start
+    give_up(project, start)
+
+
+def test_without_wait_a_held_environment_is_refused_at_once(project: Project):
+    start = hold(project)
+    assert "still" not in project.json("deploy", code=5)["line"]
+    give_up(project, start)
+
+
+def test_a_plan_waits_too_and_changes_nothing(project: Project):
+    project.json("test")
+    slow_upload(project, 0.7)
+    first = project.start("deploy", "--json")
+    until(lambda: project.kinds() == ["start deploy"])
+    assert "already" in project.json("deploy", "--plan", "--wait", "30s")["line"]
+    assert ended(first).code == 0
+    assert project.kinds() == ["start deploy", "end deploy"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("text", ["", "10", "0s", "-1s", "10 m", "soon", "1e3s", "9999999h", "\n10m", "١s"])
+def test_a_wait_that_is_no_duration_is_one_line(untouched: Project, command: str, text: str):
+    line = untouched.json(command, f"--wait={text}", code=2)["line"]
+    assert line.startswith("--wait: ")
+    assert "is no duration" in line and "\n" not in line
+
+
+def test_a_migration_of_a_ship_is_of_the_package_that_it_shipped(project: Project):
+    """Somebody deploys between the two halves of a ship: what they deployed is not migrated in its name."""
+    project.json("test")
+    project.faults(
+        {"kind": "delay", "seconds": 2, "method": "POST", "path": "/dynos"},
+    )
+    ship = project.start("ship", "--json", "--wait", "30s")
+    until(lambda: project.kinds() == ["start deploy", "end deploy"])
+    project.commit("Somebody else's")
+    project.deployed()
+    ran = ended(ship)
+    assert ran.code == 5, ran.text
+    assert "nothing was migrated" in ran.said["line"]
+    assert project.revision() is None
+
+
+# ---- a dead holder ---------------------------------------------------------------------------------------
+
+
+def killed_deploy(project: Project, at: str) -> str:
+    """A new commit whose deploy was killed: before its release was asked for, or after."""
+    commit = project.commit(f"Killed {at} its release")
+    project.json("test")
+    before = len(tokens(project))
+    if at == "before":
+        slow_upload(project, 5)
+    deploy = project.start("deploy", "--json")
+    until(lambda: project.kinds()[-1:] == ["start deploy"])
+    if at == "after":
+        until(lambda: len(tokens(project)) > before)
+    deploy.kill()
+    assert ended(deploy).code == -signal.SIGKILL
+    return commit
+
+
+@pytest.mark.parametrize(("at", "outcome"), [("before", "failed deploy"), ("after", "end deploy")])
+def test_a_killed_holder_is_taken_over_and_the_outcome_is_what_the_platform_shows(
+    project: Project, at: str, outcome: str
+):
+    project.deployed()
+    killed_deploy(project, at)
+    left = starts(project)[-1]
+    assert "invoke reconcile" in project.json("deploy", code=4)["line"]
+    third = project.commit("Third")
+    project.json("test")
+    said = project.process("deploy", "--wait", "20s", "--json")
+    assert said.code == 0, said.text
+    assert f"(journal #{left.seq}) was cut off" in said.err
+    assert project.kinds()[-3:] == [outcome, "start deploy", "end deploy"]
+    assert project.entries()[-3].record.details["settles"] == left.seq
+    assert starts(project)[-1].seq > left.seq
+    truly(project, third)
+
+
+def test_a_holder_that_is_killed_while_somebody_waits_is_taken_over(project: Project):
+    project.json("test")
+    slow_upload(project, 20)
+    first = project.start("deploy", "--json")
+    until(lambda: project.kinds() == ["start deploy"])
+    waiting = project.start("deploy", "--wait", "30s", "--json")
+    time.sleep(1)
+    assert waiting.poll() is None
+    assert project.kinds() == ["start deploy"]
+    first.kill()
+    first.communicate()
+    assert ended(waiting).code == 0
+    assert project.kinds() == ["start deploy", "failed deploy", "start deploy", "end deploy"]
+    truly(project, project.first)
+
+
+def test_of_many_who_take_over_one_settles_and_all_go_on(project: Project):
+    project.json("test")
+    killed_deploy(project, "before")
+    waiting = [project.start("deploy", "--wait", "60s", "--json") for _ in range(3)]
+    ran = [ended(process) for process in waiting]
+    assert [r.code for r in ran] == [0, 0, 0], [r.text for r in ran]
+    assert project.kinds() == ["start deploy", "failed deploy", "start deploy", "end deploy"]
+    assert project.json("evidence.audit")["outcome"] == "succeeded"
+
+
+def test_what_even_reconcile_cannot_tell_is_not_gone_past(project: Project):
+    project.change_config(('release = "1s"', 'release = "30s"'))
+    project.json("test")
+    project.faults({"kind": "release_pending", "method": "POST", "path": "/releases"})
+    deploy = project.start("deploy", "--json")
+    until(lambda: tokens(project))
+    deploy.kill()
+    deploy.communicate()
+    assert "still pending" in project.json("deploy", "--wait", "20s", code=4)["line"]
+    assert project.kinds() == ["start deploy"]
+
+
+def test_a_plan_settles_nothing(project: Project):
+    project.json("test")
+    killed_deploy(project, "before")
+    assert "invoke reconcile" in project.json("deploy", "--plan", "--wait", "5s", code=4)["line"]
+    assert project.kinds() == ["start deploy"]
+
+
+# ---- a holder in CI --------------------------------------------------------------------------------------
+
+
+class GitHub(ThreadingHTTPServer):
+    """Says `status` and `body` about every run, and counts who asks."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.status, self.asked = 200, 0
+        self.body = {"id": 42, "html_url": RUN, "run_attempt": 1, "repository": {"full_name": "team/app"}}
+
+    def say(self, state: str, status: int = 200, **more: object) -> None:
+        self.status, self.body = status, {**self.body, "status": state, **more}
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: GitHub
+
+    def do_GET(self) -> None:
+        assert self.path.startswith("/repos/team/app/actions/runs/42?")
+        self.server.asked += 1
+        data = json.dumps(self.server.body).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serving() -> Iterator[GitHub]:
+    with GitHub() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def github(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
+    with serving() as server:
+        config = project.root / "release.toml"
+        api = f"http://127.0.0.1:{server.server_port}"
+        table = f'\n[github]\nrepository = "team/app"\ncheck = "test"\napi = "{api}"\n'
+        config.write_text(config.read_text() + table)
+        project.git("commit", "-q", "-am", "Read CI from GitHub")
+        monkeypatch.setenv("GITHUB_TOKEN", "token-of-a-test")
+        yield server
+
+
+def test_a_run_that_is_over_is_settled_by_reconcile(project: Project, github: GitHub):
+    hold(project, **ELSEWHERE)
+    github.say("in_progress")
+    assert RUN in project.json("reconcile", code=5)["line"]
+    assert "its run is in_progress, says GitHub" in project.json("lock.status")["line"]
+    github.say("completed", conclusion="cancelled")
+    assert "its run is completed, says GitHub" in project.json("lock.status")["line"]
+    assert "invoke reconcile" in project.json("migrate", code=4)["line"]
+    assert "nothing was changed" in project.json("reconcile", code=1)["reasons"][0]
+    assert project.kinds() == ["start deploy", "failed deploy"]
+
+
+def test_a_run_that_ends_while_somebody_waits_is_taken_over(project: Project, github: GitHub, monkeypatch):
+    monkeypatch.setattr("roadworthy.stages.turn.CI_POLL", 0.3)
+    hold(project, **ELSEWHERE)
+    github.say("in_progress")
+    timer = threading.Timer(0.7, github.say, ("completed",))
+    timer.start()
+    ran = project.invoke(
+        "rollback", "--wait", "20s", "--json"
+    )  # it ends with 2: there is nothing to go back to
+    timer.join()
+    assert ran.code == 2, ran.text
+    assert project.kinds() == ["start deploy", "failed deploy"]
+    assert github.asked >= 3
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (200, {"state": "in_progress"}),
+        (200, {"state": "completed", "repository": {"full_name": "team/other"}}),
+        (200, {"state": "completed", "html_url": RUN.replace("app", "other")}),
+        (200, {"state": "completed", "id": 43}),
+        (200, {"state": "completed", "run_attempt": 0}),
+        (404, {"state": "completed"}),
+        (500, {"state": "completed"}),
+    ],
+)
+def test_a_run_that_is_not_proven_over_is_never_taken_over(project: Project, github: GitHub, status, said):
+    start = hold(project, **ELSEWHERE)
+    github.say(status=status, **said)
+    for command in (("deploy", "--wait", "300ms"), ("deploy",), ("reconcile",)):
+        assert RUN in project.json(*command, code=5)["line"]
+    assert github.asked
+    assert project.entries()[-1] == start
+
+
+def test_github_is_asked_only_when_it_is_configured_and_may_know(
+    project: Project, github: GitHub, monkeypatch
+):
+    github.say("completed")
+    monkeypatch.delenv("GITHUB_TOKEN")
+    start = hold(project, **ELSEWHERE)
+    assert "GITHUB_TOKEN is not set" in project.json("lock.status")["line"]
+    project.json("reconcile", code=5)
+    give_up(project, start)
+    monkeypatch.setenv("GITHUB_TOKEN", "token-of-a-test")
+    hold(project, host="another", ci={"url": RUN})
+    assert "cannot be seen from here" in project.json("lock.status")["line"]
+    project.json("reconcile", code=5)
+    assert github.asked == 0
+
+
+def test_a_process_that_is_seen_to_live_is_never_taken_over_whatever_becomes_of_its_run(
+    project: Project, github: GitHub
+):
+    github.say("completed")
+    start = hold(project, ci=ELSEWHERE["ci"])
+    assert "that process runs" in project.json("lock.status")["line"]
+    for command in (("deploy", "--wait", "300ms"), ("reconcile",)):
+        project.json(*command, code=5)
+    assert project.entries()[-1] == start
+    assert github.asked == 0
