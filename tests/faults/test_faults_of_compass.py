@@ -12,15 +12,14 @@ from road.project import REPOSITORY, Project
 from roadworthy import config
 from roadworthy.facts import git
 from roadworthy.facts.history import read_history
-from roadworthy.facts.scope import Scope, changed_between, classify
+from roadworthy.facts.scope import Scope, changed_between, classify, since_deployed
 
 
 def scope_of(project: Project, commit: str, environment: str) -> Scope:
     """What the commit changes since what was last deployed and verified in the environment."""
-    now = read_history(project.entries(environment), project.root / ".release").running
-    base, head = now.package.commit if now else "", git.resolve(project.root, commit)
-    changed = changed_between(project.root, base, head)
-    return classify(config.read(project.root).scope, changed, base=base, head=head)
+    history = read_history(project.entries(environment), project.root / ".release")
+    rules = config.read(project.root).scope
+    return since_deployed(project.root, rules, history, git.resolve(project.root, commit))
 
 
 def test_fault_05_what_was_pushed_and_not_deployed_is_not_lost(project: Project):

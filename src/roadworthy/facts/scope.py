@@ -22,6 +22,7 @@ from .git_objects import ask, full
 
 if TYPE_CHECKING:
     from ..config import DocsDriftRules, ScopeRules
+    from ..model import History
 
 # What decides over releases is the toolkit's, whatever a configuration says: else it could take itself out.
 TOOLKIT: Final = (FILE, "guards/**", ".github/**", ".release/**")
@@ -122,6 +123,15 @@ def classify(rules: ScopeRules, changed: Iterable[str], *, base: str, head: str)
         deploy_required=not reason,
         reason_code=reason,
     )
+
+
+def since_deployed(root: Path, rules: ScopeRules, history: History, head: str) -> Scope:
+    """What `head` changes since the last verified deployment in an environment's history.
+
+    Raises UsageError when that commit, or `head`, is not in this clone.
+    """
+    base = history.running.package.commit if history.running else ""
+    return classify(rules, changed_between(root, base, head), base=base, head=head)
 
 
 def changed_between(root: Path, base: str, head: str) -> tuple[str, ...]:
