@@ -1,13 +1,17 @@
 """Certify: each step that fails means no certificate; the certificate opens production for one package only."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from road.fixtures import living
 from road.project import KEYS, Project, migration, until
+
+SUMMARY = "verification-summary.json"
 
 
 @pytest.fixture
@@ -30,6 +34,21 @@ def certificate(project: Project) -> Path:
     return project.root / ".release" / f"{project.staging}_certified"
 
 
+def evidence(project: Project, name: str) -> Any:
+    """What the newest entry attaches under this name."""
+    (item,) = [item for item in project.entries()[-1].record.evidence if item.name == name]
+    return json.loads((project.root / ".release/journal/evidence" / item.sha256).read_bytes())
+
+
+def summary(project: Project) -> Any:
+    """The decision as a SLSA verification summary of the package that runs, resting on the start."""
+    statement, start = evidence(project, SUMMARY), project.entries()[-2]
+    assert statement["predicateType"] == "https://slsa.dev/verification_summary/v1"
+    assert statement["subject"] == [{"name": start.record.subject, "digest": {"sha256": start.record.digest}}]
+    assert statement["predicate"]["inputAttestations"][0]["digest"] == {"sha256": start.sha256}
+    return statement["predicate"]
+
+
 def refused(project: Project) -> str:
     """Why a certification failed: it must, with exit code 1, a journalled failure and no certificate."""
     said = project.json("certify", code=1)
@@ -37,6 +56,10 @@ def refused(project: Project) -> str:
     assert not certificate(project).exists()
     problems = project.entries()[-1].record.details["problems"]
     assert list(problems) == said["reasons"]
+    if SUMMARY in {
+        item.name for item in project.entries()[-1].record.evidence
+    }:  # it got as far as a decision
+        assert summary(project)["verificationResult"] == "FAILED"
     return "\n".join(problems)
 
 
@@ -54,6 +77,13 @@ def test_a_certificate_says_what_was_proven(staged: Project):
     one_offs = [c for c in staged.calls() if c["path"].endswith("/dynos") and c["at"][:26] > start.at[:-1]]
     assert len(one_offs) == 4  # the migration and the question for the revision, twice
     assert not [p for p in certificate(staged).parent.iterdir() if p.name.endswith(".tmp")]
+    assert [item.name for item in end.record.evidence] == [
+        f"{staged.staging}_certified",
+        "checks.json",
+        SUMMARY,
+    ]
+    assert summary(staged)["verificationResult"] == "PASSED"
+    assert [one["outcome"] for one in evidence(staged, "checks.json")] == ["passed"] * 4
 
 
 def test_certify_runs_what_is_pending_and_proves_that_a_second_run_changes_nothing(project: Project):

@@ -1,15 +1,29 @@
 """Ship: every step in its order; the first that does not succeed ends it, and the log is kept."""
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from road.project import Project
+from roadworthy.journal.entry import Entry
 
 
 def logs(folder: Path) -> list[Path]:
     return sorted(folder.glob("ship_*.log"))
+
+
+def result_of(project: Project, start: Entry, end: Entry) -> Any:
+    """The in-toto test result that the end of a test run attaches: about its package, and resting on its start."""
+    assert [item.name for item in end.record.evidence] == ["test-output.txt", "test-result.json"]
+    file = project.root / ".release/journal/evidence" / end.record.evidence[1].sha256
+    statement = json.loads(file.read_bytes())
+    assert statement["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+    assert statement["subject"] == [{"name": end.record.subject, "digest": {"sha256": end.record.digest}}]
+    assert statement["predicate"]["configuration"][1]["digest"] == {"sha256": start.sha256}
+    return statement["predicate"]
 
 
 def test_a_ship_tests_builds_deploys_migrates_and_verifies(project: Project):
@@ -23,6 +37,7 @@ def test_a_ship_tests_builds_deploys_migrates_and_verifies(project: Project):
     assert noted.evidence[0].sha256 == noted.details["log"]["sha256"]
     assert f"shipped {project.first[:12]}" in log.read_text()
     assert f"shipped {project.first[:12]}" in ran.out.splitlines()[-1]
+    assert result_of(project, *project.log(f"package-{project.first}").entries())["result"] == "PASSED"
     assert log.name.startswith(f"ship_{project.staging}_20")
     assert log.name.endswith("Z.log")
 
@@ -49,8 +64,9 @@ def test_tests_that_do_not_start_or_end_are_failed_tests(project: Project, comma
     project.change_config(('"python -S -c pass"', f'"{command}"'), ('oneoff = "5s"', 'oneoff = "300ms"'))
     assert words in project.json("test", code=1)["line"]
     commit = project.git("rev-parse", "HEAD")
-    last = project.log(f"package-{commit}").entries()[-1]
+    start, last = project.log(f"package-{commit}").entries()
     assert (last.record.kind, last.record.details["ended"][:9]) == ("failed", words[:9])
+    assert result_of(project, start, last)["result"] == "FAILED"
     assert "ci_is_green" in project.json("deploy", code=3)["line"]
 
 

@@ -1,13 +1,16 @@
 """What journal entries say, in predicates that others have published: SLSA provenance v1, test-result, SLSA VSA.
 
 Pure. Each is derived from entries alone and claims no more than they do: the levels of the summary are this
-project's own, since no level of SLSA was assessed.
+project's own, since no level of SLSA was assessed. `seen` are the entries that a statement rests on: of what is
+attached to an `end` or `failed` only its start, since that one is still to be written.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from roadworthy import __version__
@@ -42,46 +45,48 @@ def provenance(begun: Entry, done: Entry) -> dict[str, Any]:
     return _statement(done, PROVENANCE, predicate)
 
 
-def test_result(done: Entry) -> dict[str, Any]:
+def as_file(statement: Mapping[str, Any]) -> bytes:
+    """A statement as it is attached: unsigned JSON, which the entry that names its digest signs for."""
+    return json.dumps(statement, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def test_result(seen: Sequence[Entry], command: str, *, passed: bool) -> dict[str, Any]:
     """The outcome of the app's own tests, run on the package."""
-    said = done.record
-    command = str(said.details.get("command", said.action))
-    passed = said.kind == "end"
+    action = seen[-1].record.action
     predicate = {
         "result": "PASSED" if passed else "FAILED",
         "configuration": [
             {"name": "commands.test", "content": base64.b64encode(command.encode()).decode()},
-            _descriptor(done),
+            *map(_descriptor, seen),
         ],
-        "passedTests": [said.action] if passed else [],
+        "passedTests": [action] if passed else [],
         "warnedTests": [],
-        "failedTests": [] if passed else [said.action],
+        "failedTests": [] if passed else [action],
     }
-    return _statement(done, TEST_RESULT, predicate)
+    return _statement(seen[-1], TEST_RESULT, predicate)
 
 
-def verification_summary(begun: Entry, done: Entry) -> dict[str, Any]:
-    """The certificate's verdict. Its policy is the guards that were asked, each with its file's digest."""
+def verification_summary(seen: Sequence[Entry], at: str, *, passed: bool) -> dict[str, Any]:
+    """The verdict of the UTC second `at`. Its policy is the guards that were asked, each with its file's digest."""
     asked = sorted(
         f"{verdict.get('guard')} {verdict.get('sha256')}\n"
-        for verdict in begun.record.details.get("verdicts", ())
+        for verdict in seen[0].record.details.get("verdicts", ())
         if isinstance(verdict, dict)
     )
-    passed = done.record.kind == "end"
     predicate = {
         "verifier": {"id": f"{_HOME}/certify", "version": {"roadworthy": __version__}},
-        "timeVerified": _second(done),
-        "resourceUri": done.record.subject,
+        "timeVerified": at,
+        "resourceUri": seen[0].record.subject,
         "policy": {
             "uri": f"{_HOME}/guards",
             "digest": {"sha256": hashlib.sha256("".join(asked).encode()).hexdigest()},
         },
-        "inputAttestations": [_descriptor(begun), _descriptor(done)],
+        "inputAttestations": [_descriptor(entry) for entry in seen],
         "verificationResult": "PASSED" if passed else "FAILED",
         "verifiedLevels": ["CERTIFIED" if passed else "FAILED"],
         "slsaVersion": "1.0",
     }
-    return _statement(done, SUMMARY, predicate)
+    return _statement(seen[0], SUMMARY, predicate)
 
 
 def _statement(done: Entry, kind: str, predicate: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from .. import release
 from ..errors import RoadworthyError
 from ..model import Confirmation, Facts, Outcome, Plan, PlatformRelease, Receipt, Request, Result, RunCommand
 from .migrate import pending_in, revision_in
-from .running import ask
+from .running import as_evidence, ask
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,7 +47,9 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
-    """Everything that the certificate says, seen now; the certificate itself is attached as evidence."""
+    """Everything that the certificate says, seen now. It, the checks and the SLSA summary are attached."""
+    from ..journal import predicates
+
     if plan.package is None:
         raise ValueError("a certificate speaks for a package")
     first, second = revision_in(receipts[1]), revision_in(receipts[3])
@@ -67,9 +69,13 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         problems.append("no check of release.toml compares the commit that runs")
     details = {"revision": second}
     start = context.log(plan.request.environment).open_start()
-    if problems or start is None:
-        return Confirmation(tuple(problems) or ("the journal has no open start",), details)
+    if start is None:
+        return Confirmation((*problems, "the journal has no open start"), details)
     at = context.now()
+    verdict = predicates.verification_summary((start,), _utc(at), passed=not problems)
+    attach = {**as_evidence(results), "verification-summary.json": predicates.as_file(verdict)}
+    if problems:
+        return Confirmation(tuple(problems), details, attach)
     expires = at + timedelta(seconds=context.config.limits.certificate)
     name = f"{plan.app}_certified"
     lines = {
@@ -86,7 +92,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     }
     text = "".join(f"{key}={value}\n" for key, value in lines.items())
     details.update({"certificate": name, "expires": _utc(expires)})
-    return Confirmation((), details, {name: text.encode()})
+    return Confirmation((), details, {name: text.encode(), **attach})
 
 
 def certify(context: Context, request: Request, only_plan: bool) -> Result:

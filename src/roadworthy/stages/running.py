@@ -31,9 +31,13 @@ def look(context: Context, plan: Plan, release: int) -> Confirmation:
         problems.append(f"{plan.app} is in maintenance mode")
     results = ask(context, plan.app, observed.url, plan.package.commit)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
-    report = json.dumps([asdict(r) for r in results], indent=2) + "\n"
     checks = [{"name": r.name, "outcome": r.outcome, "millis": r.millis} for r in results]
-    return Confirmation(tuple(problems), {"checks": checks}, {"checks.json": report.encode()})
+    return Confirmation(tuple(problems), {"checks": checks}, as_evidence(results))
+
+
+def as_evidence(results: Sequence[CheckResult]) -> dict[str, bytes]:
+    """What the checks found, as the file that an entry attaches."""
+    return {"checks.json": json.dumps([asdict(r) for r in results], indent=2).encode() + b"\n"}
 
 
 def wait_for_start(context: Context, app: str) -> None:

@@ -34,7 +34,7 @@ PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 def test(context: Context, commit: str) -> Entry:
     """Run `commands.test` for a full commit SHA. Raises CheckFailed when it does not exit with 0."""
-    from ..journal import lock
+    from ..journal import lock, predicates
     from ..journal.entry import Record
     from ..packages import slug
 
@@ -60,7 +60,9 @@ def test(context: Context, commit: str) -> Entry:
         how, output = _run(words, folder, environ, context.config.limits.oneoff)
     details = {"settles": start.seq, "ended": how, "command": context.config.commands.test}
     kind = "end" if how == PASSED else "failed"
-    entry = log.append(record(kind, **details), attach={"test-output.txt": output[-OUTPUT_LIMIT:]})
+    result = predicates.test_result((start,), context.config.commands.test, passed=how == PASSED)
+    attach = {"test-output.txt": output[-OUTPUT_LIMIT:], "test-result.json": predicates.as_file(result)}
+    entry = log.append(record(kind, **details), attach=attach)
     if how != PASSED:
         last = "\n".join(f"  {line}" for line in output.decode("utf-8", "replace").splitlines()[-15:])
         raise CheckFailed(f"the tests of {commit[:12]} {how}\n{last}".rstrip())
