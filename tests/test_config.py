@@ -44,6 +44,7 @@ def test_our_own_file_is_read_whole():
 
 
 STAGING, PROD = 'app = "autorisen"', 'app = "capecraft"'
+SLUG, IMAGE = 'kind = "slug"', 'kind = "image"\nrepository = "ns/app"'
 # What is replaced, by what, how the line that is named begins, and what is said of it.
 MISTAKES = {
     "unknown key at the top": ("schema = 1", "schema = 1\nnope = 1", "nope", "nope: unknown key: expected schema"),
@@ -91,7 +92,13 @@ MISTAKES = {
     "cut off": ('# check = "test"', 'x = "', 'x = "', ""),
     "NUL": ("schema = 1", "schema = 1\n\0", "\0", "Invalid statement"),
     "unknown target": ('target = "sandbox"', 'target = "prod"', "target", "unknown target 'prod'"),
-    "unknown kind": ('kind = "slug"', 'kind = "image"', "kind", "expected 'slug'"),
+    "unknown kind": ('kind = "slug"', 'kind = "snap"', "kind", "expected 'slug' or 'image'"),
+    "image key for a slug": (SLUG, f'{SLUG}\nengine = "podman"', "engine", 'this is for kind = "image"'),
+    "repository with a tag": (SLUG, 'kind = "image"\nrepository = "ns/app:1"', "repository", "is no repository"),
+    "unknown engine": (SLUG, f'{IMAGE}\nengine = "kaniko"', "engine", "expected docker, podman, buildah"),
+    "unknown platform of an image": (SLUG, f'{IMAGE}\nplatforms = ["amd64"]', "platforms", "such as linux/amd64"),
+    "our own build argument": (SLUG, f'{IMAGE}\nbuild_args = {{ GIT_SHA = "1" }}', "build_args", "GIT_SHA is ours"),
+    "dockerfile outside": (SLUG, f'{IMAGE}\ndockerfile = "../Dockerfile"', "dockerfile", "inside [package] path"),
     "unknown platform": ('platform = "heroku"\napi', 'platform = "x"\napi', 'platform = "x"', "expected 'heroku'"),
     "live without encryption": ('api = "https:', 'api = "http:', "api", "begins with https://"),
     "live with a password": ("https://api.heroku.com", "https://u:p@api.heroku.com", "api", "https://"),

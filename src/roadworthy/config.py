@@ -35,11 +35,21 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PackageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of a commit becomes the package, and where its migrations are inside it."""
+    """Which part of a commit becomes the package, and where its migrations are inside it.
+
+    The other keys are for `kind = "image"`: the `repository` (registry/name) it is pushed to, the `dockerfile`
+    inside of `path`, the `engine` that builds it (empty: the first that is there), `platforms` (empty: the
+    engine's own) and `build_args`, which stand in the image for everybody to read.
+    """
 
     kind: str = "slug"
     path: str = "."
     migrations: str = "migrations/versions"
+    repository: str = ""
+    dockerfile: str = "Dockerfile"
+    engine: str = ""
+    platforms: tuple[str, ...] = ()
+    build_args: dict[str, str] = {}
 
 
 class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

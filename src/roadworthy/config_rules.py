@@ -13,14 +13,19 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from . import globs
+from .errors import UsageError
+from .packages import references
 from .toml import Keys
 
 if TYPE_CHECKING:
-    from .config import Config, HttpCheck, Journal
+    from .config import Config, HttpCheck, Journal, PackageRules
 
 APP_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")  # Heroku's own rule for app names
 ENVIRONMENT_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+ENGINES: Final = ("docker", "podman", "buildah")  # in the order in which they are looked for
+PLATFORM: Final = re.compile(r"[a-z0-9]{1,20}/[a-z0-9]{1,20}(/[a-z0-9]{1,20})?")
+BUILD_ARG: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 METHOD: Final = re.compile(r"[A-Z]{3,10}")
 TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: a header's or cookie's name
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
@@ -73,8 +78,9 @@ def inside(path: str) -> bool:
 
 def _package(config: Config) -> Broken:
     package, commands = config.package, config.commands
-    if package.kind != "slug":
-        yield ("package", "kind"), f"unknown package kind {package.kind!r}: expected 'slug'"
+    if package.kind not in ("slug", "image"):
+        yield ("package", "kind"), f"unknown package kind {package.kind!r}: expected 'slug' or 'image'"
+    yield from _image(package)
     for key, path in (("path", package.path), ("migrations", package.migrations)):
         if not inside(path):
             yield ("package", key), f"{path!r}: expected a folder below the project"
@@ -86,6 +92,28 @@ def _package(config: Config) -> Broken:
         else:
             if not words:
                 yield ("commands", key), "the command is empty"
+
+
+def _image(package: PackageRules) -> Broken:
+    if package.kind != "image":
+        for key in ("repository", "engine", "platforms", "build_args"):
+            if getattr(package, key):
+                yield ("package", key), 'this is for kind = "image": say so, or take this out'
+        return
+    try:
+        references.repository(package.repository)
+    except UsageError as error:
+        yield ("package", "repository"), str(error)
+    if not inside(package.dockerfile):
+        yield ("package", "dockerfile"), f"{package.dockerfile!r}: expected a file inside [package] path"
+    if package.engine not in ("", *ENGINES):
+        yield ("package", "engine"), f"unknown engine {package.engine!r}: expected {', '.join(ENGINES)}"
+    for platform in package.platforms:
+        if not PLATFORM.fullmatch(platform):
+            yield ("package", "platforms"), f"{platform!r}: expected a platform such as linux/amd64"
+    for name, value in package.build_args.items():
+        if not BUILD_ARG.fullmatch(name) or name == "GIT_SHA" or not value.isprintable():
+            yield ("package", "build_args"), f"{name[:40]!r}: expected a name and one line; GIT_SHA is ours"
 
 
 def _targets(config: Config) -> Broken:

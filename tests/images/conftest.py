@@ -29,9 +29,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Regis
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def engine(registry: servers.Registry, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment in which buildah and podman run."""
-    return servers.containers(tmp_path_factory.mktemp("containers"))
+    return servers.containers(tmp_path_factory.mktemp("containers"), registry.host)
 
 
 @pytest.fixture(scope="session")

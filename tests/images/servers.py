@@ -57,14 +57,20 @@ def registry(folder: Path, *, htpasswd: str = "") -> Iterator[Registry]:
         yield Registry(f"127.0.0.1:{port}", folder / "data")
 
 
-def containers(folder: Path) -> dict[str, str]:
-    """The environment that keeps everything that buildah and podman store below `folder`."""
+def containers(folder: Path, insecure: str = "") -> dict[str, str]:
+    """The environment that keeps everything that buildah and podman store below `folder`.
+
+    From the registry `insecure` they take base images over plain http.
+    """
     storage = folder / "storage.conf"
     folder.mkdir(parents=True, exist_ok=True)
     roots = f'graphroot = "{folder / "graph"}"\nrunroot = "{folder / "run"}"\n'
     storage.write_text(f'[storage]\ndriver = "overlay"\n{roots}')
+    registries = folder / "registries.conf"
+    registries.write_text(f'[[registry]]\nlocation = "{insecure}"\ninsecure = true\n' if insecure else "")
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "CONTAINERS_STORAGE_CONF": str(storage), "BUILDAH_ISOLATION": "chroot"}
+    files = {"CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_REGISTRIES_CONF": str(registries)}
+    return {**kept, **files, "BUILDAH_ISOLATION": "chroot"}
 
 
 def run(words: list[str | Path], environ: dict[str, str], **options: object) -> str:

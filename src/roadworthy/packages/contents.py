@@ -15,6 +15,7 @@ from .ustar import shown
 
 STAMP: Final = b"COMMIT"  # the file that a build adds: the commit's SHA and a newline
 STAMPED: Final = Entry("100644", "blob", "", STAMP)  # its place in the order; git has no such object
+PROCFILE: Final = "Procfile"
 MAX_FILES: Final = 100_000
 _MAX_HOPS: Final = 40  # as many as Linux follows in one path
 # Git knows of permissions only whether a file is executable.
@@ -22,10 +23,11 @@ SYMLINK: Final = "120000"
 MODES: Final = {"100644": 0o644, "100664": 0o644, "100755": 0o755, SYMLINK: 0o777}
 
 
-def checked(entries: Iterable[Entry]) -> dict[bytes, Entry | None]:
+def checked(entries: Iterable[Entry], needs: str = PROCFILE) -> dict[bytes, Entry | None]:
     """Every name of the package in the order of its bytes, COMMIT too; None stands for a directory.
 
-    Raises UsageError for a submodule, an unsafe or doubled name, a COMMIT file, no Procfile, too many files.
+    Raises UsageError for a submodule, an unsafe or doubled name, a COMMIT file, too many files, and when the
+    file that it `needs` is not there.
     """
     files: dict[bytes, Entry] = {}
     for entry in entries:
@@ -39,8 +41,9 @@ def checked(entries: Iterable[Entry]) -> dict[bytes, Entry | None]:
             raise UsageError(f"the package has over {MAX_FILES} files: give [package] path a smaller folder")
     if STAMP in files:
         raise UsageError("the package's root has a file COMMIT, which the build writes: rename it")
-    if b"Procfile" not in files or files[b"Procfile"].mode == SYMLINK:
-        raise UsageError("no Procfile at the package's root: add one that says how `web` is started")
+    needed = needs.encode()
+    if needed not in files or files[needed].mode == SYMLINK:
+        raise UsageError(f"no {needs} at the package's root: add one that says how `web` is started")
     files[STAMP] = STAMPED
     folders = {parent for name in files for parent in _parents(name)}
     for name in folders & files.keys():

@@ -11,12 +11,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal
@@ -25,9 +20,9 @@ import msgspec
 
 from ..errors import UsageError
 from ..facts import git, git_objects
-from ..wait import until
 from . import contents, stored, ustar
 from .archive import read, unpack
+from .kept import alone, appearing, disk
 
 __all__ = ["Manifest", "Slug", "build", "find_or_build", "read", "unpack"]
 
@@ -35,7 +30,6 @@ MAX_SIZE: Final = 1 << 30  # bytes of a package; the platform takes less
 MAX_MANIFEST: Final = 1 << 16  # bytes
 MAX_TARGET: Final = 4096  # bytes of a symlink that are read at all
 LOCK_WITHIN: Final = 150.0  # seconds; longer than the longest build
-_BUILDING: Final = ".building-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +54,15 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     files: int
 
 
-def build(root: Path, commit: str, path: str = "app", *, file: Path) -> Slug:
+def build(root: Path, commit: str, path: str = "app", *, file: Path, needs: str = contents.PROCFILE) -> Slug:
     """Write the slug of the folder `path` at `commit` (40 hex characters) to `file`, whole and durable.
+
+    `needs` is the file without which the folder is no package: a slug's Procfile, an image's Dockerfile.
 
     Raises UsageError for an unknown commit or folder, a tree that cannot be a package, and a full disk.
     """
-    with _disk(file.parent), _appearing(file) as out:
-        made = _write(root, commit, path, out)
+    with disk(file.parent), appearing(file) as out:
+        made = _write(root, commit, path, out, needs)
     return Slug(commit, made.digest, made.size, file)
 
 
@@ -77,11 +73,11 @@ def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
     the manifest names another folder than `path`, when a new build differs from it, and as `build` does.
     """
     file = store / f"{git_objects.full(commit)}.tgz"
-    with _disk(store), _alone(store):
+    with disk(store), alone(store, LOCK_WITHIN):
         known = _manifest(file, path)
         if known and file.exists():
             return _compared(file, known)
-        with _appearing(file) as out:
+        with appearing(file) as out:
             made = _write(root, commit, path, out)
             if known and known != made:
                 raise UsageError(
@@ -89,12 +85,12 @@ def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
                     f"bring back {file.name}, or find out what changed"
                 )
             if not known:
-                with _appearing(file.with_suffix(".json")) as described:
+                with appearing(file.with_suffix(".json")) as described:
                     described.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
     return Slug(commit, made.digest, made.size, file)
 
 
-def _write(root: Path, commit: str, path: str, out: IO[bytes]) -> Manifest:
+def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = contents.PROCFILE) -> Manifest:
     """Write the archive in one pass; no file is in memory as a whole."""
     entries = sorted(git.entries(root, commit, path, recursive=True), key=lambda entry: entry.name)
     sink = stored.Stored(out)
@@ -102,7 +98,7 @@ def _write(root: Path, commit: str, path: str, out: IO[bytes]) -> Manifest:
     archive.add(ustar.header(b"./app/", ustar.DIRECTORY, 0o755))
     links: dict[bytes, bytes] = {}
     with git_objects.batch(root, (entry.oid for entry in entries)) as source:
-        names = contents.checked(entries)  # while git already reads
+        names = contents.checked(entries, needs)  # while git already reads
         for name, entry in names.items():
             inside = b"./app/" + name
             if entry is None:
@@ -161,56 +157,3 @@ def _altered(file: Path) -> UsageError:
     return UsageError(
         f"package of {file.stem} was altered in {file.parent}: delete {file.stem}.* and build again"
     )
-
-
-@contextmanager
-def _alone(store: Path) -> Iterator[None]:
-    """Hold the store's lock, which the kernel frees when its holder dies, and sweep what the dead left."""
-    store.mkdir(parents=True, exist_ok=True)
-    with (store / ".lock").open("ab") as lock:
-
-        def taken() -> bool | None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None
-            return True
-
-        if not until(taken, within=LOCK_WITHIN, every=0.02):
-            raise UsageError(
-                f"another build holds {store} for over {LOCK_WITHIN:.0f} s: end it, then try again"
-            )
-        for left in store.glob(f"{_BUILDING}*"):
-            left.unlink()
-        yield
-
-
-@contextmanager
-def _appearing(file: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name, and is on disk with it, only when the block ends well. It is read-only."""
-    descriptor, temporary = tempfile.mkstemp(prefix=_BUILDING, dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            yield out
-            out.flush()
-            os.fchmod(descriptor, 0o444)
-            os.fsync(descriptor)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"package cannot be kept in {folder}: {error.strerror}: make room or repair it"
-        ) from error

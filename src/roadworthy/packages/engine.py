@@ -1,0 +1,181 @@
+"""The engine that builds images: docker with buildx, podman or buildah, driven by its command line.
+
+- The words of each command are made by pure functions, and no secret is among them: engines read their logins
+  themselves. Of the caller's surroundings an engine sees PASSED_ON and nothing else.
+- An engine that takes too long ends with everything that it started.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from ..config_rules import ENGINES
+from ..errors import CheckFailed, UsageError
+from ..http import is_loopback
+from .references import DIGEST, Repository
+
+WITHIN: Final = 1800.0  # seconds for one command of an engine
+LAST_LINES: Final = 12  # of an engine that failed, in the message
+PASSED_ON: Final = (
+    *(
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "XDG_RUNTIME_DIR",
+        "XDG_DATA_HOME",
+        "XDG_CONFIG_HOME",
+    ),  # where it keeps things
+    *(
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY",
+        "BUILDX_BUILDER",
+    ),  # where it runs
+    *("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE"),  # its logins
+    *("BUILDAH_ISOLATION", "STORAGE_DRIVER", "CONTAINERS_CONF"),  # how it works
+    *("CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE"),
+)
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is built from which folder, and where it goes: `to` under `tag`. `work` is a folder for notes."""
+
+    commit: str
+    folder: Path
+    dockerfile: str
+    to: Repository
+    tag: str
+    platforms: tuple[str, ...]
+    build_args: Mapping[str, str]
+    work: Path
+
+    @property
+    def name(self) -> str:
+        """What it is called in the registry, for people."""
+        return f"{self.to}:{self.tag}"
+
+    @property
+    def noted(self) -> Path:
+        """The file in which the engine says the digest that it pushed."""
+        return self.work / "digest"
+
+    @property
+    def built(self) -> Path:
+        """The file in which podman and buildah say the id of what they built."""
+        return self.work / "id"
+
+    @property
+    def index(self) -> str:
+        """The name of a list of several platforms, on this machine."""
+        return f"localhost/roadworthy-{self.commit[:12]}-{self.work.name.strip('.').lower()}"
+
+
+def find(said: str, environ: Mapping[str, str]) -> str:
+    """The engine that `package.engine` says, or the first that is there. Raises UsageError."""
+    for engine in (said,) if said else ENGINES:
+        if shutil.which(engine, path=environ.get("PATH")) and (engine != "docker" or _buildx(environ)):
+            return engine
+    what = f"{said} is" if said else "neither docker with buildx nor podman nor buildah is"
+    raise UsageError(f"an image is built by an engine, and {what} not here: install one")
+
+
+def build(engine: str, job: Job) -> tuple[Words, ...]:
+    """The commands that build. Docker's builds and pushes at once: buildx keeps no image of several platforms."""
+    args = {**job.build_args, "GIT_SHA": job.commit}
+    common = (
+        *("--file", str(job.folder / job.dockerfile)),
+        *(word for name, value in args.items() for word in ("--build-arg", f"{name}={value}")),
+        *("--label", f"org.opencontainers.image.revision={job.commit}"),
+        *(("--platform", ",".join(job.platforms)) if job.platforms else ()),
+    )
+    if engine == "docker":
+        # Attestations make an OCI index of any image, which Heroku's registry does not take.
+        alone = ("--provenance=false", "--sbom=false", "--metadata-file", str(job.noted))
+        return (("docker", "buildx", "build", *common, *alone, "--tag", job.name, "--push", str(job.folder)),)
+    kept = ("--manifest", job.index) if job.platforms[1:] else ("--iidfile", str(job.built))
+    verb = "bud" if engine == "buildah" else "build"
+    # A proxy of this machine is for the engine, not for the image; time 0 makes equal layers equal.
+    plain = ("--format", "docker", "--timestamp", "0", "--http-proxy=false")
+    return ((engine, verb, *common, *plain, *kept, str(job.folder)),)
+
+
+def push(engine: str, job: Job) -> tuple[Words, ...]:
+    """The commands that push what `build` built, once."""
+    if engine == "docker":
+        return ()
+    tls = ("--tls-verify=false",) if is_loopback(f"http://{job.to.registry}") else ()
+    words = ("--format", "v2s2", "--digestfile", str(job.noted), *tls)
+    if job.platforms[1:]:
+        send = (engine, "manifest", "push", "--all", *words, job.index, f"docker://{job.name}")
+        return (send, (engine, "manifest", "rm", job.index))
+    return ((engine, "push", *words, job.built.read_text().strip(), f"docker://{job.name}"),)
+
+
+def digest(engine: str, job: Job) -> str:
+    """What the engine says that it pushed. Raises CheckFailed when it says nothing of the kind."""
+    try:
+        said = job.noted.read_text()
+        if engine == "docker":
+            said = str(msgspec.json.decode(said)["containerimage.digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        said = ""
+    if not DIGEST.fullmatch(said.strip()):
+        raise CheckFailed(f"{engine} does not say which digest it pushed to {job.name}: look at the registry")
+    return said.strip()
+
+
+def run(words: Words, environ: Mapping[str, str], within: float = WITHIN) -> None:
+    """Run one command to its end. Raises CheckFailed, with its last lines, when it does not end with 0."""
+    passed = {name: environ[name] for name in PASSED_ON if name in environ}
+    what = " ".join(words[:3] if words[1] in ("buildx", "manifest") else words[:2])
+    with tempfile.TemporaryFile() as said:
+        try:
+            engine = subprocess.Popen(
+                words,
+                env={**passed, "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                process_group=0,
+            )
+        except OSError as error:
+            raise UsageError(f"{words[0]} cannot be started: {error.strerror}") from error
+        with engine:
+            try:
+                status = engine.wait(within)
+            except subprocess.TimeoutExpired as error:
+                os.killpg(engine.pid, signal.SIGKILL)
+                raise CheckFailed(f"{what} did not end within {within:g} s\n{_last(said)}") from error
+            except BaseException:
+                os.killpg(engine.pid, signal.SIGKILL)
+                raise
+        if status:
+            raise CheckFailed(f"{what} ended with {status}\n{_last(said)}".rstrip())
+
+
+def _last(said: IO[bytes]) -> str:
+    said.seek(max(0, said.seek(0, os.SEEK_END) - 8192))
+    lines = said.read().decode("utf-8", "replace").splitlines()[-LAST_LINES:]
+    return "\n".join("  " + "".join(c for c in line if c.isprintable())[:300] for line in lines)
+
+
+def _buildx(environ: Mapping[str, str]) -> bool:
+    try:
+        run(("docker", "buildx", "version"), environ, 20.0)
+    except CheckFailed:
+        return False
+    return True

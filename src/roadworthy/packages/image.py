@@ -1,0 +1,154 @@
+"""An image: built once per commit by the user's engine, pushed once, and named by digest from then on.
+
+- It is built from the commit's tree, exported from git's objects, never from somebody's working folder. The
+  commit goes in as the build argument GIT_SHA, the label `org.opencontainers.image.revision` and a file COMMIT.
+- The registry's tag `<commit>` finds it again, `<store>/images/<commit>.json` says which digest it must have.
+  When the two differ nothing is handed out. It is never rebuilt to see whether it comes out the same.
+- The image counts when the registry gives it back by the digest that the engine noted, with the commit's label.
+  What a killed build leaves has no record: a finished push is found by its tag, all else is swept.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from ..errors import CheckFailed, UsageError
+from ..facts.git_objects import full
+from . import archive, engine, references, registry, slug
+from .kept import BUILDING, alone, appearing, disk
+
+if TYPE_CHECKING:
+    from ..config import PackageRules
+    from .registry import Manifest
+
+REVISION: Final = "org.opencontainers.image.revision"  # OCI image spec, "Pre-Defined Annotation Keys"
+MOST_CONFIG: Final = 4 << 20  # bytes
+LOCK_WITHIN: Final = 3 * engine.WITHIN  # seconds: a build is two commands of an engine
+MAX_RECORD: Final = 1 << 16  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image: `ref` is `registry/name@sha256:…`, `digest` and `config` begin with `sha256:`.
+
+    `config` is the digest of its config, by which Heroku releases it; "" of an index of several platforms.
+    `size` is the bytes of all its blobs. `file` is the record of it on this machine.
+    """
+
+    commit: str
+    ref: str
+    digest: str
+    config: str
+    size: int
+    file: Path
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What `<commit>.json` says; `path` and `dockerfile` are where it was built from."""
+
+    schema_version: Literal["1"]
+    kind: Literal["image"]
+    commit: str
+    ref: str
+    digest: str
+    config: str
+    size: int
+    path: str
+    dockerfile: str
+
+
+def find_or_build(
+    root: Path, commit: str, *, rules: PackageRules, store: Path, environ: Mapping[str, str]
+) -> Image:
+    """The image of a full commit SHA in `rules.repository`, built and pushed when it is not there.
+
+    Raises UsageError when the version has another digest than is on record, or cannot be built; CheckFailed
+    when the build fails or the registry does not give back what was pushed; Unreachable.
+    """
+    folder = store / "images"
+    file = folder / f"{full(commit)}.json"
+    with disk(folder), alone(folder, LOCK_WITHIN):
+        known = _record(file, rules)
+        named = registry.tagged(rules.repository, commit, environ=environ)
+        if known and named and named.digest != known.digest:
+            raise UsageError(
+                f"version {commit} of {rules.repository} is {named.digest} now and {known.digest} on record: "
+                "somebody gave it to another image, and none is used"
+            )
+        if known:
+            registry.read(known.ref, environ=environ)  # is it still there?
+            return Image(commit, known.ref, known.digest, known.config, known.size, file)
+        if named is None:
+            with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder) as work:
+                named = _build(root, commit, rules, Path(work), environ)
+        _check_commit(named, commit, environ)
+        config = named.config.digest if named.config else ""
+        made = Record(
+            "1", "image", commit, named.ref, named.digest, config, named.size, rules.path, rules.dockerfile
+        )
+        with appearing(file) as described:
+            described.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+    return Image(commit, made.ref, made.digest, made.config, made.size, file)
+
+
+def _build(root: Path, commit: str, rules: PackageRules, work: Path, environ: Mapping[str, str]) -> Manifest:
+    """Build the commit's tree and push it; what the registry then has."""
+    chosen = engine.find(rules.engine, environ)
+    packed, tree = work / "tree.tgz", work / "tree"
+    slug.build(root, commit, rules.path, file=packed, needs=rules.dockerfile)
+    archive.unpack(packed, tree)
+    to = references.repository(rules.repository)
+    job = engine.Job(commit, tree, rules.dockerfile, to, commit, rules.platforms, rules.build_args, work)
+    for words in engine.build(chosen, job):
+        engine.run(words, environ)
+    if chosen != "docker" and (theirs := registry.tagged(rules.repository, commit, environ=environ)):
+        return theirs  # another machine was faster: its image is the commit's, ours was never pushed
+    for words in engine.push(chosen, job):
+        engine.run(words, environ)
+    digest = engine.digest(chosen, job)
+    pushed = registry.read(f"{to}@{digest}", environ=environ)
+    named = registry.tagged(rules.repository, commit, environ=environ)
+    if named is None or named.digest != digest:
+        raise CheckFailed(
+            f"{job.name} is not the image that was just pushed: another build was at work, look at it"
+        )
+    return pushed
+
+
+def _check_commit(image: Manifest, commit: str, environ: Mapping[str, str]) -> None:
+    """Raises UsageError when the image, or one of an index, is not labelled as being of this commit."""
+    for one in image.all:
+        if one.config is None:
+            continue
+        data = registry.content(one.ref, one.config, MOST_CONFIG, environ=environ)
+        try:
+            document: dict[str, Any] = msgspec.json.decode(data, type=dict)
+            said = ((document.get("config") or {}).get("Labels") or {}).get(REVISION)
+        except (msgspec.DecodeError, AttributeError):
+            said = None
+        if said != commit:
+            raise UsageError(f"{one.ref} is not labelled as built from {commit}: give the tag {commit} back")
+
+
+def _record(file: Path, rules: PackageRules) -> Record | None:
+    try:
+        with file.open("rb") as described:
+            known = msgspec.json.decode(described.read(MAX_RECORD), type=Record)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{file} was altered: delete it, the registry has the image") from error
+    at = references.reference(known.ref)
+    if known.commit != file.stem or at.digest != known.digest:
+        raise UsageError(f"{file} was altered: delete it, the registry has the image")
+    built = (str(at.repository), known.path, known.dockerfile)
+    wanted = (str(references.repository(rules.repository)), rules.path, rules.dockerfile)
+    if built != wanted:
+        raise UsageError(f"image of {known.commit} was built from {built}, not from {wanted}: commit again")
+    return known
