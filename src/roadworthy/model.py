@@ -33,13 +33,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is deployed: built once per commit, named by digest. `file` is "" when it is not on this machine."""
+    """What is deployed: built once per commit, named by digest.
+
+    `file` is "" when it is not on this machine, `ref` is where an image is (`registry/name@sha256:…`).
+    """
 
     commit: str
     digest: str
     size: int
     file: str = ""
     kind: str = "slug"
+    ref: str = ""
 
     @property
     def name(self) -> str:

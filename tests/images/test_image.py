@@ -47,7 +47,9 @@ def rules(place: str) -> PackageRules:
 class Site:
     """A project, where its images go, and a store."""
 
-    def __init__(self, project: Repository, rules: PackageRules, store: Path, environ: dict[str, str]) -> None:
+    def __init__(
+        self, project: Repository, rules: PackageRules, store: Path, environ: dict[str, str]
+    ) -> None:
         self.project, self.rules, self.store, self.environ = project, rules, store, environ
         self.commit = project.git("rev-parse", "main")
 
@@ -107,7 +109,9 @@ def test_a_commit_is_built_once(site, monkeypatch, tmp_path):
 def test_a_version_that_was_given_to_another_image_is_refused(site):
     first = site.build()
     (site.project.root / "app/web.py").write_text("print('two')\n")
-    other = site.project.commit({"app/Dockerfile": "FROM scratch\nCOPY . /\n", "app/web.py": "print('two')\n"})
+    other = site.project.commit(
+        {"app/Dockerfile": "FROM scratch\nCOPY . /\n", "app/web.py": "print('two')\n"}
+    )
     second = site.build(other)
     assert second.digest != first.digest
     point(site, second)
@@ -131,13 +135,15 @@ def test_an_image_that_went_away_is_not_built_again(site, registry):
 def test_a_record_that_was_altered_is_refused(site):
     made = site.build()
     site.record.chmod(0o644)
-    site.record.write_text(site.record.read_text().replace(f'"digest": "{made.digest[:9]}', '"digest": "sha256:00'))
+    site.record.write_text(
+        site.record.read_text().replace(f'"digest": "{made.digest[:9]}', '"digest": "sha256:00')
+    )
     with pytest.raises(UsageError, match="altered"):
         site.build()
 
 
 def test_a_folder_without_a_dockerfile_is_no_image(site):
-    with pytest.raises(UsageError, match="no Dockerfile.web"):
+    with pytest.raises(UsageError, match=r"no Dockerfile\.web"):
         site.build(dockerfile="Dockerfile.web")
 
 
@@ -185,7 +191,8 @@ def test_a_killed_build_leaves_nothing_that_counts(verb, site, tmp_path):
     (tmp_path / "bin").mkdir()
     stand_in, reached = tmp_path / "bin/buildah", tmp_path / "reached"
     real = next(p for p in map(Path, ("/usr/bin/buildah", "/usr/local/bin/buildah")) if p.exists())
-    stand_in.write_text(f'#!/bin/sh\n[ "$1" = {verb} ] && {{ echo $$ >"{reached}"; exec sleep 60; }}\nexec {real} "$@"\n')
+    stops = f'[ "$1" = {verb} ] && {{ echo $$ >"{reached}"; exec sleep 60; }}'
+    stand_in.write_text(f'#!/bin/sh\n{stops}\nexec {real} "$@"\n')
     stand_in.chmod(0o755)
     environ = {**site.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     script = (
@@ -238,3 +245,18 @@ def unpacked(made: images.Image, folder: Path) -> dict[str, bytes]:
     layer = json.loads((folder / "manifest.json").read_text())["layers"][-1]["digest"]
     with tarfile.open(folder / layer.removeprefix("sha256:")) as archive:
         return {m.name: archive.extractfile(m).read() for m in archive if m.isreg()}
+
+
+def test_invoke_build_builds_the_image_that_release_toml_says(site, tmp_path, monkeypatch):
+    from roadworthy.context import Context
+    from roadworthy.report.terminal import Screen
+    from roadworthy.stages.build import report
+
+    text = (Path(__file__).parents[2] / "release.toml").read_text()
+    wanted = f'kind = "image"\nrepository = "{site.rules.repository}"\nengine = "buildah"'
+    (site.project.root / "release.toml").write_text(text.replace('kind = "slug"', wanted, 1))
+    context = Context(site.project.root, Screen(json=True), site.environ)
+    result = report(context, site.commit)
+    assert result.details["kind"] == "image"
+    assert result.details["ref"] == f"{site.rules.repository}@sha256:{result.details['digest']}"
+    assert json.loads(servers.inspect(result.details["ref"]))["schemaVersion"] == 2

@@ -15,11 +15,16 @@ NAME = "build"
 
 def build(context: Context, commit: str) -> Package:
     """The package of a full commit SHA. Raises UsageError when it cannot be built or was altered."""
+    root, rules, store = context.paths.root, context.config.package, context.paths.packages
+    if rules.kind == "image":
+        from ..packages import image
+
+        with context.screen.step(f"building the image of {commit[:12]}, or finding it"):
+            built = image.find_or_build(root, commit, rules=rules, store=store, environ=context.environ)
+        return Package(commit, built.digest.removeprefix("sha256:"), built.size, kind="image", ref=built.ref)
     from ..packages import slug
 
-    made = slug.find_or_build(
-        context.paths.root, commit, path=context.config.package.path, store=context.paths.packages
-    )
+    made = slug.find_or_build(root, commit, path=rules.path, store=store)
     return Package(made.commit, made.digest, made.size, str(made.file))
 
 
