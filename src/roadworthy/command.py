@@ -168,6 +168,7 @@ def plain(result: Result) -> dict[str, Any]:
             "to": plan.after,
             "pending": plan.pending,
             "already": plan.already,
+            **({"watch": asdict(plan.watch)} if plan.watch else {}),
         }
     loaded: dict[str, Any] = json.loads(json.dumps(shown, default=str))
     return loaded

@@ -15,6 +15,7 @@ import msgspec
 from . import config_rules as rules
 from . import toml
 from .config_rules import APP_NAME as APP_NAME
+from .config_rules import HARMLESS as HARMLESS
 from .errors import UsageError
 from .toml import FILE as FILE
 
@@ -61,21 +62,29 @@ class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where environments live. `api` empty means the sandbox's own address; `poll` is seconds between looks."""
+    """Where environments live. `api` empty means the sandbox's own address; `poll` is seconds between looks.
+
+    `watch` is the longest degradation window here, in seconds; 0 means that the environment's own counts.
+    """
 
     platform: str
     api: str = ""
     poll: Duration = Duration(1.0)
+    watch: Duration = Duration(0.0)
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One app on the platform. `certified_in` names the environment a package must be certified in first."""
+    """One app on the platform. `certified_in` names the environment a package must be certified in first.
+
+    `watch` is the degradation window after a deploy, in seconds; 0 means none.
+    """
 
     app: str
     url: str = ""
     aliases: tuple[str, ...] = ()
     production: bool = False
     certified_in: str = ""
+    watch: Duration = Duration(0.0)
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +115,18 @@ class HttpCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     cookies: tuple[str, ...] = ()
     within: Duration = Duration(5.0)
+
+
+class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a degradation window forgives, for each check, compared with the answers before the deploy.
+
+    `errors` is by how many percentage points more of its answers may fail. Its median time may be `slower`
+    times the old one, or the old one and `noise` (seconds), whichever is more.
+    """
+
+    errors: int = 5
+    slower: int = 2
+    noise: Duration = Duration(0.25)
 
 
 class LogRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +203,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     targets: dict[str, Target]
     environments: dict[str, Environment]
     limits: Limits = Limits()
+    watch: Watch = Watch()
     checks: tuple[HttpCheck, ...] = ()
     logs: Logs = Logs()
     blockers: Blockers = Blockers()

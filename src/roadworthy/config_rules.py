@@ -27,6 +27,7 @@ ENGINES: Final = ("docker", "podman", "buildah")  # in the order in which they a
 PLATFORM: Final = re.compile(r"[a-z0-9]{1,20}/[a-z0-9]{1,20}(/[a-z0-9]{1,20})?")
 BUILD_ARG: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 METHOD: Final = re.compile(r"[A-Z]{3,10}")
+HARMLESS: Final = ("GET", "HEAD", "OPTIONS")  # methods that change nothing, so they may be asked again
 TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: a header's or cookie's name
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
 URL: Final = re.compile(rf"https?://{_HOST}(/[^\s?#@\\]*)?")
@@ -46,6 +47,7 @@ def broken(config: Config) -> Broken:
     yield from _package(config)
     yield from _targets(config)
     yield from _environments(config)
+    yield from _watch(config)
     for number, check in enumerate(config.checks):
         for key, problem in _check(check):
             yield ("checks", number, key), problem
@@ -155,6 +157,20 @@ def _environments(config: Config) -> Broken:
             yield (*at, "certified_in"), f"unknown environment {environment.certified_in!r}"
         if environment.certified_in == name:
             yield (*at, "certified_in"), "an environment cannot certify for itself: name the one before it"
+
+
+def _watch(config: Config) -> Broken:
+    rules = config.watch
+    if not 0 <= rules.errors <= 100:
+        yield ("watch", "errors"), f"{rules.errors} is no number of percentage points: expected 0 to 100"
+    if not 1 <= rules.slower <= 1000:
+        yield ("watch", "slower"), f"{rules.slower} is no factor: expected 1 to 1000"
+    if any(check.method in HARMLESS for check in config.checks):
+        return
+    for name, environment in config.environments.items():
+        if environment.watch:
+            at = ("environments", name, "watch")
+            yield at, f"there is no check to repeat: declare one of {', '.join(HARMLESS)}"
 
 
 def _check(check: HttpCheck) -> Iterator[tuple[str, str]]:

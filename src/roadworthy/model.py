@@ -244,6 +244,15 @@ class RollbackTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Usual:
+    """How one check was answered: how often asked, how often failed, the median time of what passed (ms)."""
+
+    asked: int
+    failed: int
+    millis: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything a plan or a guard may look at, read once with one clock."""
 
@@ -262,6 +271,7 @@ class Facts:
     observed: Fact[Observed]
     blockers: Fact[tuple[Blocker, ...]]
     back: Fact[RollbackTarget | None]
+    baseline: Fact[Mapping[str, Usual]] = Fact("baseline", missing="it was not measured")
 
 
 # ---- what would be done ----------------------------------------------------------------------------------
@@ -293,6 +303,21 @@ Step = ReleasePackage | RunCommand | Maintenance
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """The degradation window of a deploy: `millis` long, with the answers `before` it of each check.
+
+    `errors`, `slower` and `noise` (ms) are what it forgives: `[watch]` of the configuration. A check that is
+    not in `before` has no baseline.
+    """
+
+    millis: int
+    errors: int
+    slower: int
+    noise: int
+    before: Mapping[str, Usual]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What an action would do. `already` says why nothing is left to do; `pending` names migrations."""
 
@@ -304,6 +329,7 @@ class Plan:
     after: Mapping[str, Any]
     already: str = ""
     pending: tuple[str, ...] = ()
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ def said(plan: Plan, verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
         "app": plan.app,
         "pending": list(plan.pending),
     }
+    if plan.watch:
+        told["watch"] = asdict(plan.watch)
     if verdicts:
         told["verdicts"] = [
             {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(verdict).items()}
@@ -95,6 +97,8 @@ def name_of(step: Step) -> str:
 
 def describe(plan: Plan) -> str:
     """One line that says what would happen."""
-    return plan.already or plan.request.action + " " + (
-        f"{plan.package.name[:17]} ({plan.package.digest[:12]})" if plan.package else plan.app
-    )
+    if plan.already:
+        return plan.already
+    what = f"{plan.package.name[:17]} ({plan.package.digest[:12]})" if plan.package else plan.app
+    watched = f", then watch for {plan.watch.millis / 1000:g} s" if plan.watch else ""
+    return f"{plan.request.action} {what}{watched}"

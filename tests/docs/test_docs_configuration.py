@@ -18,6 +18,7 @@ SECTIONS = {
     r"### [targets.\<name\>]": config.Target,
     r"### [environments.\<name\>]": config.Environment,
     "### [limits]": config.Limits,
+    "### [watch]": config.Watch,
     "### [[checks]]": config.HttpCheck,
     "### [[logs.rules]]": config.LogRule,
     "### [blockers]": config.Blockers,

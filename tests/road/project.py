@@ -113,6 +113,7 @@ class Project:
             ('boot = "60s"', 'boot = "5s"'),
             ('oneoff = "15m"', 'oneoff = "5s"'),
             ('verify = "30s"', 'verify = "2s"'),
+            ('watch = "2m"', ""),
         ):
             assert old in text, old
             text = text.replace(old, new, 1)

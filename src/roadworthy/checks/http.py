@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from ..config import HttpCheck
+from ..config import HARMLESS, HttpCheck
 from ..errors import CheckFailed
 
 BODY_LIMIT: Final = 1 << 20
@@ -120,7 +120,7 @@ def _ask(
         passed = isinstance(seen, Answer) and not mismatch(check, seen, commit)
         return harmless and not passed and retry.may_pass(seen)
 
-    harmless = again and check.method.upper() in ("GET", "HEAD", "OPTIONS")
+    harmless = again and check.method.upper() in HARMLESS
     policy = retry.reads(deadline, attempts=attempts, again=another, most=MOST_ATTEMPTS, first=FIRST_WAIT)
     try:
         if not check.path.startswith("/"):

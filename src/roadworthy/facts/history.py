@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model import Certified, CiState, Deployed, History, Package, Proof
+from ..model import Certified, CiState, Deployed, History, Observed, Package, Proof
 
 if TYPE_CHECKING:
     from ..journal.entry import Entry
@@ -39,6 +39,16 @@ def read_history(entries: Sequence[Entry], state: Path) -> History:
         if record.kind == "end" and record.action == "certify":
             certified.insert(0, _certified(entry, state))
     return History(tuple(deployed), revision, tuple(certified))
+
+
+def runs(package: Package, history: History, observed: Observed) -> bool:
+    """Whether this package runs, verified: as the very release that was, for a change of config makes another."""
+    running, current = history.running, observed.current
+    return (
+        running is not None
+        and current is not None
+        and (running.package.digest, running.release) == (package.digest, current.version)
+    )
 
 
 def _certified(entry: Entry, state: Path) -> Certified:

@@ -7,7 +7,7 @@ Everything else becomes a missing fact, and the guard that needs it refuses with
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -24,9 +24,10 @@ from ..model import (
     Package,
     Request,
     RollbackTarget,
+    Usual,
 )
 from . import git
-from .history import read_history, test_run
+from .history import read_history, runs, test_run
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -63,6 +64,7 @@ def read_facts(context: Context, request: Request) -> Facts:
         observed=Fact("observed", observed),
         blockers=_fact("blockers", lambda: _blockers(context)),
         back=back,
+        baseline=_fact("baseline", lambda: _baseline(context, request, package, history, observed)),
     )
 
 
@@ -208,6 +210,18 @@ def _revision(context: Context, request: Request, app: str, history: History) ->
 
         return revision_in(context.platform.query(app, context.config.commands.revision))
     return history.revision
+
+
+def _baseline(
+    context: Context, request: Request, package: Package, history: History, observed: Observed
+) -> Mapping[str, Usual]:
+    """What the checks are like before a deploy that will be watched; empty when nothing will be."""
+    watched = context.config.environment(request.environment).watch
+    if request.action != "deploy" or not watched or runs(package, history, observed):
+        return {}
+    from .baseline import read_baseline
+
+    return read_baseline(context, history, observed)
 
 
 def _blockers(context: Context) -> tuple[Blocker, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..facts.history import runs
 from ..model import Confirmation, Facts, Maintenance, Plan, Receipt, ReleasePackage, Request, RunCommand, Step
-from . import migrate
+from . import migrate, watch
 from .running import look
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     """
     package, observed, history = facts.package.value, facts.observed.value, facts.history.value
     pending = migrate.pending_in(facts) or ()
-    running = history.running
-    already = ""
     version = observed.current.version if observed.current else 0
-    if running and (running.package.digest, running.release) == (package.digest, version):
-        already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{running.release}"
+    already = ""
+    if runs(package, history, observed):
+        already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{version}"
     known = next((d.slug for d in history.deployed if d.package.digest == package.digest), "")
     listed = {r.slug for r in observed.releases}
     steps: tuple[Step, ...] = (ReleasePackage(package, known if known in listed else ""),)
@@ -48,16 +48,17 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         after={"commit": package.commit, "digest": package.digest, "size": package.size},
         already=already,
         pending=pending,
+        watch=None if already else watch.planned(facts, context),
     )
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
-    """Exactly this package runs as exactly this release, and answers every check."""
+    """Exactly this package runs as exactly this release, answers every check, and goes on doing so."""
     released = next(r for r in receipts if r.release)
     seen = look(context, plan, released.release)
     queried = [r for r in receipts if r.step == context.config.commands.revision]
-    if not queried:
-        return seen
-    revision = migrate.revision_in(queried[-1])
-    problems = (*seen.problems, *migrate.missing(plan, revision))
-    return Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
+    if queried:
+        revision = migrate.revision_in(queried[-1])
+        problems = (*seen.problems, *migrate.missing(plan, revision))
+        seen = Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
+    return watch.through(context, plan, released.release, seen)

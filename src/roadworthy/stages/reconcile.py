@@ -2,7 +2,8 @@
 
 A release is recognised by its token in the platform's own description, a migration by the database's revision.
 What cannot be told stays unknown. What is not there is looked for a while: the last request of a process that
-was killed may still be on its way, and "nothing was changed" must stay true.
+was killed may still be on its way, and "nothing was changed" must stay true. A deploy with a degradation window
+is watched again, for the whole of it: nobody knows what the killed process had seen.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..errors import CheckFailed, OutcomeUnknown
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
 from ..record import token
 from ..wait import until
+from . import watch
 from .migrate import missing, revision_in
 from .running import look, wait_for_start
 
@@ -81,11 +83,11 @@ def _released(context: Context, plan: Plan, found: PlatformRelease) -> Confirmat
         return Confirmation((f"v{found.version} {found.status}, says the platform",))
     wait_for_start(context, plan.app)
     seen = look(context, plan, found.version)
-    if not plan.request.maintenance or not plan.pending:
-        return seen
-    revision = _revision(context, plan)
-    problems = (*seen.problems, *missing(plan, revision))
-    return Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
+    if plan.request.maintenance and plan.pending:
+        revision = _revision(context, plan)
+        problems = (*seen.problems, *missing(plan, revision))
+        seen = Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
+    return watch.through(context, plan, found.version, seen)
 
 
 def _revision(context: Context, plan: Plan) -> str | None:
@@ -140,6 +142,7 @@ def _plan_of(context: Context, environment: str, start: Entry) -> Plan:
         before=details["from"],
         after=to,
         pending=tuple(details.get("pending", ())),
+        watch=watch.recorded(details),
     )
 
 

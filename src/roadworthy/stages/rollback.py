@@ -2,6 +2,9 @@
 
 Heroku's own rollback would also bring back old config vars, rotated secrets among them; releasing the old
 package as a new release does not.
+
+It is not watched afterwards as a deploy is: its package was, the release to compare with is the one that is
+being left, and production must be well again within `limits.rollback`.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..facts.history import runs
 from ..model import Confirmation, Facts, Maintenance, Package, Plan, Receipt, ReleasePackage, Request, Step
 from .running import look
 
@@ -29,9 +33,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         there.package.commit, there.package.digest, there.package.size, str(file) if file.is_file() else ""
     )
     already = ""
-    running = facts.history.value.running
     version = observed.current.version if observed.current else 0
-    if running and (running.package.digest, running.release) == (package.digest, version):
+    if runs(package, facts.history.value, observed):
         already = f"{package.commit[:12]} already runs on {facts.environment.app}"
     listed = {r.slug for r in observed.releases}
     steps: list[Step] = [ReleasePackage(package, there.slug if there.slug in listed else "")]

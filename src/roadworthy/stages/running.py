@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from ..model import Confirmation, Plan
+from ..model import Confirmation, Observed, Package, Plan
 from ..wait import until
 
 if TYPE_CHECKING:
@@ -18,18 +18,9 @@ if TYPE_CHECKING:
 
 def look(context: Context, plan: Plan, release: int) -> Confirmation:
     """Does the platform run `plan.package` as `release`, and does the app pass every check?"""
-    if plan.package is None:
-        raise ValueError("a release has a package")
     observed = context.platform.observe(plan.app)
-    current = observed.current
-    problems: list[str] = []
-    if current is None or current.version != release:
-        problems.append(f"the platform runs v{current.version if current else 0}, not v{release}")
-    if observed.digest != plan.package.digest:
-        problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
-    if observed.maintenance:
-        problems.append(f"{plan.app} is in maintenance mode")
-    results = ask(context, plan.app, observed.url, plan.package.commit)
+    results = ask(context, plan.app, observed.url, package_of(plan).commit)
+    problems = misplaced(plan, release, observed)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     checks = [{"name": r.name, "outcome": r.outcome, "millis": r.millis} for r in results]
     return Confirmation(tuple(problems), {"checks": checks}, as_evidence(results))
@@ -38,6 +29,26 @@ def look(context: Context, plan: Plan, release: int) -> Confirmation:
 def as_evidence(results: Sequence[CheckResult]) -> dict[str, bytes]:
     """What the checks found, as the file that an entry attaches."""
     return {"checks.json": json.dumps([asdict(r) for r in results], indent=2).encode() + b"\n"}
+
+
+def package_of(plan: Plan) -> Package:
+    """The package that a deploy or a rollback releases."""
+    if plan.package is None:
+        raise ValueError("a release has a package")
+    return plan.package
+
+
+def misplaced(plan: Plan, release: int, observed: Observed) -> list[str]:
+    """What the platform says otherwise than that it runs `plan.package` as `release`, open to visitors."""
+    package, current = package_of(plan), observed.current
+    problems: list[str] = []
+    if current is None or current.version != release:
+        problems.append(f"the platform runs v{current.version if current else 0}, not v{release}")
+    if observed.digest != package.digest:
+        problems.append(f"the platform runs package {observed.digest[:12]}, not {package.digest[:12]}")
+    if observed.maintenance:
+        problems.append(f"{plan.app} is in maintenance mode")
+    return problems
 
 
 def wait_for_start(context: Context, app: str) -> None:
@@ -62,8 +73,14 @@ def ask(context: Context, app: str, url: str, commit: str) -> Sequence[CheckResu
         deadline=time.monotonic() + limits.verify,
         timeout=limits.http,
     )
-    if any(r.reason for r in results):
-        mask = context.platform.mask(app)
-        results = [replace(r, reason=mask(r.reason)) for r in results]
-    context.screen.checks(results)
-    return results
+    shown = masked(context, app, results)
+    context.screen.checks(shown)
+    return shown
+
+
+def masked(context: Context, app: str, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
+    """The results without the secrets of the app's config vars in their reasons."""
+    if not any(r.reason for r in results):
+        return results
+    mask = context.platform.mask(app)
+    return [replace(r, reason=mask(r.reason)) for r in results]

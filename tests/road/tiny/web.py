@@ -3,6 +3,7 @@
 # Importing pathlib would double the time that this app takes to boot.
 # ruff: noqa: PTH100, PTH118, PTH120, PTH123, PTH207, RUF100
 
+import itertools
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ import threading
 import time
 
 from mood import HERE, mood
+
+healths = itertools.count()
 
 with open(os.path.join(HERE, "COMMIT")) as file:
     COMMIT = file.read().strip()
@@ -23,6 +26,8 @@ def answer(path):
         print(line, flush=True)
     path = path.partition("?")[0]
     if path == "/api/health":
+        said.update(later(said, next(healths)))
+        time.sleep(said.get("health_seconds", 0))
         if "put_at_health" in said:
             put(*said["put_at_health"])
         return said.get("health_code", 200), {"status": said.get("health", "healthy")}, {}
@@ -40,6 +45,12 @@ def answer(path):
     if path == "/":
         return 200, {}, {}
     return 404, {}, {}
+
+
+def later(said, number):
+    """What is different once health was asked `from` times, each time or `each` so many times."""
+    then = said.get("later", {})
+    return then if then and number >= then["from"] and number % then.get("each", 1) == 0 else {}
 
 
 def put(url, key, value):

@@ -1,0 +1,40 @@
+"""What the checks are like before a deploy, to compare with afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from ..checks.degradation import baseline
+from ..checks.http import CheckResult
+from ..checks.rounds import ask_round
+from ..model import History, MissingFact, Observed, Usual
+from ..wait import until
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+ROUNDS: Final = 10  # at once one after the other: a median needs a few, and a person waits for it
+
+
+def read_baseline(context: Context, history: History, observed: Observed) -> Mapping[str, Usual]:
+    """Ask what runs and was verified ROUNDS times, for at most `limits.verify` seconds.
+
+    Raises MissingFact when nothing verified runs, or when it mostly fails every check.
+    """
+    running, current = history.running, observed.current
+    if running is None or current is None:
+        raise MissingFact("nothing ran before")
+    if current.version != running.release:
+        raise MissingFact(f"v{current.version} runs, which was not verified")
+    rounds: list[Sequence[CheckResult]] = []
+
+    def look() -> bool | None:
+        rounds.append(ask_round(context.config, observed.url, running.package.commit))
+        return True if len(rounds) == ROUNDS else None
+
+    until(look, within=context.config.limits.verify, every=0.0)
+    found = baseline(rounds)
+    if not found:
+        raise MissingFact("what runs now mostly fails every check")
+    return found

@@ -1,0 +1,107 @@
+"""The degradation window: after a deploy the checks are asked again and again, and compared with before.
+
+The deploy's `start` stays open meanwhile, so nobody else can change the environment before the verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ..checks.degradation import degraded, usual
+from ..checks.rounds import ask_round
+from ..model import Confirmation, Facts, Plan, Watch
+from ..wait import until
+from .running import masked, misplaced, package_of
+
+if TYPE_CHECKING:
+    from ..checks.http import CheckResult
+    from ..context import Context
+
+MOST_ROUNDS: Final = 1000  # of one window, so that its evidence stays small
+TOLD: Final = ("at", "name", "outcome", "reason", "status", "millis")  # of each answer in the evidence
+
+
+def planned(facts: Facts, context: Context) -> Watch | None:
+    """The window of a deploy into this environment, with its baseline; None when it has none."""
+    window = facts.environment.watch
+    if not window:
+        return None
+    rules, longest = context.config.watch, context.config.targets[context.target].watch
+    baseline = facts.baseline
+    return Watch(
+        millis=_millis(min(window, longest or window)),
+        errors=rules.errors,
+        slower=rules.slower,
+        noise=_millis(rules.noise),
+        before={} if baseline.missing else baseline.value,
+    )
+
+
+def recorded(details: Mapping[str, Any]) -> Watch | None:
+    """The window that a `start` says was planned."""
+    return msgspec.convert(details["watch"], Watch) if "watch" in details else None
+
+
+def through(context: Context, plan: Plan, release: int, seen: Confirmation) -> Confirmation:
+    """What was `seen` just after the release, and then through the whole window of the plan.
+
+    It ends before its time when it is certain that it will fail. A release that has problems already is not
+    watched.
+    """
+    if plan.watch is None or seen.problems:
+        return seen
+    began = time.monotonic()
+    rounds = _ask(context, plan, plan.watch, context.platform.observe(plan.app).url)
+    took = _millis(time.monotonic() - began)
+    problems = (
+        *degraded(plan.watch, rounds, len(rounds)),
+        *misplaced(plan, release, context.platform.observe(plan.app)),
+    )
+    context.screen.fact("watched", _summary(plan.watch, rounds, took))
+    checks = {name: asdict(now) for name, now in usual(rounds).items()}
+    watched = {"rounds": len(rounds), "millis": took, "checks": checks}
+    answers = masked(context, plan.app, [answer for answers in rounds for answer in answers])
+    report = json.dumps([{name: getattr(answer, name) for name in TOLD} for answer in answers], indent=1)
+    attach = {**seen.attach, "watch.json": f"{report}\n".encode()}
+    return Confirmation(problems, {**seen.details, "watched": watched}, attach)
+
+
+def _ask(context: Context, plan: Plan, watch: Watch, url: str) -> list[Sequence[CheckResult]]:
+    """Ask round after round until the window is over, or failure is certain."""
+    commit, window = package_of(plan).commit, watch.millis / 1000
+    every = max(context.config.targets[context.target].poll, window / MOST_ROUNDS)
+    rounds: list[Sequence[CheckResult]] = []
+    with context.screen.step(f"watch for {window:g} s") as say:
+        began = time.monotonic()
+
+        def look() -> bool | None:
+            rounds.append(ask_round(context.config, url, commit))
+            if failed := [r.name for r in rounds[-1] if r.outcome != "passed"]:
+                say(f"round {len(rounds)}: {', '.join(failed)} failed")
+            left = max(0.0, began + window - time.monotonic())
+            most = len(rounds) + math.ceil(left / every) + 1
+            return True if degraded(watch, rounds, most) else None
+
+        until(look, within=window, every=every)
+    return rounds
+
+
+def _summary(watch: Watch, rounds: Sequence[Sequence[CheckResult]], took: int) -> str:
+    checks = []
+    for name, now in usual(rounds).items():
+        before = watch.before.get(name)
+        was = f" (before {before.millis})" if before else ""
+        checks.append(f"{name} {now.millis} ms{was}" + (f", {now.failed} failed" if now.failed else ""))
+    unknown = "" if watch.before else "; there was nothing to compare with"
+    return f"{len(rounds)} rounds in {took / 1000:.1f} s: {'; '.join(checks)}{unknown}"
+
+
+def _millis(seconds: float) -> int:
+    return round(1000 * seconds)

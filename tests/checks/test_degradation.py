@@ -1,0 +1,145 @@
+"""The pure comparison of a degradation window: what is worse, what is noise, and when it is certain."""
+
+from fractions import Fraction
+from statistics import median_low
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadworthy.checks.degradation import baseline, degraded, usual
+from roadworthy.checks.http import CheckResult
+from roadworthy.model import Usual, Watch
+
+BEFORE = Usual(10, 0, 3)
+
+
+def answer(passed: bool = True, millis: int = 3, name: str = "health") -> CheckResult:
+    outcome = "passed" if passed else "failed"
+    return CheckResult(name, "GET", "http://app/", outcome, "" if passed else "x", 200, millis, 1, "")
+
+
+def watch(before: Usual | None = BEFORE, errors: int = 5, slower: int = 2, noise: int = 250) -> Watch:
+    return Watch(1000, errors, slower, noise, {"health": before} if before else {})
+
+
+def rounds(*answers: CheckResult) -> list[list[CheckResult]]:
+    return [[each] for each in answers]
+
+
+def worse(seen: Watch, *answers: CheckResult) -> str:
+    return "; ".join(degraded(seen, rounds(*answers), len(answers)))
+
+
+@pytest.mark.parametrize(
+    ("errors", "before", "failed", "is_worse"),
+    [
+        (5, BEFORE, 1, False),  # 5 of 100 points is 1 of 20
+        (5, BEFORE, 2, True),
+        (0, BEFORE, 0, False),
+        (0, BEFORE, 1, True),
+        (5, Usual(10, 3, 3), 7, False),  # 30 % before and 5 points are 7 of 20
+        (5, Usual(10, 3, 3), 8, True),
+        (5, None, 1, False),
+        (5, None, 2, True),
+        (100, BEFORE, 20, False),
+    ],
+)
+def test_more_answers_may_fail_than_before_only_by_so_many_points(errors, before, failed, is_worse):
+    answers = [answer(False)] * failed + [answer()] * (20 - failed)
+    said = worse(watch(before, errors), *answers)
+    assert ("check health failed in" in said) == is_worse, said
+
+
+@pytest.mark.parametrize(
+    ("usually", "millis", "is_worse"),
+    [
+        (3, 6, False),  # twice as long, and nobody would notice
+        (3, 253, False),
+        (3, 254, True),
+        (400, 800, False),
+        (400, 801, True),
+    ],
+)
+def test_the_median_may_be_so_many_times_the_old_one_or_above_it_by_the_noise(usually, millis, is_worse):
+    said = worse(watch(Usual(10, 0, usually)), *[answer(millis=millis)] * 5)
+    assert ("check health took more than" in said) == is_worse, said
+
+
+def test_without_a_baseline_a_time_is_judged_by_the_check_itself_alone():
+    assert worse(watch(None), *[answer(millis=1900)] * 5) == ""
+
+
+def test_half_of_the_answers_may_be_slow_and_one_more_may_not():
+    slow, quick = answer(millis=1000), answer()
+    assert worse(watch(), slow, slow, quick, quick) == ""
+    assert "in 3 of 5 rounds" in worse(watch(), slow, slow, slow, quick, quick)
+
+
+def test_a_slow_check_does_not_hide_among_quick_ones():
+    seen = Watch(1000, 5, 2, 250, {"health": BEFORE, "me": BEFORE})
+    answers = [[answer(), answer(millis=900, name="me")]] * 5
+    (problem,) = degraded(seen, answers, 5)
+    assert problem.startswith("check me took")
+
+
+def test_a_check_that_mostly_failed_before_is_no_baseline():
+    broken, half = [answer(False), answer(False), answer()], [answer(False), answer()]
+    assert baseline(rounds(*broken)) == {}
+    assert baseline(rounds(*half)) == {"health": Usual(2, 1, 3)}
+    assert baseline([]) == {}
+
+
+def test_the_usual_time_is_that_of_what_passed():
+    assert usual(rounds(answer(millis=9), answer(False, 500), answer(millis=7)))["health"] == Usual(3, 1, 7)
+
+
+answers = st.builds(answer, st.booleans(), st.integers(0, 2000))
+windows = st.builds(
+    watch,
+    st.none()
+    | st.integers(0, 5).flatmap(
+        lambda failed: st.builds(Usual, st.just(10), st.just(failed), st.integers(0, 1000))
+    ),
+    st.integers(0, 100),
+    st.integers(1, 5),
+    st.integers(1, 500),
+)
+many = st.lists(answers, min_size=1, max_size=40)
+
+
+@given(windows, many)
+def test_the_verdict_is_that_of_shares_and_medians(seen: Watch, asked: list[CheckResult]):
+    before = seen.before.get("health")
+    share = Fraction(sum(a.outcome == "failed" for a in asked), len(asked))
+    forgiven = Fraction(before.failed, before.asked) if before else Fraction(0)
+    expected = share > forgiven + Fraction(seen.errors, 100)
+    if before:
+        limit = max(seen.slower * before.millis, before.millis + seen.noise)
+        expected = expected or median_low(a.millis for a in asked) > limit
+    assert bool(worse(seen, *asked)) == expected
+
+
+@given(windows, many, many)
+def test_a_failure_that_is_certain_stays_one_whatever_comes_after(seen: Watch, asked, rest):
+    most = len(asked) + len(rest)
+    early = degraded(seen, rounds(*asked), most)
+    assert bool(early) <= bool(worse(seen, *asked, *rest))
+    assert bool(early) <= bool(worse(seen, *asked))  # and when nothing comes any more
+
+
+@given(windows, many, st.randoms())
+def test_the_order_of_the_answers_does_not_matter(seen: Watch, asked, chance):
+    mixed = list(asked)
+    chance.shuffle(mixed)
+    assert worse(seen, *asked) == worse(seen, *mixed)
+
+
+@given(many, st.integers(0, 100), st.integers(1, 5), st.integers(1, 500))
+def test_what_is_as_before_is_never_worse(asked, errors, slower, noise):
+    known = baseline(rounds(*asked))
+    passed = [a for a in asked if a.outcome == "passed"]
+    seen = Watch(1000, errors, slower, noise, known)
+    if known:
+        assert not any("failed in" in said for said in degraded(seen, rounds(*asked), len(asked)))
+        assert degraded(seen, rounds(*passed), len(passed)) == ()
