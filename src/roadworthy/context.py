@@ -138,8 +138,11 @@ class Context:
 
     def log(self, place: str) -> Log:
         """The journal of an environment of the target, or of `package-<commit>`."""
+        from .journal.index import Index, state_folder
         from .journal.log import Log
 
+        folder = state_folder(self.process_environ, self.paths.root)
+        name = f"{self.store.place} {self.config.journal.endpoint} {self.target}/{place}"
         return Log(
             self.store,
             environment=place,
@@ -147,4 +150,5 @@ class Context:
             signer=self.signer,
             trust=self.trust,
             clock=self.now,
+            index=Index(folder, name, self.trust) if folder else None,
         )

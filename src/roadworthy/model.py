@@ -7,12 +7,12 @@ how it ended: *unknown is never success and never failure*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .errors import RoadworthyError
 
@@ -193,13 +193,34 @@ class Certified:
     proof: Proof | None = None
 
 
+class Newest(Sequence[T]):
+    """Rows of a long journal, newest first, each made into its value when it is looked at."""
+
+    def __init__(self, rows: Sequence[Any], make: Callable[[Any], T]) -> None:
+        self._rows, self._make = rows, make
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        if isinstance(index, slice):
+            return tuple(self._make(self._rows[~at]) for at in range(len(self._rows))[index])
+        return self._make(self._rows[~range(len(self._rows))[index]])
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """What the journal of one environment says: verified packages, newest first, and the schema revision."""
 
-    deployed: tuple[Deployed, ...] = ()
+    deployed: Sequence[Deployed] = ()
     revision: str | None = None
-    certified: tuple[Certified, ...] = ()
+    certified: Sequence[Certified] = ()
 
     @property
     def running(self) -> Deployed | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import guard
@@ -291,10 +292,11 @@ def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:
     known = head.seq if head else 0
     if start.seq == known + 1:
         return
-    acted = [e for e in log.entries() if known < e.seq < start.seq and e.record.kind in ACTED]
+    since = takewhile(lambda entry: entry.seq > known, log.backwards())
+    acted = next((e for e in since if e.seq < start.seq and e.record.kind in ACTED), None)
     if acted:
         raise Overtaken(
-            f"journal #{acted[-1].seq} ({acted[-1].record.action}) was written while this was being decided; "
+            f"journal #{acted.seq} ({acted.record.action}) was written while this was being decided; "
             "nothing was changed: run the command again"
         )
 

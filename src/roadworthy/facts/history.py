@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model import Certified, CiState, Deployed, History, Observed, Package, Proof
+from ..model import Certified, CiState, Deployed, History, Newest, Observed, Package, Proof
 
 if TYPE_CHECKING:
-    from ..journal.entry import Entry
+    from ..journal.index import Settled
 
 RUNS = ("deploy", "rollback")  # actions that change which package runs
 
 
-def read_history(entries: Sequence[Entry], state: Path) -> History:
+def read_history(settled: Sequence[Settled], state: Path) -> History:
     """The verified packages of an environment, newest first, its schema revision and its certificates.
 
     A package counts from the `end` of its deploy or rollback, which is written only after verification. An
     action that went through a migration names the resulting `revision`, also when it failed half-way.
     """
-    deployed: list[Deployed] = []
-    certified: list[Certified] = []
+    verified: list[tuple[Settled, str | None]] = []
+    certified: list[Settled] = []
     revision: str | None = None
-    for entry in entries:
-        record, details = entry.record, entry.record.details
-        if record.kind == "end" and record.action in RUNS:
-            to = details["to"]
-            package = Package(to["commit"], record.digest, to["size"])
-            deployed.insert(0, Deployed(package, to["release"], to["slug"], entry.seq, entry.at, revision))
-        if record.kind in ("end", "failed") and "revision" in details:
-            revision = details["revision"]
+    for one in settled:
+        ended, ran = one.kind == "end", one.action in RUNS
+        if ended and ran:
+            verified.append((one, revision))
+        if one.revised and one.kind != "abandon":
+            revision = one.revision
             # A deploy that failed says nothing of the package before it, which was verified at its own revision.
-            if deployed and not (record.kind == "failed" and record.action in RUNS):
-                deployed[0] = replace(deployed[0], revision=revision)
-        if record.kind == "end" and record.action == "certify":
-            certified.insert(0, _certified(entry, state))
-    return History(tuple(deployed), revision, tuple(certified))
+            if verified and (ended or not ran):
+                verified[-1] = (verified[-1][0], revision)
+        if ended and one.action == "certify":
+            certified.append(one)
+
+    @functools.cache
+    def found(name: str) -> str:
+        file = state / name
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+
+    return History(
+        Newest(verified, lambda run: _deployed(*run)),
+        revision,
+        Newest(certified, lambda one: _certified(one, found(one.certificate))),
+    )
 
 
 def runs(package: Package, history: History, observed: Observed) -> bool:
@@ -51,34 +59,34 @@ def runs(package: Package, history: History, observed: Observed) -> bool:
     )
 
 
-def _certified(entry: Entry, state: Path) -> Certified:
-    details = entry.record.details
-    file = state / details["certificate"]
-    found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
-    written = next((e.sha256 for e in entry.record.evidence if e.name == details["certificate"]), "")
+def _deployed(end: Settled, revision: str | None) -> Deployed:
+    package = Package(end.commit, end.digest, end.size)
+    return Deployed(package, end.release, end.slug, end.seq, end.at, revision)
+
+
+def _certified(end: Settled, found: str) -> Certified:
     return Certified(
-        package_digest=entry.record.digest,
-        commit=details["to"]["commit"],
-        seq=entry.seq,
-        expires=details["expires"],
-        file_sha256=written,
+        package_digest=end.digest,
+        commit=end.commit,
+        seq=end.seq,
+        expires=end.expires,
+        file_sha256=end.certificate_sha256,
         file_found=found,
-        path=file.name,
-        proof=_proof(entry),
+        path=end.certificate,
+        proof=_proof(end),
     )
 
 
-def test_run(entries: Sequence[Entry], digest: str) -> CiState:
+def test_run(settled: Sequence[Settled], digest: str) -> CiState:
     """The newest test run of exactly this package in its journal; outcome `missing` when there is none."""
-    ran = [e for e in entries if e.record.action == "test" and e.record.kind in ("end", "failed")]
-    runs = [e for e in ran if e.record.digest == digest]
-    if not runs:
+    of_it = (s for s in reversed(settled) if (s.action, s.digest) == ("test", digest))
+    newest = next((s for s in of_it if s.kind in ("end", "failed")), None)
+    if newest is None:
         return CiState("missing", "no test run of this commit is in the journal")
-    newest = runs[-1]
-    outcome = "success" if newest.record.kind == "end" else "failure"
+    outcome = "success" if newest.kind == "end" else "failure"
     source, where = f"this repository's own test run, {newest.at}", f"journal #{newest.seq}"
     return CiState(outcome, source, where, _proof(newest))
 
 
-def _proof(entry: Entry) -> Proof:
-    return Proof(entry.record.action, entry.record.environment, entry.seq, entry.sha256)
+def _proof(one: Settled) -> Proof:
+    return Proof(one.action, one.environment, one.seq, one.sha256)

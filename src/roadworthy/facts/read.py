@@ -44,7 +44,7 @@ def read_facts(context: Context, request: Request) -> Facts:
     config, paths = context.config, context.paths
     environment = config.environment(request.environment)
     tree = git.read_tree(paths.root)
-    history = read_history(context.log(request.environment).entries(), paths.state)
+    history = read_history(context.log(request.environment).settled(), paths.state)
     observed = context.platform.observe(environment.app)
     back = _back_fact(context, request, environment.app, history, observed)
     package = _package(context, request, history, back)
@@ -170,14 +170,14 @@ def _ci(context: Context, package: Package) -> CiState:
         return ci_state(
             context.config.github, package.commit, token, http.session(context.config.limits.http)
         )
-    return test_run(context.log(f"package-{package.commit}").entries(), package.digest)
+    return test_run(context.log(f"package-{package.commit}").settled(), package.digest)
 
 
 def _certificate(context: Context, place: str, package: Package) -> Certified | None:
     """The certificate of this very package where there is one, else the newest, so a guard can say which."""
     if not place:
         return None
-    certified = read_history(context.log(place).entries(), context.paths.state).certified
+    certified = read_history(context.log(place).settled(), context.paths.state).certified
     fitting = (c for c in certified if c.package_digest == package.digest)
     return next(fitting, certified[0] if certified else None)
 

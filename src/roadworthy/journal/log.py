@@ -1,25 +1,28 @@
 """The log of one environment of one target: verified when read, appended one entry at a time.
 
 Nothing that a reader would refuse is ever written: a record is judged by the chain's rules, sealed, read
-back and checked against the trust policy before it is put. Appending knows the head from its last reading
-and looks only at what came after; `entries()` always reads and verifies the whole log.
+back and checked against the trust policy before it is put. The first reading goes on where this machine's
+last one ended (`index.py`), later ones look only at what came after; `entries()` always reads and verifies
+the whole log. Entries are not kept: what is asked for is read again, and must have the digest that was verified.
 
 A `Log` belongs to one thread. Any number of processes may append to one log.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roadworthy.errors import UsageError
+from roadworthy.errors import RoadworthyError, UsageError
 from roadworthy.journal.chain import State, admit, follow
 from roadworthy.journal.entry import (
     ENTRY_LIMIT,
     EVIDENCE_LIMIT,
+    SETTLING,
     Entry,
     Evidence,
     JournalError,
@@ -28,6 +31,7 @@ from roadworthy.journal.entry import (
     read,
     seal,
 )
+from roadworthy.journal.index import WORTH, Checkpoint, Index, Settled, settled_by
 from roadworthy.journal.sign import Signer, Trust
 from roadworthy.journal.store import Store
 
@@ -44,41 +48,56 @@ class Log:
         signer: Signer | None,
         trust: Trust,
         clock: Callable[[], datetime],
+        index: Index | None = None,
     ) -> None:
-        """Without a signer the log can only be read. `clock` gives aware times. Raises UsageError."""
+        """Without a signer the log can only be read; without an index its first reading is of every entry.
+
+        `clock` gives aware times. Raises UsageError.
+        """
         for name in (environment, target):
             if not is_place(name):
                 raise UsageError(f"{name[:100]!r} cannot name a journal: small letters, digits, . _ -")
         self._store, self._signer, self._trust, self._clock = store, signer, trust, clock
         self._environment, self._target = environment, target
         self._folder = f"{target}/{environment}"
-        self._entries: list[Entry] = []
+        self._index = index
         self._state = State()
+        self._head: Entry | None = None
+        self._before: Checkpoint | None = None
+        self._settled: list[Settled] = []
 
     def entries(self) -> list[Entry]:
-        """Every entry, in order, verified. Raises JournalError that names the first bad one and why."""
-        self._entries, self._state = [], State()
-        try:
-            # The listing gives only the end: a folder that changes meanwhile may show N+1 and not yet N.
-            for seq in range(1, self._last() + 1):
-                if not self._take(seq):
-                    raise JournalError(f"the journal cannot be trusted: {self._name(seq)} is missing")
-            self._trust.policy.check_end(self._folder, self._state.seq)
-        except JournalError:
-            # Half a reading is none: from its end a new entry could be put into a gap.
-            self._entries, self._state = [], State()
-            raise
-        return list(self._entries)
+        """Every entry, in order, verified now. Raises JournalError that names the first bad one and why."""
+        self._forget()
+        return list(self._rest())
 
     def head(self) -> Entry | None:
         """The last entry."""
         self._catch_up()
-        return self._entries[-1] if self._entries else None
+        return self._head
 
     def open_start(self) -> Entry | None:
         """The start that nothing has settled yet: it holds the environment, and its outcome is unknown."""
         self._catch_up()
         return self._state.open
+
+    def settled(self) -> Sequence[Settled]:
+        """What every `end`, `failed` and `abandon` says, in order."""
+        self._catch_up()
+        if self._before is not None:
+            self._settled, self._before = self._before.rows() + self._settled, None
+        return self._settled
+
+    def backwards(self, since: Settled | None = None) -> Iterator[Entry]:
+        """Entries, newest first, from the head or from `since`: each is the one that the entry after it names."""
+        self._catch_up()
+        seq, sha256 = (since.seq, since.sha256) if since else (self._state.seq, self._state.sha256)
+        names = [self._name(number) for number in range(seq, 0, -1)]
+        with _distrust():
+            for name, data in zip(names, self._store.get_all(names, ENTRY_LIMIT), strict=True):
+                entry = self._named(name, data, sha256, "the entry after it names")
+                yield entry
+                sha256 = entry.prev
 
     def append(self, record: Record, *, attach: Mapping[str, bytes] | None = None) -> Entry:
         """Write `record` as the next entry, after the files in `attach` (name → bytes) as its evidence.
@@ -104,8 +123,7 @@ class Log:
             self._trust.check(entry)
             after = follow(self._state, entry)
             if self._store.put(self._name(seq), data):
-                self._entries.append(entry)
-                self._state = after
+                self._advance(entry, after)
                 return entry
             self._catch_up()
             if self._state.seq < seq:
@@ -124,40 +142,105 @@ class Log:
     def _name(self, seq: int) -> str:
         return f"{self._folder}/{seq:08d}.json"
 
-    def _last(self) -> int:
-        last = 0
-        for name in self._store.names(self._folder):
+    def _last(self, after: int) -> int:
+        """The number of the last entry, which the store lists; only what comes after `after` is looked at."""
+        last = after
+        for name in self._store.names(self._folder, self._name(after) if after else ""):
             number = name.removeprefix(f"{self._folder}/").removesuffix(".json")
             if not (number.isascii() and number.isdigit() and name == self._name(int(number) or -1)):
-                raise JournalError(f"the journal cannot be trusted: {name} is no entry; move it away")
+                raise JournalError(f"{name} is no entry; move it away")
             last = max(last, int(number))
         return last
 
     def _catch_up(self) -> None:
         # The first reading lists the folder and so finds gaps; after it, only the next name can be news.
-        if not self._entries:
-            self.entries()
-        while self._take(self._state.seq + 1):
-            pass
+        if not self._state.seq:
+            self._resume()
+            before = self._state.seq
+            for _ in self._rest():
+                pass
+            if self._index and self._state.seq - before >= WORTH:
+                self._index.save(self._state, [*self.settled()])
+        with _distrust():
+            while (data := self._store.get(self._name(self._state.seq + 1), ENTRY_LIMIT)) is not None:
+                self._follow(data)
 
-    def _take(self, seq: int) -> bool:
-        """Read, verify and remember entry `seq`; False when there is none."""
-        name = self._name(seq)
+    def _resume(self) -> None:
+        """Go on where this machine's last reading ended. Raises JournalError when that entry is not there now."""
+        known = self._index.load() if self._index else None
+        if known is None:
+            return
+        (seq, sha256), (start, start_sha256) = (known.seq, known.sha256), known.open
+        with _distrust(
+            f" (if the journal was put back on purpose, remove {self._index and self._index.path})"
+        ):
+            head = self._known(seq, sha256)
+            still_open = head if start == seq else self._known(start, start_sha256) if start else None
+        self._head, self._before = head, known
+        self._state = State(seq, sha256, still_open, known.at, known.policy)
+
+    def _rest(self) -> Iterator[Entry]:
+        """Verify and remember what comes after the state; half a reading is none."""
         try:
-            data = self._store.get(name, ENTRY_LIMIT)
-            if data is None:
-                return False
+            with _distrust():
+                # The listing gives only the end: a folder that changes meanwhile may show N+1 and not yet N.
+                seqs = range(self._state.seq + 1, self._last(self._state.seq) + 1)
+                found = self._store.get_all(map(self._name, seqs), ENTRY_LIMIT)
+                for seq, data in zip(seqs, found, strict=True):
+                    if data is None:
+                        raise JournalError(f"{self._name(seq)} is missing")
+                    yield self._follow(data)
+                self._trust.policy.check_end(self._folder, self._state.seq)
+        except RoadworthyError:
+            # From the end of half a reading a new entry could be put into a gap.
+            self._forget()
+            raise
+
+    def _follow(self, data: bytes) -> Entry:
+        """Take `data` for the next entry, or raise JournalError."""
+        name = self._name(self._state.seq + 1)
+        entry = self._opened(name, data)
+        try:
+            after = follow(self._state, entry)
+        except JournalError as error:
+            raise JournalError(f"{name}: {error}") from error
+        self._advance(entry, after)
+        return entry
+
+    def _advance(self, entry: Entry, after: State) -> None:
+        self._head, self._state = entry, after
+        if entry.record.kind in SETTLING:
+            self._settled.append(settled_by(entry))
+
+    def _forget(self) -> None:
+        self._state, self._head, self._before, self._settled = State(), None, None, []
+
+    def _known(self, seq: int, sha256: str) -> Entry:
+        name = self._name(seq)
+        return self._named(
+            name, self._store.get(name, ENTRY_LIMIT), sha256, "this machine has verified there"
+        )
+
+    def _named(self, name: str, data: bytes | None, sha256: str, who: str) -> Entry:
+        """The entry in `data`, when it is the one of that digest."""
+        if data is None:
+            raise JournalError(f"{name}, which {who}, is missing: the journal was cut off or put back")
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise JournalError(f"{name} is not the entry that {who}")
+        return self._opened(name, data)
+
+    def _opened(self, name: str, data: bytes) -> Entry:
+        """The entry in `data`, when a key signed it that may, for this log."""
+        try:
             envelope = read(data)
             self._trust.verify(envelope)
             entry = envelope.entry()
             if (entry.record.environment, entry.record.target) != (self._environment, self._target):
                 raise JournalError(f"it belongs to {entry.record.target}/{entry.record.environment}")
             self._trust.check(entry)
-            self._state = follow(self._state, entry)
         except JournalError as error:
-            raise JournalError(f"the journal cannot be trusted: {name}: {error}") from error
-        self._entries.append(entry)
-        return True
+            raise JournalError(f"{name}: {error}") from error
+        return entry
 
     def _attach(self, files: Mapping[str, bytes]) -> list[Evidence]:
         named = []
@@ -178,3 +261,12 @@ class Log:
         at = max(now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), self._state.at)
         nonce = os.urandom(16).hex()
         return Entry(record, self._state.seq + 1, self._state.sha256, at, nonce, keyid, sha256="")
+
+
+@contextlib.contextmanager
+def _distrust(advice: str = "") -> Iterator[None]:
+    """What is wrong with an entry is wrong with the whole log."""
+    try:
+        yield
+    except JournalError as error:
+        raise JournalError(f"the journal cannot be trusted: {error}{advice}") from error

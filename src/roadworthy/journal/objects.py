@@ -16,8 +16,8 @@ subprocess and spawn are safe.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from roadworthy import retry
@@ -59,10 +59,7 @@ def open_bucket(journal: Journal, folder: str = "", timeout: float = 15.0) -> Bu
 
 
 class Bucket:
-    """A store in a bucket. `place` names it in messages; `large` is for what is bigger than an entry.
-
-    Objects never change, so a log that is read in the order of its listing is read ahead, side by side.
-    """
+    """A store in a bucket. `place` names it in messages; `large` is for what is bigger than an entry."""
 
     def __init__(
         self,
@@ -75,9 +72,6 @@ class Bucket:
     ) -> None:
         self.place = place
         self._small, self._large, self._clock, self._sleep = small, large, clock, sleep
-        self._listed: deque[str] = deque()
-        self._ahead: dict[str, bytes] = {}
-        self._batch = 1
 
     def put(self, name: str, data: bytes) -> bool:
         doing = f"write {self.place}/{checked(name)}"
@@ -103,21 +97,36 @@ class Bucket:
 
     def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
         checked(name)
-        if limit <= ENTRY_LIMIT and self._listed and self._listed[0] == name:
-            self._read_ahead(limit)
-        data = self._ahead.pop(name, None)
-        if data is not None and len(data) <= limit:
-            return data
         return self._patiently(f"read {self.place}/{name}", lambda: self._fetch(name, limit))
 
-    def names(self, prefix: str) -> list[str]:
+    def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
+        from concurrent.futures import ThreadPoolExecutor
+
+        def fetch(name: str) -> bytes | None:
+            try:
+                return self._fetch(name, limit)
+            except (Trouble, JournalError):
+                return None  # it is asked for again in its turn, and then speaks for itself
+
+        left, size = iter(names), 1
+        while batch := list(map(checked, islice(left, size))):
+            with ThreadPoolExecutor(min(AT_ONCE, len(batch))) as pool:
+                found = list(pool.map(fetch, batch))
+            for name, data in zip(batch, found, strict=True):
+                yield self.get(name, limit) if data is None else data
+            size = min(4 * size, AHEAD)
+
+    def names(self, prefix: str, after: str = "") -> list[str]:
         checked(prefix)
-        found = self._patiently(
-            f"list {self.place}/{prefix}", lambda: ask(lambda: self._small.list_with_delimiter(prefix))
-        )
-        names = sorted([*(about["path"] for about in found["objects"]), *found["common_prefixes"]])
-        self._listed, self._ahead, self._batch = deque(names), {}, 1
-        return names
+
+        def listed() -> list[str]:
+            if after:  # the provider begins its listing there
+                pages = self._small.list(prefix, offset=after, chunk_size=1000)
+                return [about["path"] for page in pages for about in page]
+            found = self._small.list_with_delimiter(prefix)
+            return [*(about["path"] for about in found["objects"]), *found["common_prefixes"]]
+
+        return sorted(self._patiently(f"list {self.place}/{prefix}", lambda: ask(listed)))
 
     def _client(self, size: int) -> Any:
         return self._small if size <= ENTRY_LIMIT else self._large
@@ -151,22 +160,6 @@ class Bucket:
             return bytes(data)
 
         return ask(fetch)
-
-    def _read_ahead(self, limit: int) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
-        names = [self._listed.popleft() for _ in range(min(self._batch, len(self._listed)))]
-        self._batch = min(4 * self._batch, AHEAD)
-
-        def fetch(name: str) -> bytes | None:
-            try:
-                return self._fetch(name, limit)
-            except (Trouble, JournalError):
-                return None  # it will be asked for again in its turn, and then speaks for itself
-
-        with ThreadPoolExecutor(min(AT_ONCE, len(names))) as pool:
-            got = zip(names, pool.map(fetch, names), strict=True)
-            self._ahead = {name: data for name, data in got if data is not None}
 
 
 def _unknown(doing: str, reason: str) -> OutcomeUnknown:

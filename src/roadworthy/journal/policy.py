@@ -116,9 +116,7 @@ class Policy:
         """Raises JournalError when a log that ends at `seq` lacks an entry that a revocation names."""
         named = max((heads.get(place, (0, ""))[0] for heads in self.revoked.values()), default=0)
         if named > seq:
-            raise JournalError(
-                f"the journal cannot be trusted: {place} ends at {seq}, trust.toml names {named}"
-            )
+            raise JournalError(f"{place} ends at {seq}, trust.toml names {named}")
 
 
 def named_by(record: Record) -> Named:

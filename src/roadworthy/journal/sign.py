@@ -75,6 +75,11 @@ class Trust:
         raw = binascii.a2b_base64(signer.public.split()[1])[len(_SSH_PREFIX) :]
         return cls({signer.keyid: raw})
 
+    @property
+    def digest(self) -> str:
+        """64 hex digits that differ whenever a key, a rule or a revocation does."""
+        return hashlib.sha256(f"{sorted(self.keys)} {self.policy!r}".encode()).hexdigest()
+
     def verify(self, envelope: Envelope) -> None:
         """Raises JournalError unless a key of this folder made the signature."""
         from cryptography.exceptions import InvalidSignature

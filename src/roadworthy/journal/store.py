@@ -16,7 +16,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -40,8 +40,11 @@ class Store(Protocol):
     def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
         """The bytes, or None when there are none. Raises JournalError above `limit` bytes."""
 
-    def names(self, prefix: str) -> list[str]:
-        """The sorted full names of what lies directly in the folder `prefix`."""
+    def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
+        """What `get` would say of each of `names`, in their order; read ahead where that is faster."""
+
+    def names(self, prefix: str, after: str = "") -> list[str]:
+        """The sorted full names of what lies directly in the folder `prefix`; with `after`, of those behind it."""
 
 
 class Folder:
@@ -68,11 +71,15 @@ class Folder:
         except _Absent:
             return None
 
-    def names(self, prefix: str) -> list[str]:
+    def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
+        return (self.get(name, limit) for name in names)
+
+    def names(self, prefix: str, after: str = "") -> list[str]:
+        known = after.removeprefix(f"{prefix}/")
         try:
             with _storage(f"cannot list {self.root / prefix}"), self._open(checked(prefix)) as folder:
-                found = os.listdir(folder)  # noqa: PTH208 - a descriptor, not a path
-                return [f"{prefix}/{name}" for name in sorted(found) if not re.fullmatch(_LEFTOVER, name)]
+                found = sorted(name for name in os.listdir(folder) if name > known)  # noqa: PTH208 - a descriptor
+                return [f"{prefix}/{name}" for name in found if not re.fullmatch(_LEFTOVER, name)]
         except _Absent:
             return []
 

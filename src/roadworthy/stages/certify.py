@@ -112,7 +112,7 @@ def write(context: Context, result: Result) -> Path:
     if result.plan is None:
         raise ValueError("a certification has a plan")
     log = context.log(result.plan.request.environment)
-    entry = next(e for e in reversed(log.entries()) if e.seq == result.seq)
+    entry = next(e for e in log.backwards() if e.seq == result.seq)
     name = entry.record.details["certificate"]
     digest = next(e.sha256 for e in entry.record.evidence if e.name == name)
     path: Path = context.paths.state / name

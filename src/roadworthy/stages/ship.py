@@ -30,7 +30,7 @@ def ship(context: Context, request: Request) -> Result:
     Raises what the steps raise; a refusal or a failure of the road is its Result.
     """
     package = build(context, request.commit)
-    tested = test_run(context.log(f"package-{request.commit}").entries(), package.digest)
+    tested = test_run(context.log(f"package-{request.commit}").settled(), package.digest)
     if tested.outcome == "success":
         context.screen.fact("tests", f"passed already: {tested.source} ({tested.url})")
     else:

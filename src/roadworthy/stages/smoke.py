@@ -26,7 +26,7 @@ def smoke(context: Context, environment: str, junit: str = "") -> tuple[Sequence
     from ..report.evidence import write_atomically
 
     app = context.config.environment(environment).app
-    running = read_history(context.log(environment).entries(), context.paths.state).running
+    running = read_history(context.log(environment).settled(), context.paths.state).running
     results = ask(context, app, context.platform.url(app), running.package.commit if running else "")
     at = context.now()
     path = context.evidence / f"smoke_{app}_{at:%Y%m%dT%H%M%S_%fZ}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RoadworthyError
@@ -22,7 +23,7 @@ def status(context: Context) -> list[dict[str, Any]]:
 def _row(context: Context, name: str) -> dict[str, Any]:
     environment = context.config.environment(name)
     log = context.log(name)
-    history = read_history(log.entries(), context.paths.state)
+    history = read_history(log.settled(), context.paths.state)
     running, start = history.running, log.open_start()
     row: dict[str, Any] = {
         "environment": name,
@@ -57,7 +58,7 @@ def history(context: Context, environment: str, limit: int) -> list[dict[str, An
     """The last `limit` entries of an environment's journal, newest first."""
     context.config.environment(environment)
     rows = []
-    for entry in reversed(context.log(environment).entries()):
+    for entry in islice(context.log(environment).backwards(), max(limit, 0)):
         record, details = entry.record, entry.record.details
         change = details.get("change") or {}
         to = details.get("to") or {}
@@ -77,7 +78,7 @@ def history(context: Context, environment: str, limit: int) -> list[dict[str, An
                 "sha256": entry.sha256,
             }
         )
-    return rows[: max(limit, 0)]
+    return rows
 
 
 def report(context: Context) -> Result:

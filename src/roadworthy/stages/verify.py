@@ -30,7 +30,7 @@ class Difference:
 def verify(context: Context, environment: str) -> tuple[Difference, ...]:
     """Look at everything, and name every difference. Raises UsageError when nothing was ever deployed."""
     app = context.config.environment(environment).app
-    history = read_history(context.log(environment).entries(), context.paths.state)
+    history = read_history(context.log(environment).settled(), context.paths.state)
     running = history.running
     if running is None:
         raise UsageError(

@@ -28,12 +28,15 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
     if not moment.microsecond:  # a second as people read it off the history means its end
         moment += timedelta(seconds=1, microseconds=-1)
     until = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    entries = [entry for entry in context.log(environment).entries() if entry.at <= until]
-    end = next((e for e in reversed(entries) if e.record.kind == "end" and e.record.action in RUNS), None)
-    if end is None:
+    log = context.log(environment)
+    settled = [one for one in log.settled() if one.at <= until]
+    ran = next((one for one in reversed(settled) if one.kind == "end" and one.action in RUNS), None)
+    if ran is None:
         raise UsageError(f"nothing had been deployed to {environment} by {until[:19]}Z")
+    before = log.backwards(ran)
+    end = next(before)
     details = end.record.details
-    start = next(e for e in entries if e.seq == details["settles"])
+    start = next(entry for entry in before if entry.seq == details["settles"])
     said, to = start.record.details, details["to"]
     return {
         "environment": environment,
@@ -48,7 +51,7 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
         "change": said["change"]["id"],
         "why": said["change"]["why"],
         "from": said["from"].get("commit", ""),
-        "revision": read_history(entries, context.paths.state).revision,
+        "revision": read_history(settled, context.paths.state).revision,
         "tested": _tested(context, to["commit"], end.record.digest),
         "certified": _certified(context, environment, end.record.digest, start.at),
         "verdicts": [
@@ -100,7 +103,7 @@ def _who(actor: Mapping[str, Any]) -> str:
 
 
 def _tested(context: Context, commit: str, digest: str) -> str:
-    run = test_run(context.log(f"package-{commit}").entries(), digest)
+    run = test_run(context.log(f"package-{commit}").settled(), digest)
     return f"{run.outcome}: {run.source}"
 
 
@@ -109,8 +112,8 @@ def _certified(context: Context, environment: str, digest: str, before: str) -> 
     place = context.config.environment(environment).certified_in
     if not place:
         return "none asked for"
-    entries = [entry for entry in context.log(place).entries() if entry.at <= before]
-    certified = read_history(entries, context.paths.state).certified
+    settled = [one for one in context.log(place).settled() if one.at <= before]
+    certified = read_history(settled, context.paths.state).certified
     found = next((c for c in certified if c.package_digest == digest), None)
     return f"{place} #{found.seq}, until {found.expires}" if found else f"none in {place}"
 

@@ -1,0 +1,184 @@
+"""The index: how far this machine has verified a log, and what was settled up to there.
+
+It saves time and decides nothing. It can be removed at any moment and is made again from the entries, and
+neither auditor reads it. It is believed only under these conditions; else it is as if there were none:
+
+- It is a file of ours that nobody else may read or write, in the state folder of this user, never in the
+  project, and it carries a MAC by a key that lies beside it. Who writes the project or the store cannot make one.
+- It names its log, the version of this code, and a digest of every key and rule that judged the entries.
+  Another policy, a new key or a revocation: everything is verified again.
+
+Then the head that it names must be in the store, byte for byte. That digest stands for all entries before it
+(each names the one before), so what the index says of them is what was verified, whatever lies in the store now.
+A head that is gone or another one means that the store was cut off or put back: that is an error, not a rebuild.
+Everything after that head is read and verified as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from roadworthy import __version__
+from roadworthy.errors import UsageError
+from roadworthy.journal.chain import State
+from roadworthy.journal.entry import Entry
+from roadworthy.journal.policy import Named
+from roadworthy.journal.sign import Trust
+
+WORTH = 100
+"""Entries beyond the index that are worth writing it anew; verifying them takes about 20 ms on a folder."""
+_LIMIT = 1 << 30
+_KEY, _MAC = 32, 32
+_FORM = f"1 {__version__}"  # a newer version may judge more strictly, so it judges again
+
+
+class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an `end`, `failed` or `abandon` says about what is so now; "" and 0 where it does not say."""
+
+    seq: int
+    sha256: str
+    at: str
+    kind: str
+    action: str
+    environment: str
+    digest: str  # of the package, as are commit and size
+    commit: str
+    size: int
+    release: int  # the platform's number
+    slug: str
+    certificate: str  # a certificate's file name, the sha256 of its text, and its end
+    certificate_sha256: str
+    expires: str
+    revised: bool  # does it say where the database is? None in `revision` is an empty database
+    revision: str | None
+
+
+class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
+    """Where a log stood. `open` is number and digest of the open start, (0, "") for none."""
+
+    form: str
+    log: str
+    trust: str
+    seq: int
+    sha256: str
+    at: str
+    policy: Named
+    open: tuple[int, str]
+    settled: msgspec.Raw  # decoded when it is asked for
+
+    def rows(self) -> list[Settled]:
+        """What was settled up to here, in order."""
+        return _ROWS.decode(self.settled)
+
+
+_ROWS = msgspec.msgpack.Decoder(list[Settled])
+_CHECKPOINT = msgspec.msgpack.Decoder(Checkpoint)
+
+
+class Index:
+    """The checkpoint of one log in one store (`log` names both) as `trust` judges it, in `folder`."""
+
+    def __init__(self, folder: Path, log: str, trust: Trust) -> None:
+        self._log, self._trust = log, trust.digest
+        self._key = folder / "index.key"
+        self.path = folder / f"{hashlib.sha256(log.encode()).hexdigest()[:32]}.index"
+
+    def load(self) -> Checkpoint | None:
+        """The checkpoint; None when there is none that can be believed."""
+        key, data = _own(self._key), _own(self.path)
+        mac, body = data[:_MAC], data[_MAC:]
+        if len(key) != _KEY or not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")):
+            return None
+        try:
+            found = _CHECKPOINT.decode(body)
+        except msgspec.DecodeError:
+            return None  # what another version of this code wrote
+        bound = (found.form, found.log, found.trust)
+        return found if bound == (_FORM, self._log, self._trust) else None
+
+    def save(self, state: State, settled: list[Settled]) -> None:
+        """Keep where the log stands. Where that is not possible (no space, no right) it goes on without."""
+        from roadworthy.report.evidence import write_atomically
+
+        start = (state.open.seq, state.open.sha256) if state.open else (0, "")
+        rows = msgspec.Raw(msgspec.msgpack.encode(settled))
+        body = msgspec.msgpack.encode(
+            Checkpoint(
+                _FORM, self._log, self._trust, state.seq, state.sha256, state.at, state.policy, start, rows
+            )
+        )
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if len(_own(self._key)) != _KEY:
+                write_atomically(self._key, os.urandom(_KEY), 0o600)
+            write_atomically(self.path, hmac.digest(_own(self._key), body, "sha256") + body, 0o600)
+        except (OSError, UsageError):
+            return
+
+
+def settled_by(entry: Entry) -> Settled:
+    """What the index keeps of a settling entry."""
+    record, said = entry.record, entry.record.details
+    to = said.get("to")
+    to = to if isinstance(to, Mapping) else {}
+    certificate = _text(said.get("certificate"))
+    revision = said.get("revision")
+    return Settled(
+        seq=entry.seq,
+        sha256=entry.sha256,
+        at=entry.at,
+        kind=record.kind,
+        action=record.action,
+        environment=record.environment,
+        digest=record.digest,
+        commit=_text(to.get("commit")),
+        size=_number(to.get("size")),
+        release=_number(to.get("release")),
+        slug=_text(to.get("slug")),
+        certificate=certificate,
+        certificate_sha256=next((e.sha256 for e in record.evidence if e.name == certificate), ""),
+        expires=_text(said.get("expires")),
+        revised="revision" in said,
+        revision=revision if isinstance(revision, str) else None,
+    )
+
+
+def state_folder(environ: Mapping[str, str], project: Path) -> Path | None:
+    """Where this user's programs keep what may be lost; None where there is no such place outside the project."""
+    said = Path(environ.get("XDG_STATE_HOME", ""))
+    home = Path(environ.get("HOME", ""))
+    folder = said if said.is_absolute() else home / ".local" / "state" if home.is_absolute() else None
+    if folder is None or folder.resolve().is_relative_to(project.resolve()):
+        return None
+    return folder / "roadworthy"
+
+
+def _own(path: Path) -> bytes:
+    """The bytes of a regular file that is ours alone; none when it is anything else."""
+    try:
+        with open(path, "rb", opener=_carefully) as file:
+            about = os.fstat(file.fileno())
+            ours = stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077
+            return file.read(_LIMIT) if ours else b""
+    except OSError:
+        return b""
+
+
+def _carefully(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int else 0

@@ -1,0 +1,411 @@
+"""The index saves time and decides nothing: whatever is done to it, a log says what its entries say."""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from roadworthy.errors import RoadworthyError
+from roadworthy.journal import index as indexes
+from roadworthy.journal import log as logs
+from roadworthy.journal.audit import audit
+from roadworthy.journal.entry import Entry, JournalError
+from roadworthy.journal.index import Index, Settled, settled_by, state_folder
+from roadworthy.journal.log import Log
+from roadworthy.journal.sign import Trust, create_key
+from roadworthy.journal.store import Folder
+
+from .making import DIGEST, log_of, record
+from .writers import save_often
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class Watched(Folder):
+    """A folder that remembers which entries were read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.seen: list[int] = []
+
+    def get(self, name: str, limit: int = 1 << 20) -> bytes | None:
+        data = super().get(name, limit)
+        if data is not None:
+            self.seen.append(int(Path(name).stem))
+        return data
+
+    def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
+        return (self.get(name, limit) for name in names)
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every reading of something new is worth an index."""
+    monkeypatch.setattr(logs, "WORTH", 1)
+
+
+def index_of(root: Path, place: str = "prod", trust: Trust | None = None) -> Index:
+    return Index(root / "state", f"here sandbox/{place}", trust or Trust.load(root / "keys"))
+
+
+def opened(root: Path, place: str = "prod", **more: Any) -> Log:
+    """The log as the next command on this machine opens it."""
+    more.setdefault("store", Watched(root / "journal"))
+    return log_of(root, place, index=index_of(root, place, more.get("trust")), **more)
+
+
+def write(root: Path, place: str = "prod") -> Log:
+    """Two releases, a refusal, and an open start: entries 1 to 6."""
+    log = log_of(root, place)
+    for number in (1, 3):
+        log.append(record("start", environment=place))
+        to = {"commit": "4b" * 20, "size": 9, "release": number, "slug": f"s{number}"}
+        log.append(record("end", environment=place, settles=number, to=to, revision=f"000{number}"))
+    log.append(record("refused", environment=place))
+    log.append(record("start", environment=place))
+    return log
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path)
+    assert opened(tmp_path).head()
+    assert index_of(tmp_path).path.exists()
+    return tmp_path
+
+
+def path_of(root: Path, seq: int, place: str = "prod") -> Path:
+    return root / "journal" / "sandbox" / place / f"{seq:08d}.json"
+
+
+def answers(log: Log) -> tuple[Entry | None, Entry | None, list[Settled], list[Entry]]:
+    return log.head(), log.open_start(), list(log.settled()), list(log.backwards())
+
+
+def seen_by(log: Log) -> list[int]:
+    """What a first reading reads."""
+    log.head()
+    return log._store.seen  # type: ignore[attr-defined,no-any-return]
+
+
+def is_used(root: Path) -> bool:
+    return seen_by(opened(root)) == [6]
+
+
+def test_a_reading_goes_on_where_the_last_one_ended(root: Path) -> None:
+    assert seen_by(opened(root)) == [6]
+    log_of(root).append(record("note"))
+    assert seen_by(opened(root)) == [6, 7]
+    assert seen_by(opened(root)) == [7, 6]  # the head, and the open start that it has to show
+
+
+def test_the_answers_are_those_of_the_entries(root: Path) -> None:
+    whole = log_of(root)
+    entries = whole.entries()
+    expected = (entries[-1], entries[-1], [settled_by(entries[1]), settled_by(entries[3])], entries[::-1])
+    assert answers(opened(root)) == expected == answers(whole)
+    assert [(s.seq, s.release, s.slug, s.revision) for s in opened(root).settled()] == [
+        (2, 1, "s1", "0001"),
+        (4, 3, "s3", "0003"),
+    ]
+    assert [e.seq for e in opened(root).backwards(opened(root).settled()[0])] == [2, 1]
+
+
+def test_every_entry_is_read_when_every_entry_is_asked_for(root: Path) -> None:
+    log = opened(root)
+    log.head()
+    log._store.seen.clear()  # type: ignore[attr-defined]
+    assert len(log.entries()) == 6
+    assert log._store.seen == [1, 2, 3, 4, 5, 6]  # type: ignore[attr-defined]
+
+
+def test_writing_goes_on_from_the_index(root: Path) -> None:
+    log = opened(root)
+    with pytest.raises(RoadworthyError, match="is held by"):
+        log.append(record("start"))
+    log.append(record("end", settles=6))
+    assert log.append(record("start")).seq == 8
+    assert answers(log)[2:] == answers(log_of(root))[2:]
+    assert audit(path_of(root, 1).parent, root / "keys") == []
+
+
+# ---- what somebody did to the index -------------------------------------------------------------------------
+
+
+def flip(at: int) -> Callable[[Path], object]:
+    def change(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        data[at] ^= 1
+        path.write_bytes(data)
+
+    return change
+
+
+def forge(path: Path, key: bytes, **said: Any) -> None:
+    """Another checkpoint in the place of this one, with a MAC by `key`."""
+    found = indexes._CHECKPOINT.decode(path.read_bytes()[32:])
+    body = msgspec.msgpack.encode(msgspec.structs.replace(found, **said))
+    path.write_bytes(hmac.digest(key, body, "sha256") + body)
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        flip(0),
+        flip(40),
+        flip(-1),
+        Path.unlink,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-10]),
+        lambda path: path.write_bytes(os.urandom(5000)),
+        lambda path: forge(path, b"k" * 32, seq=4, open=(0, "")),
+        lambda path: forge(path, b"", seq=4, open=(0, "")),
+        lambda path: path.chmod(0o644),
+        lambda path: path.chmod(0o660),
+        link,
+        lambda path: (path.parent / "index.key").unlink(),
+        lambda path: (path.parent / "index.key").write_bytes(b"k" * 32),
+        lambda path: (path.parent / "index.key").write_bytes(b""),
+        lambda path: (path.parent / "index.key").chmod(0o644),
+        lambda path: shutil.rmtree(path.parent),
+    ],
+)
+def test_an_index_that_is_not_ours_alone_is_as_none_and_made_again(
+    root: Path, tamper: Callable[[Path], object]
+) -> None:
+    expected = answers(opened(root))
+    tamper(index_of(root).path)
+    assert seen_by(opened(root)) == [1, 2, 3, 4, 5, 6]
+    if index_of(root).path.is_symlink() or (root / "state" / "index.key").stat().st_mode & 0o077:
+        index_of(root).path.unlink()  # a person's; nothing is written through a link
+    assert answers(opened(root)) == expected
+    assert is_used(root)
+
+
+def test_the_index_of_another_log_is_none(root: Path) -> None:
+    write(root, "staging")
+    assert opened(root, "staging").head()
+    shutil.copy(index_of(root, "staging").path, index_of(root).path)
+    assert seen_by(opened(root)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_older_index_costs_time_and_nothing_else(root: Path) -> None:
+    older = index_of(root).path.read_bytes()
+    log_of(root).append(record("end", settles=6))
+    expected = answers(opened(root))
+    index_of(root).path.write_bytes(older)
+    assert seen_by(log := opened(root)) == [6, 7]
+    assert answers(log) == expected
+    assert log.open_start() is None
+
+
+def test_another_version_of_the_code_judges_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexes, "_FORM", "1 99.0")
+    assert seen_by(opened(root)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_who_has_even_the_key_of_the_index_cannot_make_an_unsigned_entry_count(root: Path) -> None:
+    key = (root / "state" / "index.key").read_bytes()
+    stranger = create_key(root / "elsewhere", "stranger")
+    (root / "other").mkdir()
+    shutil.copy(root / "elsewhere" / "stranger.pub", root / "other")
+    theirs = log_of(root / "elsewhere", signer=stranger, trust=Trust.load(root / "other"))
+    entry = theirs.append(record("start"))
+    shutil.copy(path_of(root / "elsewhere", 1), path_of(root, 1))
+    forge(index_of(root).path, key, seq=1, sha256=entry.sha256, open=(0, ""), settled=msgspec.Raw(b"\x90"))
+    with pytest.raises(JournalError, match="not a trusted key"):
+        opened(root).head()
+
+
+# ---- what judges the entries changed ------------------------------------------------------------------------
+
+RULES = """
+version = {version}
+[[rule]]
+key = "deployer"
+target = "sandbox"
+environments = ["*"]
+stages = ["*"]
+actions = ["*"]
+"""
+
+
+def test_a_new_key_a_rule_or_a_revocation_has_everything_judged_again(root: Path) -> None:
+    create_key(root / "keys", "second")
+    assert seen_by(opened(root)) == [1, 2, 3, 4, 5, 6]
+    assert is_used(root)
+    (root / "keys" / "trust.toml").write_text(RULES.format(version=1))
+    assert seen_by(opened(root)) == [1, 2, 3, 4, 5, 6]
+    assert is_used(root)
+    head = log_of(root).entries()[3]
+    revoked = f'[[revoked]]\nkey = "deployer"\ngood = ["sandbox/prod 4 {head.sha256}"]\n'
+    (root / "keys" / "trust.toml").write_text(RULES.format(version=2) + revoked)
+    with pytest.raises(JournalError, match=r"00000005\.json: .* was revoked before it signed"):
+        opened(root).head()
+
+
+def test_every_part_of_the_trust_is_in_its_digest(root: Path) -> None:
+    found = {Trust.load(root / "keys").digest}
+    for text in (RULES, RULES.replace('["*"]', '["prod"]', 1), RULES + 'until = "2030-01-01T00:00:00Z"\n'):
+        (root / "keys" / "trust.toml").write_text(text.format(version=1))
+        found.add(Trust.load(root / "keys").digest)
+    assert len(found) == 4
+
+
+# ---- what somebody did to the store -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [0, 3, 5])
+def test_a_journal_that_was_cut_off_below_the_index_is_refused(root: Path, left: int) -> None:
+    """Without the index nobody could tell: what is left is a sound log."""
+    for seq in range(left + 1, 7):
+        path_of(root, seq).unlink()
+    log = opened(root)
+    for _ in range(2):
+        with pytest.raises(JournalError, match=r"00000006\.json, which this machine .* was cut off") as error:
+            log.head()
+        assert f"remove {index_of(root).path}" in str(error.value)
+        with pytest.raises(JournalError, match="cannot be trusted"):
+            log.append(record("note"))
+    assert len(log_of(root).entries()) == left
+    index_of(root).path.unlink()
+    head = opened(root).head()
+    assert (head.seq if head else 0) == left
+
+
+def test_another_entry_in_the_place_of_the_head_is_refused_however_well_it_is_signed(root: Path) -> None:
+    path_of(root, 6).unlink()
+    log_of(root).append(record("start", who="another"))
+    with pytest.raises(JournalError, match="is not the entry that this machine has verified there"):
+        opened(root).open_start()
+
+
+def test_what_comes_after_the_index_is_judged_as_ever(root: Path) -> None:
+    log = log_of(root)
+    for _ in range(3):
+        log.append(record("note"))
+    path_of(root, 8).rename(root / "away")
+    with pytest.raises(JournalError, match=r"00000008\.json is missing"):
+        opened(root).head()
+    (root / "away").rename(path_of(root, 8))
+    data = path_of(root, 8).read_bytes()
+    path_of(root, 8).write_bytes(data.replace(b'"sig":"', b'"sig":"AAAA', 1))
+    with pytest.raises(JournalError, match=r"00000008\.json"):
+        opened(root).head()
+    assert indexes._CHECKPOINT.decode(index_of(root).path.read_bytes()[32:]).seq == 6
+    path_of(root, 8).write_bytes(data)
+    path_of(root, 9).with_name("notes.txt").write_text("hello")
+    with pytest.raises(JournalError, match=r"notes\.txt is no entry"):
+        opened(root).head()
+
+
+def test_what_was_changed_before_the_index_changes_no_answer_and_is_found_by_the_audit(root: Path) -> None:
+    """The head's digest stands for the entries as they were: other bytes in the store are not believed."""
+    expected = answers(opened(root))
+    shutil.copy(path_of(root, 1), path_of(root, 4))
+    log = opened(root)
+    assert (log.head(), log.open_start(), list(log.settled())) == expected[:3]
+    with pytest.raises(JournalError, match=r"00000004\.json is not the entry that the entry after it names"):
+        list(log.backwards())
+    with pytest.raises(JournalError, match=r"00000004\.json"):
+        log.entries()
+    assert next(f.name for f in audit(path_of(root, 1).parent, root / "keys")) == "00000004.json"
+
+
+# ---- where it cannot be kept --------------------------------------------------------------------------------
+
+
+def test_without_a_place_for_it_everything_is_read(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "state").write_text("a file")
+    for _ in range(2):
+        assert seen_by(opened(tmp_path)) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_disk_that_takes_nothing_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    write(tmp_path)
+
+    def refuse(*args: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("roadworthy.report.evidence._replace", refuse)
+    assert seen_by(opened(tmp_path)) == [1, 2, 3, 4, 5, 6]
+    assert not index_of(tmp_path).path.exists()
+
+
+def test_it_is_readable_by_its_owner_alone(root: Path) -> None:
+    modes = {p.name: p.stat().st_mode & 0o777 for p in (root / "state", *(root / "state").iterdir())}
+    assert modes == {"state": 0o700, "index.key": 0o600, index_of(root).path.name: 0o600}
+
+
+def test_two_processes_that_keep_it_at_once_leave_a_whole_one(root: Path) -> None:
+    shutil.rmtree(root / "state")
+    barrier = SPAWN.Barrier(4)
+    people = [SPAWN.Process(target=save_often, args=(str(root), barrier)) for _ in range(3)]
+    for person in people:
+        person.start()
+    barrier.wait(60)
+    while any(person.is_alive() for person in people):
+        found = index_of(root).load()
+        assert found is None or (found.seq, len(found.rows())) == (6, 2)
+    assert [person.exitcode for person in people] == [0, 0, 0]
+    opened(root).head()  # two may have made a key at once
+    assert is_used(root)
+    assert len(list((root / "state").iterdir())) == 2
+
+
+def test_it_lies_in_the_users_state_and_never_in_the_project(tmp_path: Path) -> None:
+    project, home = tmp_path / "project", tmp_path / "home"
+    assert state_folder({"HOME": str(home)}, project) == home / ".local/state/roadworthy"
+    assert state_folder({"HOME": str(home), "XDG_STATE_HOME": "/x/y"}, project) == Path("/x/y/roadworthy")
+    assert (
+        state_folder({"HOME": str(home), "XDG_STATE_HOME": "y"}, project) == home / ".local/state/roadworthy"
+    )
+    assert state_folder({}, project) is None
+    assert state_folder({"HOME": "relative"}, project) is None
+    project.mkdir()
+    (tmp_path / "link").symlink_to(project)
+    for inside in (project, project / "a", tmp_path / "link"):
+        assert state_folder({"XDG_STATE_HOME": str(inside)}, project) is None
+
+
+def test_a_short_reading_is_not_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "WORTH", 7)
+    log = write(tmp_path)
+    opened(tmp_path).head()
+    assert not index_of(tmp_path).path.exists()
+    log.append(record("note"))
+    opened(tmp_path).head()
+    assert index_of(tmp_path).path.exists()
+
+
+def test_malformed_details_of_a_signed_entry_are_said_as_nothing(tmp_path: Path) -> None:
+    log = log_of(tmp_path)
+    log.append(record("start"))
+    said = {"to": [1], "revision": 7, "certificate": {}, "expires": 1}
+    found = settled_by(log.append(record("end", settles=1, **said)))
+    assert (found.commit, found.size, found.revision, found.certificate, found.expires) == (
+        "",
+        0,
+        None,
+        "",
+        "",
+    )
+    assert (found.revised, found.digest, found.certificate_sha256) == (True, DIGEST, "")
