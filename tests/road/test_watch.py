@@ -95,6 +95,21 @@ def test_what_fails_in_the_window_is_rolled_back(watched: Project):
     rolled_back(watched, said, watched.git("rev-parse", "HEAD~1"))
 
 
+def test_a_secret_that_an_answer_tells_in_the_window_is_in_no_evidence(watched: Project):
+    secret = "correct-horse-battery-staple"
+    watched.api("PATCH", f"/apps/{watched.staging}/config-vars", {"API_TOKEN": secret})
+    watched.deployed()
+    watched.commit("Tell", later={"from": LOOK, "health": secret})
+    watched.json("test")
+    ran = watched.invoke("deploy")
+    assert ran.code == 1
+    failed = watched.entries()[-3].record
+    (file,) = (e for e in failed.evidence if e.name == "watch.json")
+    told = watched.log().evidence(file.sha256).decode()
+    assert "status is" in told
+    assert secret not in told + ran.text + json.dumps(failed.details)
+
+
 def test_a_fault_that_would_pass_when_asked_again_is_counted(watched: Project):
     said = worse(watched, later={"from": LOOK + 1, "each": 2, "health_code": 503})
     assert "check health failed in" in said["reasons"][0]
