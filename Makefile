@@ -21,7 +21,8 @@ KEYS := $(if $(filter command,$(firstword $(origin ALLOW_PROD))),$(if $(filter-o
 
 # Values reach commands through the environment and as they were typed: no quote in them ends a shell word, and
 # `$(value …)` keeps make from expanding a $(shell …) in them.
-SAID := HEROKU_APP_NAME REL APPROVAL COMMIT KEEP EVIDENCE_DIR ALLOW_PROD ALLOW_PROD_DEPLOY BASE_URL message PYTHON
+SAID := HEROKU_APP_NAME REL APPROVAL COMMIT KEEP EVIDENCE_DIR ALLOW_PROD ALLOW_PROD_DEPLOY BASE_URL message PYTHON \
+  DH_NAMESPACE APP PLATFORMS TAG IMAGE
 $(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override export $(name) := $$(value $(name)))))
 export HEROKU_APP_NAME ?= autorisen
 export REL ?=
@@ -31,11 +32,17 @@ export KEEP ?=
 export BASE_URL ?= http://127.0.0.1:8000
 export message ?=
 export PYTHON ?= python3
+export DH_NAMESPACE ?= stinkie
+export APP ?= autorisen
+export PLATFORMS ?= linux/amd64,linux/arm64
+export TAG ?=
+export IMAGE ?= autorisen:local
 
 .PHONY: help setup rehearse test lint bench clean test-backend migrate-up migrate-revision smoke-local project-info \
   deploy-heroku deploy-autorisen deploy-staging deploy-capecraft heroku-deploy-stg heroku-deploy-prod promote-prod \
   require-prod heroku-run-migrate verify-autorisen verify-capecraft smoke-staging smoke-prod heroku-smoke-staging \
-  heroku-smoke-prod certify-autorisen ship-autorisen ship-autorisen-log heroku-rollback status history anew
+  heroku-smoke-prod certify-autorisen ship-autorisen ship-autorisen-log heroku-rollback status history anew \
+  docker-build dockerhub-release dockerhub-build dockerhub-push dockerhub-build-push dockerhub-login dockerhub-logout
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -137,3 +144,23 @@ status: $(READY)  ## what should run where, what does
 
 history: $(READY)  ## what happened in an environment (HEROKU_APP_NAME=autorisen)
 	@$(INVOKE) history --env="$$HEROKU_APP_NAME"
+
+docker-build: $(READY)  ## build the image of a commit on this machine (IMAGE=autorisen:local COMMIT=)
+	@$(INVOKE) dockerhub.local --commit="$$COMMIT" --image="$$IMAGE"
+
+dockerhub-release: $(READY)  ## publish a commit's image for PLATFORMS under four tags (DH_NAMESPACE= APP= TAG=)
+	@$(INVOKE) dockerhub.release --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG" --platforms="$$PLATFORMS"
+
+dockerhub-build: $(READY)  ## build it on this machine, as its version and latest
+	@$(INVOKE) dockerhub.build --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG"
+
+dockerhub-push: $(READY)  ## publish a commit's image for this machine's platform
+	@$(INVOKE) dockerhub.push --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG"
+
+dockerhub-build-push: dockerhub-push  ## the same: what is not built yet is built
+
+dockerhub-login: $(READY)  ## log the engine in (DOCKERHUB_USERNAME, DOCKERHUB_TOKEN)
+	@$(INVOKE) dockerhub.login --repository="$$DH_NAMESPACE/$$APP"
+
+dockerhub-logout: $(READY)  ## let the engine forget its login
+	@$(INVOKE) dockerhub.logout --repository="$$DH_NAMESPACE/$$APP"

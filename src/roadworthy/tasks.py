@@ -23,6 +23,8 @@ PLAN = "show the plan and the verdicts, change nothing"
 COMMIT = "full 40-character SHA; default: HEAD"
 WHY = "why this is done; default for a deploy: the commit's subject"
 CHANGE = "id of the change, for example a work order or pull request"
+REPOSITORY = "where it is published: namespace/name on Docker Hub, or registry/name"
+TAG = "the version; default: git describe"
 APPROVAL = "where the approval of this migration is recorded"
 WAIT = "while another release holds the environment, wait at most this long, for example 10m"
 
@@ -307,6 +309,61 @@ def evidence_export(c, env="staging", release="", to="", json=False):
         finish(context, evidence.export(context, context.config.name_of(env), release, to))
 
 
+@task(name="release", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "json": JSON,
+                            "platforms": "separated by commas; default: linux/amd64,linux/arm64"})  # fmt: skip
+def dockerhub_release(c, commit=None, repository="", tag="", platforms="", json=False):
+    """Publish the image of a commit for several platforms, under four tags, and note its digest."""
+    from .stages import dockerhub
+
+    with session(json) as context:
+        finish(context, dockerhub.release(context, commit, repository, tag, platforms))
+
+
+@task(name="push", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "json": JSON})
+def dockerhub_push(c, commit=None, repository="", tag="", json=False):
+    """Publish the image of a commit for this machine's platform, and note its digest."""
+    from .stages import dockerhub
+
+    with session(json) as context:
+        finish(context, dockerhub.push(context, commit, repository, tag))
+
+
+@task(name="build", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "json": JSON})
+def dockerhub_build(c, commit=None, repository="", tag="", json=False):
+    """Build the image of a commit on this machine alone, under its version and latest."""
+    from .stages import dockerhub
+
+    with session(json) as context:
+        finish(context, dockerhub.build_version(context, commit, repository, tag))
+
+
+@task(name="local", help={"commit": COMMIT, "image": "name and tag that it gets here", "json": JSON})
+def dockerhub_local(c, commit=None, image="autorisen:local", json=False):
+    """Build the image of a commit on this machine alone, under one name."""
+    from .stages import dockerhub
+
+    with session(json) as context:
+        finish(context, dockerhub.build(context, commit, (image,)))
+
+
+@task(name="login", help={"repository": REPOSITORY, "json": JSON})
+def dockerhub_login(c, repository="", json=False):
+    """Log the engine in, with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN."""
+    from .stages import dockerhub
+
+    with session(json) as context:
+        finish(context, dockerhub.login(context, repository))
+
+
+@task(name="logout", help={"repository": REPOSITORY, "json": JSON})
+def dockerhub_logout(c, repository="", json=False):
+    """Let the engine forget its login."""
+    from .stages import dockerhub
+
+    with session(json) as context:
+        finish(context, dockerhub.logout(context, repository))
+
+
 def _group(name: str, *tasks: Task) -> Collection:
     return Collection(name, *tasks)
 
@@ -323,6 +380,15 @@ def mount(root: Path) -> Collection:
             "sandbox", sandbox_up, sandbox_down, sandbox_status, sandbox_logs, sandbox_env, sandbox_faults
         ),
         _group("guards", guards_explain),
+        _group(
+            "dockerhub",
+            dockerhub_release,
+            dockerhub_push,
+            dockerhub_build,
+            dockerhub_local,
+            dockerhub_login,
+            dockerhub_logout,
+        ),
         _group("lock", lock_status, lock_unlock),
         _group("evidence", evidence_keys, evidence_audit, evidence_anchor, evidence_export),
     )

@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 DEPLOY = ["deploy", "--env=capecraft", "--commit=HEAD"]
+HUB = ["--commit=HEAD", "--repository=stinkie/autorisen", "--tag="]
 BOTH = {"ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
 CALLS: dict[str, list[list[str]]] = {
     "deploy-heroku": [["deploy", "--env=autorisen", "--commit=HEAD"]],
@@ -38,6 +39,13 @@ CALLS: dict[str, list[list[str]]] = {
     "ship-autorisen-log": [["ship", "--env=autorisen", "--commit=HEAD", "--log"]],
     "heroku-rollback": [["rollback", "--env=capecraft", "--to="]],
     "test-backend": [["test", "--commit=HEAD"]],
+    "docker-build": [["dockerhub.local", "--commit=HEAD", "--image=autorisen:local"]],
+    "dockerhub-release": [["dockerhub.release", *HUB, "--platforms=linux/amd64,linux/arm64"]],
+    "dockerhub-build": [["dockerhub.build", *HUB]],
+    "dockerhub-push": [["dockerhub.push", *HUB]],
+    "dockerhub-build-push": [["dockerhub.push", *HUB]],
+    "dockerhub-login": [["dockerhub.login", HUB[1]]],
+    "dockerhub-logout": [["dockerhub.logout", HUB[1]]],
     "status": [["status"]],
     "history": [["history", "--env=autorisen"]],
     "rehearse": [["rehearse"]],

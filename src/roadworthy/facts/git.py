@@ -133,6 +133,16 @@ def entries(root: Path, commit: str, path: str, *, recursive: bool) -> Iterator[
     return folder(root, found[0], recursive=recursive)
 
 
+def describe(root: Path, commit: str) -> str:
+    """`git describe --tags --always` of a full SHA: the tag it is at or after, or its short SHA."""
+    return ask(root, "describe", "--tags", "--always", full(commit)).decode(errors="replace").strip()
+
+
+def short(root: Path, commit: str) -> str:
+    """As many first characters of a full SHA as git needs to know it."""
+    return ask(root, "rev-parse", "--short", full(commit)).decode().strip()
+
+
 def is_shallow(root: Path) -> bool:
     """Whether this clone's history was cut off (`--depth`)."""
     return ask(root, "rev-parse", "--is-shallow-repository").strip() == b"true"

@@ -2,7 +2,8 @@
 
 The first that names the registry wins: the text of DOCKER_AUTH_CONFIG, the file REGISTRY_AUTH_FILE, then
 `config.json` in DOCKER_CONFIG or `~/.docker`. Only `auths` entries are read; no credential helper is started.
-Heroku's registry takes HEROKU_API_KEY. What is read here is never in a message or on a command line.
+Heroku's registry takes HEROKU_API_KEY, Docker Hub DOCKERHUB_USERNAME with DOCKERHUB_TOKEN. What is read here is
+never in a message or on a command line.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ def login(registry: str, environ: Mapping[str, str]) -> Login | None:
     """What to say to this registry; None when nothing is known. Raises UsageError for a file nobody can read."""
     if registry == HEROKU and (key := environ.get("HEROKU_API_KEY")):
         return Login("_", key)
+    user, token = environ.get("DOCKERHUB_USERNAME"), environ.get("DOCKERHUB_TOKEN")
+    if registry == HUB and user and token:
+        return Login(user, token)
     keys = _HUB_KEYS if registry == HUB else (registry, f"https://{registry}", f"https://{registry}/v2/")
     for where, text in _configs(environ):
         try:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,9 +23,12 @@ import msgspec
 from ..config_rules import ENGINES
 from ..errors import CheckFailed, UsageError
 from ..http import is_loopback
+from ..mask import Mask
 from .references import DIGEST, Repository
 
 WITHIN: Final = 1800.0  # seconds for one command of an engine
+QUICKLY: Final = 20.0  # seconds for a question to an engine
+BUILDER: Final = "multiarch-builder"  # docker's own builder makes one platform at a time
 LAST_LINES: Final = 12  # of an engine that failed, in the message
 PASSED_ON: Final = (
     *(
@@ -95,34 +99,92 @@ def find(said: str, environ: Mapping[str, str]) -> str:
 
 def build(engine: str, job: Job) -> tuple[Words, ...]:
     """The commands that build. Docker's builds and pushes at once: buildx keeps no image of several platforms."""
+    if engine == "docker":
+        # Attestations make an OCI index of any image, which Heroku's registry does not take.
+        alone = ("--provenance=false", "--sbom=false", "--metadata-file", str(job.noted))
+        by = ("--builder", BUILDER) if job.platforms[1:] else ()
+        words = (*by, *_said(job), *alone, "--tag", job.name, "--push", str(job.folder))
+        return (("docker", "buildx", "build", *words),)
+    kept = ("--manifest", job.index) if job.platforms[1:] else ("--iidfile", str(job.built))
+    return ((engine, *_plainly(engine), *_said(job), *kept, str(job.folder)),)
+
+
+def keep(engine: str, job: Job, names: Words) -> Words:
+    """The command that builds for this machine alone, under these names, and pushes nothing."""
+    named = tuple(word for name in names for word in ("--tag", name))
+    return (engine, *_plainly(engine), *_said(job), *named, str(job.folder))
+
+
+def _said(job: Job) -> Words:
+    """What every engine is told in the same words."""
     args = {**job.build_args, "GIT_SHA": job.commit}
-    common = (
+    return (
         *("--file", str(job.folder / job.dockerfile)),
         *(word for name, value in args.items() for word in ("--build-arg", f"{name}={value}")),
         *("--label", f"org.opencontainers.image.revision={job.commit}"),
         *(("--platform", ",".join(job.platforms)) if job.platforms else ()),
     )
+
+
+def _plainly(engine: str) -> Words:
     if engine == "docker":
-        # Attestations make an OCI index of any image, which Heroku's registry does not take.
-        alone = ("--provenance=false", "--sbom=false", "--metadata-file", str(job.noted))
-        return (("docker", "buildx", "build", *common, *alone, "--tag", job.name, "--push", str(job.folder)),)
-    kept = ("--manifest", job.index) if job.platforms[1:] else ("--iidfile", str(job.built))
-    verb = "bud" if engine == "buildah" else "build"
+        return ("build",)
     # A proxy of this machine is for the engine, not for the image; time 0 makes equal layers equal.
     plain = ("--format", "docker", "--timestamp", "0", "--http-proxy=false")
-    return ((engine, verb, *common, *plain, *kept, str(job.folder)),)
+    return ("bud" if engine == "buildah" else "build", *plain)
+
+
+def prepare(engine: str, job: Job, environ: Mapping[str, str]) -> None:
+    """See that docker has a builder for several platforms, where they are asked for."""
+    if engine == "docker" and job.platforms[1:]:
+        try:
+            run(("docker", "buildx", "inspect", BUILDER), environ, QUICKLY)
+        except CheckFailed:
+            run(("docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container"), environ)
 
 
 def push(engine: str, job: Job) -> tuple[Words, ...]:
     """The commands that push what `build` built, once."""
     if engine == "docker":
         return ()
-    tls = ("--tls-verify=false",) if is_loopback(f"http://{job.to.registry}") else ()
-    words = ("--format", "v2s2", "--digestfile", str(job.noted), *tls)
+    words = ("--format", "v2s2", "--digestfile", str(job.noted), *_tls(engine, job.to.registry))
     if job.platforms[1:]:
         send = (engine, "manifest", "push", "--all", *words, job.index, f"docker://{job.name}")
         return (send, (engine, "manifest", "rm", job.index))
     return ((engine, "push", *words, job.built.read_text().strip(), f"docker://{job.name}"),)
+
+
+def login(engine: str, registry: str, user: str) -> Words:
+    """The command that logs in; the password goes to its standard input."""
+    return (engine, "login", *_tls(engine, registry), "--username", user, "--password-stdin", registry)
+
+
+def logout(engine: str, registry: str) -> Words:
+    """The command that forgets the login."""
+    return (engine, "logout", registry)
+
+
+def version(engine: str, environ: Mapping[str, str]) -> str:
+    """The version of docker's daemon, or the engine's name and version; "unknown" when it does not say."""
+    words = (
+        (engine, "version", "--format", "{{.Server.Version}}")
+        if engine == "docker"
+        else (engine, "--version")
+    )
+    try:
+        said = run(words, environ, QUICKLY)
+    except CheckFailed:
+        return "unknown"
+    if engine == "docker":
+        return said.strip() or "unknown"
+    found = re.search(r"[0-9]+(\.[0-9]+)+", said)
+    return f"{engine}-{found[0]}" if found else "unknown"
+
+
+def _tls(engine: str, registry: str) -> Words:
+    """Plain http, to this machine alone; docker does that by itself."""
+    loopback = engine != "docker" and is_loopback(f"http://{registry}")
+    return ("--tls-verify=false",) if loopback else ()
 
 
 def digest(engine: str, job: Job) -> str:
@@ -138,16 +200,21 @@ def digest(engine: str, job: Job) -> str:
     return said.strip()
 
 
-def run(words: Words, environ: Mapping[str, str], within: float = WITHIN) -> None:
-    """Run one command to its end. Raises CheckFailed, with its last lines, when it does not end with 0."""
+def run(words: Words, environ: Mapping[str, str], within: float = WITHIN, password: str = "") -> str:
+    """Run one command to its end; the last that it said. `password` goes to its standard input.
+
+    Raises CheckFailed, with its last lines, when it does not end with 0.
+    """
     passed = {name: environ[name] for name in PASSED_ON if name in environ}
     what = " ".join(words[:3] if words[1] in ("buildx", "manifest") else words[:2])
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as given:
+        given.write(password.encode())
+        given.seek(0)
         try:
             engine = subprocess.Popen(
                 words,
                 env={**passed, "LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
+                stdin=given,
                 stdout=said,
                 stderr=said,
                 process_group=0,
@@ -164,7 +231,8 @@ def run(words: Words, environ: Mapping[str, str], within: float = WITHIN) -> Non
                 os.killpg(engine.pid, signal.SIGKILL)
                 raise
         if status:
-            raise CheckFailed(f"{what} ended with {status}\n{_last(said)}".rstrip())
+            raise CheckFailed(Mask((password,))(f"{what} ended with {status}\n{_last(said)}".rstrip()))
+        return _last(said)
 
 
 def _last(said: IO[bytes]) -> str:
@@ -175,7 +243,7 @@ def _last(said: IO[bytes]) -> str:
 
 def _buildx(environ: Mapping[str, str]) -> bool:
     try:
-        run(("docker", "buildx", "version"), environ, 20.0)
+        run(("docker", "buildx", "version"), environ, QUICKLY)
     except CheckFailed:
         return False
     return True

@@ -64,21 +64,23 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
 
 
 def find_or_build(
-    root: Path, commit: str, *, rules: PackageRules, store: Path, environ: Mapping[str, str]
+    root: Path, commit: str, *, rules: PackageRules, store: Path, environ: Mapping[str, str], tag: str = ""
 ) -> Image:
     """The image of a full commit SHA in `rules.repository`, built and pushed when it is not there.
 
+    `tag` is the tag that finds it again, unless it is the commit.
     Raises UsageError when the version has another digest than is on record, or cannot be built; CheckFailed
     when the build fails or the registry does not give back what was pushed; Unreachable.
     """
     folder = store / "images"
     file = folder / f"{full(commit)}.json"
+    tag = tag or commit
     with disk(folder), alone(folder, LOCK_WITHIN):
         known = _record(file, rules)
-        named = registry.tagged(rules.repository, commit, environ=environ)
+        named = registry.tagged(rules.repository, tag, environ=environ)
         if known and named and named.digest != known.digest:
             raise UsageError(
-                f"version {commit} of {rules.repository} is {named.digest} now and {known.digest} on record: "
+                f"version {tag} of {rules.repository} is {named.digest} now and {known.digest} on record: "
                 "somebody gave it to another image, and none is used"
             )
         if known:
@@ -86,8 +88,8 @@ def find_or_build(
             return Image(commit, known.ref, known.digest, known.config, known.size, file)
         if named is None:
             with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder) as work:
-                named = _build(root, commit, rules, Path(work), environ)
-        _check_commit(named, commit, environ)
+                named = _build(root, commit, rules, tag, Path(work), environ)
+        check_commit(named, commit, environ)
         config = named.config.digest if named.config else ""
         made = Record(
             "1", "image", commit, named.ref, named.digest, config, named.size, rules.path, rules.dockerfile
@@ -97,23 +99,52 @@ def find_or_build(
     return Image(commit, made.ref, made.digest, made.config, made.size, file)
 
 
-def _build(root: Path, commit: str, rules: PackageRules, work: Path, environ: Mapping[str, str]) -> Manifest:
-    """Build the commit's tree and push it; what the registry then has."""
-    chosen = engine.find(rules.engine, environ)
+def keep(
+    root: Path,
+    commit: str,
+    *,
+    rules: PackageRules,
+    store: Path,
+    environ: Mapping[str, str],
+    names: tuple[str, ...],
+) -> str:
+    """Build the commit's tree for this machine alone, under these names; the engine that did it."""
+    folder = store / "images"
+    with (
+        disk(folder),
+        alone(folder, LOCK_WITHIN),
+        tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder) as work,
+    ):
+        chosen = engine.find(rules.engine, environ)
+        engine.run(engine.keep(chosen, _job(root, commit, rules, "", Path(work)), names), environ)
+    return chosen
+
+
+def _job(root: Path, commit: str, rules: PackageRules, tag: str, work: Path) -> engine.Job:
+    """Export the commit's tree into `work`, and say what is to be built from it."""
     packed, tree = work / "tree.tgz", work / "tree"
     slug.build(root, commit, rules.path, file=packed, needs=rules.dockerfile)
     archive.unpack(packed, tree)
     to = references.repository(rules.repository)
-    job = engine.Job(commit, tree, rules.dockerfile, to, commit, rules.platforms, rules.build_args, work)
+    return engine.Job(commit, tree, rules.dockerfile, to, tag, rules.platforms, rules.build_args, work)
+
+
+def _build(
+    root: Path, commit: str, rules: PackageRules, tag: str, work: Path, environ: Mapping[str, str]
+) -> Manifest:
+    """Build the commit's tree and push it; what the registry then has."""
+    chosen = engine.find(rules.engine, environ)
+    job = _job(root, commit, rules, tag, work)
+    engine.prepare(chosen, job, environ)
     for words in engine.build(chosen, job):
         engine.run(words, environ)
-    if chosen != "docker" and (theirs := registry.tagged(rules.repository, commit, environ=environ)):
+    if chosen != "docker" and (theirs := registry.tagged(rules.repository, tag, environ=environ)):
         return theirs  # another machine was faster: its image is the commit's, ours was never pushed
     for words in engine.push(chosen, job):
         engine.run(words, environ)
     digest = engine.digest(chosen, job)
-    pushed = registry.read(f"{to}@{digest}", environ=environ)
-    named = registry.tagged(rules.repository, commit, environ=environ)
+    pushed = registry.read(f"{job.to}@{digest}", environ=environ)
+    named = registry.tagged(rules.repository, tag, environ=environ)
     if named is None or named.digest != digest:
         raise CheckFailed(
             f"{job.name} is not the image that was just pushed: another build was at work, look at it"
@@ -121,7 +152,7 @@ def _build(root: Path, commit: str, rules: PackageRules, work: Path, environ: Ma
     return pushed
 
 
-def _check_commit(image: Manifest, commit: str, environ: Mapping[str, str]) -> None:
+def check_commit(image: Manifest, commit: str, environ: Mapping[str, str]) -> None:
     """Raises UsageError when the image, or one of an index, is not labelled as being of this commit."""
     for one in image.all:
         if one.config is None:

@@ -139,12 +139,15 @@ def promote(source: str, repository: str, *, environ: Mapping[str, str]) -> str:
     return arrived.ref
 
 
-def named(ref: str, tag: str, *, environ: Mapping[str, str]) -> None:
-    """Give the image a tag in its repository. UsageError when the tag names another digest already."""
+def named(ref: str, tag: str, *, environ: Mapping[str, str], moving: bool = False) -> None:
+    """Give the image a tag in its repository.
+
+    Raises UsageError when the tag names another digest already, unless it is one that moves, like `latest`.
+    """
     asked = references.reference(ref)
     with opened(asked.repository, environ) as wire:
         found = wire.manifest(_tag(tag))
-        if found and _digest(found[1]) != asked.digest:
+        if found and not moving and _digest(found[1]) != asked.digest:
             raise UsageError(
                 f"{asked.repository}:{tag} is {_digest(found[1])} already and not {asked.digest}: "
                 "a version is never given to other bytes"
