@@ -18,7 +18,7 @@ from __future__ import annotations
 import binascii
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -31,11 +31,17 @@ from .errors import CheckFailed
 from .mask import HIDDEN
 
 MOST_REDIRECTS: Final = 5
+MOST_BODY: Final = 16 << 20  # bytes of a body that is not asked for as a stream
+MOST_LINE: Final = 1 << 20  # bytes of a line
 _CHUNK: Final = 65536
 # What may follow a redirect to another host: a list of the harmless, since any other header may be a secret.
 _HARMLESS: Final = frozenset(
     {"accept", "accept-encoding", "user-agent", "cache-control", "proxy-authorization"}
 )
+
+
+class TooLong(requests.exceptions.ChunkedEncodingError):
+    """The answer is longer than anybody needs. Like one that was cut short: what it answers is not known."""
 
 
 class _Adapter(HTTPAdapter):
@@ -95,6 +101,20 @@ def read_limited(response: requests.Response, limit: int) -> bytes:
     return without_credential(response, b"".join(parts))
 
 
+def read_lines(response: requests.Response, *, chunk: int | None) -> Iterator[bytes]:
+    """The lines of a body, without their ends, as they come. Raises TooLong for one above MOST_LINE bytes."""
+    rest = b""
+    for part in response.iter_content(chunk):
+        *lines, rest = (rest + part).split(b"\n")
+        if len(rest) > MOST_LINE:
+            response.close()
+            raise TooLong(f"a line of the answer is longer than {MOST_LINE} bytes")
+        for line in lines:
+            yield line.removesuffix(b"\r")
+    if rest:
+        yield rest
+
+
 def without_credential(response: requests.Response, data: bytes) -> bytes:
     """`data` of a response without what its request said in Authorization."""
     kind, _, said = str(response.request.headers.get("Authorization", "")).partition(" ")
@@ -107,8 +127,11 @@ def without_credential(response: requests.Response, data: bytes) -> bytes:
 
 
 def _forget(response: requests.Response, **settings: Any) -> None:
-    if not settings.get("stream"):  # else it is read by `read_limited`
-        response._content = without_credential(response, response.content)
+    if not settings.get("stream") or response.is_redirect:  # else the caller reads it, with a limit
+        try:
+            response._content = read_limited(response, MOST_BODY)
+        except CheckFailed as error:
+            raise TooLong(str(error)) from error
     response.reason = without_credential(response, str(response.reason).encode()).decode()
 
 
@@ -121,6 +144,8 @@ def reason(error: BaseException) -> str:
         return "no connection in time"
     if isinstance(error, wire.Timeout):
         return "no answer in time"
+    if isinstance(error, TooLong):
+        return str(error)
     if isinstance(error, wire.ChunkedEncodingError):
         return "the answer was cut short"
     if isinstance(error, wire.ConnectionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -113,6 +114,42 @@ def test_a_body_is_read_up_to_its_limit(serve: Any, reply: Any) -> None:
         assert http.read_limited(session.get(server.url, stream=True), 5) == b"12345"
         with pytest.raises(CheckFailed, match="longer than 4 bytes"):
             http.read_limited(session.get(server.url, stream=True), 4)
+
+
+def endless(part: bytes, status: int = 200, head: bytes = b"") -> Any:
+    """An answer that never ends; whoever sends it stops when nobody reads any more."""
+
+    def respond(request: Any) -> None:
+        request.connection.sendall(b"HTTP/1.1 %d X\r\n%s\r\n" % (status, head))
+        with suppress(OSError):
+            while True:
+                request.connection.sendall(part * 1024)
+
+    return respond
+
+
+def test_no_body_is_read_without_an_end(serve: Any) -> None:
+    for method in ("GET", "POST"):
+        with http.session(5) as session, pytest.raises(http.TooLong) as caught:
+            session.request(method, serve(endless(b"[[[[" * 64)).url)
+        assert "longer than 16777216 bytes" in http.reason(caught.value)
+        assert retry.classify(caught.value) == "transient"  # so a write that is answered like that is unknown
+
+
+def test_the_body_of_a_redirect_is_not_read_without_an_end_either(serve: Any) -> None:
+    server = serve(endless(b"x" * 64, 302, b"Location: /elsewhere\r\n"))
+    with http.session(5) as session, pytest.raises(http.TooLong):
+        session.get(server.url, stream=True)
+
+
+def test_a_line_without_an_end_is_not_waited_for(serve: Any, reply: Any) -> None:
+    server = serve(lambda r: reply(200, b"one\r\ntwo\n\nrest"))
+    with http.session(5) as session:
+        lines = http.read_lines(session.get(server.url, stream=True), chunk=3)
+        assert list(lines) == [b"one", b"two", b"", b"rest"]
+        lines = http.read_lines(session.get(serve(endless(b"x" * 64)).url, stream=True), chunk=65536)
+        with pytest.raises(http.TooLong, match="a line of the answer"):
+            next(lines)
 
 
 def failure(url: str, seconds: float = 5) -> BaseException:

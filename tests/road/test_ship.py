@@ -57,6 +57,13 @@ def test_tests_that_fail_end_it_and_their_words_are_in_the_log(project: Project)
     assert project.calls() == []
 
 
+def test_of_tests_that_never_stop_talking_the_last_words_are_kept(project: Project):
+    project.change_config(('"python -S -c pass"', '"yes and on"'), ('oneoff = "5s"', 'oneoff = "500ms"'))
+    assert "did not end within" in project.json("test", code=1)["line"]
+    last = project.log(f"package-{project.git('rev-parse', 'HEAD')}").entries()[-1].record
+    assert last.evidence[0].size == 1 << 20
+
+
 @pytest.mark.parametrize(
     ("command", "words"), [("no-such-program", "could not be started"), ("sleep 60", "did not end within")]
 )

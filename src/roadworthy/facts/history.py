@@ -40,7 +40,10 @@ def read_history(settled: Sequence[Settled], state: Path) -> History:
     @functools.cache
     def found(name: str) -> str:
         file = state / name
-        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+        if not file.is_file():
+            return ""
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
     return History(
         Newest(verified, lambda run: _deployed(*run)),

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ _OPENSSH_ED25519 = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
 _WHEN = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _RULE = frozenset(("key", "target", "environments", "stages", "actions", "needs", "from", "until"))
-_SMALL, _KEY = 64 * 1024, 16 * 1024
+_SMALL, _KEY, _TAGS = 64 * 1024, 16 * 1024, 64 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +90,19 @@ def read_anchors(source: str, target: str, authority: Path | None = None) -> Ite
         if authority:
             _timestamped(Path(source), authority)
         return
-    tags = f"refs/tags/roadworthy/{target}/"
+    below = f"refs/tags/roadworthy/{target}/"
     form = "%(refname:strip=2)%00%(objecttype)%00%(contents:body)%01"
-    command = ["git", "-C", source[4:], "for-each-ref", f"--format={form}", tags]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Bad("anchor", f"{source} cannot be read") from error
-    if done.returncode:
-        raise Bad("anchor", f"{source} cannot be read")
-    for tag in done.stdout.decode(errors="replace").split("\x01")[:-1]:
+    command = ["git", "-C", source[4:], "for-each-ref", f"--format={form}", below]
+    with tempfile.TemporaryFile() as out:
+        try:
+            done = subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, timeout=60, check=False)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise Bad("anchor", f"{source} cannot be read") from error
+        if done.returncode or os.fstat(out.fileno()).st_size > _TAGS:
+            raise Bad("anchor", f"{source} cannot be read")
+        out.seek(0)
+        tags = out.read().decode(errors="replace").split("\x01")[:-1]
+    for tag in tags:
         name, kind, body = tag.lstrip("\n").split("\0", 2)
         found = _anchor(body.encode(), f"tag {name}")
         if kind != "tag" or name != f"roadworthy/{found.place}/{found.seq}":

@@ -123,7 +123,7 @@ class Api:
             session = self.write("POST", f"/apps/{app}/log-sessions", body, again=True)
             with self._plain.get(session["logplex_url"], stream=True) as response:
                 response.raise_for_status()
-                for line in response.iter_lines(chunk_size=None if tail else 65536):
+                for line in http.read_lines(response, chunk=None if tail else 65536):
                     yield line.decode("utf-8", "replace")
         except (OutcomeUnknown, CheckFailed, requests.RequestException) as error:
             if tail and isinstance(error, requests.RequestException) and error.response is None:

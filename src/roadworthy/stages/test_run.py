@@ -6,12 +6,15 @@ The tests run in an unpacked copy of the package, so the result is of the packag
 from __future__ import annotations
 
 import os
+import selectors
 import shlex
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -61,7 +64,7 @@ def test(context: Context, commit: str) -> Entry:
     details = {"settles": start.seq, "ended": how, "command": context.config.commands.test}
     kind = "end" if how == PASSED else "failed"
     result = predicates.test_result((start,), context.config.commands.test, passed=how == PASSED)
-    attach = {"test-output.txt": output[-OUTPUT_LIMIT:], "test-result.json": predicates.as_file(result)}
+    attach = {"test-output.txt": output, "test-result.json": predicates.as_file(result)}
     entry = log.append(record(kind, **details), attach=attach)
     if how != PASSED:
         last = "\n".join(f"  {line}" for line in output.decode("utf-8", "replace").splitlines()[-15:])
@@ -85,14 +88,33 @@ def _run(words: list[str], folder: str, environ: Mapping[str, str], within: floa
         return f"could not be started: {words[0]}: {error.strerror}", b""
     with done:
         try:
-            output, _ = done.communicate(timeout=within)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(done.pid, signal.SIGKILL)
-            return f"did not end within {within:g} s", error.output or b""
+            output, ended = _last_words(done, time.monotonic() + within)
+            if not ended:
+                os.killpg(done.pid, signal.SIGKILL)
+                return f"did not end within {within:g} s", output
         except BaseException:
             os.killpg(done.pid, signal.SIGKILL)
             raise
     return f"exited with {done.returncode}", output
+
+
+def _last_words(done: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bool]:
+    """The last OUTPUT_LIMIT bytes that the tests said, and whether they had ended by the deadline."""
+    output = b""
+    with selectors.DefaultSelector() as waiting:
+        stream = done.stdout
+        if stream is None:
+            raise ValueError("the tests' output is a pipe")
+        waiting.register(stream, selectors.EVENT_READ)
+        while waiting.select(max(0.0, deadline - time.monotonic())):
+            part = os.read(stream.fileno(), 1 << 16)
+            if not part:
+                with suppress(subprocess.TimeoutExpired):
+                    done.wait(max(0.0, deadline - time.monotonic()))
+                    return output, True
+                break
+            output = (output + part)[-OUTPUT_LIMIT:]
+    return output, False
 
 
 def report(context: Context, said: str | None) -> Result:
