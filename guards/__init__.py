@@ -10,6 +10,7 @@ can fail (a network, a file) belongs in `src/roadworthy/facts/`. A refusal exits
 says else. `invoke guards.explain --env prod` shows every rule and its answer now.
 """
 
+from .adopted_package_is_proven import adopted_package_is_proven
 from .certifies_no_production import certifies_no_production
 from .ci_is_green import ci_is_green
 from .deploy_guard import deploy_guard
@@ -20,6 +21,8 @@ from .no_open_blockers import no_open_blockers
 from .one_head import one_head
 from .package_is_pinned import package_is_pinned
 from .package_is_running import package_is_running
+from .platform_has_drifted import platform_has_drifted
+from .platform_is_as_recorded import platform_is_as_recorded
 from .production_is_unlocked import production_is_unlocked
 from .release_phase_is_disabled import release_phase_is_disabled
 from .rollback_is_possible import rollback_is_possible
@@ -32,6 +35,7 @@ GUARDS = {
     "deploy": (
         production_is_unlocked,
         deploy_guard,
+        platform_is_as_recorded,
         tree_is_clean,
         package_is_pinned,
         release_phase_is_disabled,
@@ -46,6 +50,7 @@ GUARDS = {
     "migrate": (
         production_is_unlocked,
         deploy_guard,
+        platform_is_as_recorded,
         package_is_running,
         one_head,
         migrations_are_safe,
@@ -61,9 +66,16 @@ GUARDS = {
     ),
     "certify": (
         certifies_no_production,
+        platform_is_as_recorded,
         package_is_running,
         one_head,
         migrations_are_safe,
+    ),
+    "adopt": (
+        production_is_unlocked,
+        deploy_guard,
+        platform_has_drifted,
+        adopted_package_is_proven,
     ),
 }
 

@@ -216,11 +216,20 @@ class Newest(Sequence[T]):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the journal of one environment says: verified packages, newest first, and the schema revision."""
+    """What the journal of one environment says: verified packages, newest first, and the schema revision.
+
+    `known` are the releases that may be the platform's current one, newest first, each as its number and its
+    slug: the last verified, and what failed after it. `claims` are the tokens of starts since then
+    whose release may be there unrecorded: given up, or open. `maintenance` says that an action of ours may have
+    left maintenance mode on.
+    """
 
     deployed: Sequence[Deployed] = ()
     revision: str | None = None
     certified: Sequence[Certified] = ()
+    known: tuple[tuple[int, str], ...] = ()
+    claims: tuple[str, ...] = ()
+    maintenance: bool = False
 
     @property
     def running(self) -> Deployed | None:
@@ -234,6 +243,24 @@ class History:
             return None
         now = self.deployed[0].package.digest
         return next((d for d in self.deployed[1:] if d.package.digest != now), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing that somebody changed past this road; `what` is release or maintenance, `do` what to do next.
+
+    `who` and `when` (UTC) are "" where the platform does not tell.
+    """
+
+    what: str
+    journal: str
+    seen: str
+    who: str
+    when: str
+    do: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.seen}, the journal says {self.journal}: {self.do}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +317,7 @@ class Facts:
     revision: Fact[str | None]
     history: Fact[History]
     observed: Fact[Observed]
+    drift: Fact[tuple[Drift, ...]]
     blockers: Fact[tuple[Blocker, ...]]
     back: Fact[RollbackTarget | None]
     baseline: Fact[Mapping[str, Usual]] = Fact("baseline", missing="it was not measured")

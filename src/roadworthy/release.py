@@ -58,19 +58,20 @@ class Stage(Protocol):
         ...
 
 
-ACTIONS: Final = ("deploy", "migrate", "rollback", "certify")
+ACTIONS: Final = ("deploy", "migrate", "rollback", "certify", "adopt")
 ACTED: Final = ("start", "end", "failed", "abandon")  # entries after which the facts are to be read again
 
 
 def stage_of(action: str) -> Stage:
     """The stage of an action, imported when it is needed."""
-    from .stages import certify, deploy, migrate, rollback
+    from .stages import adopt, certify, deploy, migrate, rollback
 
     stages: dict[str, Stage] = {
         "deploy": deploy,
         "migrate": migrate,
         "rollback": rollback,
         "certify": certify,
+        "adopt": adopt,
     }
     return stages[action]
 

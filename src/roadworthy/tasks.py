@@ -14,7 +14,7 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.tasks import Task, task
 
-from .command import asking, finish, look, session, use
+from .command import asking, finish, look, required, session, use
 from .usage import answer_in_our_words
 
 ENV = "environment of release.toml, or its app's name"
@@ -86,6 +86,18 @@ def certify(c, env="staging", why="", change="", wait=None, plan=False, json=Fal
 
     with session(json) as context:
         finish(context, certify(context, asking(context, "certify", env, None, why, change, wait=wait), plan))
+
+
+@task(help={"env": ENV, "why": "why what was done past this road is accepted", "change": CHANGE, "plan": PLAN,
+            "json": JSON})  # fmt: skip
+def adopt(c, env="staging", why="", change="", plan=False, json=False):
+    """Accept, signed, what somebody did to the platform by hand; it is checked like a deploy."""
+    from .stages.adopt import adopt
+
+    with session(json) as context:
+        finish(
+            context, adopt(context, asking(context, "adopt", env, None, required("why", why), change), plan)
+        )
 
 
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "approval": APPROVAL,
@@ -236,7 +248,7 @@ def sandbox_faults(c, set="", json=False):
         finish(context, local.faults(context, set))
 
 
-@task(name="explain", help={"env": ENV, "action": "deploy, migrate, rollback or certify", "commit": COMMIT,
+@task(name="explain", help={"env": ENV, "action": "deploy, migrate, rollback, certify or adopt", "commit": COMMIT,
                             "json": JSON})  # fmt: skip
 def guards_explain(c, env="staging", action="deploy", commit=None, json=False):
     """Each rule, its verdict now, and the facts that it read."""
@@ -372,8 +384,8 @@ def mount(root: Path) -> Collection:
     """The namespace of a project whose `tasks.py` lies in `root`; its guards are `root/guards`."""
     use(root)
     answer_in_our_words()
-    commands = (deploy, migrate, rollback, certify, ship, verify, smoke, test, build, reconcile, status, history,
-                why, rehearse)  # fmt: skip
+    commands = (deploy, migrate, rollback, certify, adopt, ship, verify, smoke, test, build, reconcile, status,
+                history, why, rehearse)  # fmt: skip
     return Collection(
         *commands,
         _group(

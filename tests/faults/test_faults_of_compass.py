@@ -17,7 +17,7 @@ from roadworthy.facts.scope import Scope, changed_between, classify, since_deplo
 
 def scope_of(project: Project, commit: str, environment: str) -> Scope:
     """What the commit changes since what was last deployed and verified in the environment."""
-    history = read_history(project.entries(environment), project.root / ".release")
+    history = read_history(project.log(environment).settled(), project.root / ".release")
     rules = config.read(project.root).scope
     return since_deployed(project.root, rules, history, git.resolve(project.root, commit))
 

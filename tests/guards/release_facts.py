@@ -66,6 +66,7 @@ KNOWN = {
     "revision": "0002",
     "history": History((deployed(OLD), deployed(OLDER)), "0002"),
     "observed": Observed("https://cape-control.com", False, (), (), OLD.digest, OLD.commit),
+    "drift": (),
     "blockers": (),
     "back": RollbackTarget(deployed(OLD), True),
 }

@@ -111,7 +111,8 @@ def test_a_reading_goes_on_where_the_last_one_ended(root: Path) -> None:
 def test_the_answers_are_those_of_the_entries(root: Path) -> None:
     whole = log_of(root)
     entries = whole.entries()
-    expected = (entries[-1], entries[-1], [settled_by(entries[1]), settled_by(entries[3])], entries[::-1])
+    settled = [settled_by(entries[1], entries[0]), settled_by(entries[3], entries[2])]
+    expected = (entries[-1], entries[-1], settled, entries[::-1])
     assert answers(opened(root)) == expected == answers(whole)
     assert [(s.seq, s.release, s.slug, s.revision) for s in opened(root).settled()] == [
         (2, 1, "s1", "0001"),
@@ -398,9 +399,9 @@ def test_a_short_reading_is_not_worth_it(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_malformed_details_of_a_signed_entry_are_said_as_nothing(tmp_path: Path) -> None:
     log = log_of(tmp_path)
-    log.append(record("start"))
+    start = log.append(record("start"))
     said = {"to": [1], "revision": 7, "certificate": {}, "expires": 1}
-    found = settled_by(log.append(record("end", settles=1, **said)))
+    found = settled_by(log.append(record("end", settles=1, **said)), start)
     assert (found.commit, found.size, found.revision, found.certificate, found.expires) == (
         "",
         0,

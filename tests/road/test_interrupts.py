@@ -180,7 +180,7 @@ def test_a_deploy_that_decided_on_old_facts_does_nothing(project: Project):
     project.deployed()
     old = project.commit("Old plan")
     project.json("test")
-    project.faults({"kind": "delay", "seconds": 3, "method": "GET", "path": "/releases"})
+    project.faults({"kind": "delay", "seconds": 3, "method": "GET", "path": "/dynos"})
     slow = project.start("deploy", "--json", "--commit", old)
     until(lambda: not project.armed())
     new = project.commit("Newer")
@@ -190,6 +190,22 @@ def test_a_deploy_that_decided_on_old_facts_does_nothing(project: Project):
     assert "run the command again" in ran.said["line"]
     assert project.kinds()[-2:] == ["start deploy", "failed deploy"]
     assert len(tokens(project)) == 2
+    truly(project, new)
+
+
+def test_a_release_that_went_on_while_the_facts_were_read_is_not_taken_for_drift(project: Project):
+    project.deployed()
+    old = project.commit("Old plan")
+    project.json("test")
+    project.faults({"kind": "delay", "seconds": 3, "method": "GET", "path": "/releases"})
+    slow = project.start("deploy", "--json", "--commit", old)
+    until(lambda: not project.armed())
+    new = project.commit("Newer")
+    project.deployed()
+    ran = ended(slow)
+    assert ran.code == 5, ran.text
+    assert "run the command again" in ran.said["line"]
+    assert project.kinds()[-2:] == ["start deploy", "end deploy"]
     truly(project, new)
 
 

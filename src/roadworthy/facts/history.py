@@ -9,25 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model import Certified, CiState, Deployed, History, Newest, Observed, Package, Proof
+from ..record import token
 
 if TYPE_CHECKING:
+    from ..journal.entry import Entry
     from ..journal.index import Settled
 
-RUNS = ("deploy", "rollback")  # actions that change which package runs
+RUNS = ("deploy", "rollback", "adopt")  # actions that change which package counts as running
 
 
-def read_history(settled: Sequence[Settled], state: Path) -> History:
+def read_history(settled: Sequence[Settled], state: Path, start: Entry | None = None) -> History:
     """The verified packages of an environment, newest first, its schema revision and its certificates.
 
-    A package counts from the `end` of its deploy or rollback, which is written only after verification. An
-    action that went through a migration names the resulting `revision`, also when it failed half-way.
+    A package counts from the `end` of its deploy, rollback or adoption, which is written only after
+    verification. An action that went through a migration names the resulting `revision`, also when it failed
+    half-way. An adoption that names no package only tells which release is known. `start` is the one that is open.
     """
     verified: list[tuple[Settled, str | None]] = []
     certified: list[Settled] = []
     revision: str | None = None
     for one in settled:
         ended, ran = one.kind == "end", one.action in RUNS
-        if ended and ran:
+        if ended and ran and one.digest:
             verified.append((one, revision))
         if one.revised and one.kind != "abandon":
             revision = one.revision
@@ -45,11 +48,32 @@ def read_history(settled: Sequence[Settled], state: Path) -> History:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
+    known, claims, closed = _left(settled)
     return History(
         Newest(verified, lambda run: _deployed(*run)),
         revision,
         Newest(certified, lambda one: _certified(one, found(one.certificate))),
+        known=known,
+        claims=(*claims, *([token(start)] if start else ())),
+        maintenance=closed or (start is not None and bool(start.record.details.get("maintenance"))),
     )
+
+
+def _left(settled: Sequence[Settled]) -> tuple[tuple[tuple[int, str], ...], tuple[str, ...], bool]:
+    """How the journal left the platform: `known`, `claims` and `maintenance` of a History, newest first."""
+    known: list[tuple[int, str]] = []
+    claims: list[str] = []
+    closed = False
+    for one in reversed(settled):
+        if one.kind == "end" and one.action in RUNS:
+            known.append((one.release, one.slug))
+            break
+        closed = closed or one.closed
+        if one.claim:
+            claims.append(one.claim)
+        if one.kind == "failed" and one.action != "adopt" and one.release:
+            known.append((one.release, one.slug))
+    return tuple(known), tuple(claims), closed
 
 
 def runs(package: Package, history: History, observed: Observed) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ..errors import RoadworthyError, UsageError
+from ..errors import Held, RoadworthyError, UsageError
 from ..model import (
     Blocker,
     Certified,
@@ -27,6 +27,8 @@ from ..model import (
     Usual,
 )
 from . import git
+from .adoptable import adoptable
+from .drift import drift
 from .history import read_history, runs, test_run
 
 if TYPE_CHECKING:
@@ -44,27 +46,42 @@ def read_facts(context: Context, request: Request) -> Facts:
     config, paths = context.config, context.paths
     environment = config.environment(request.environment)
     tree = git.read_tree(paths.root)
-    history = read_history(context.log(request.environment).settled(), paths.state)
+    log = context.log(request.environment)
+    head = log.head()
+    history = read_history(log.settled(), paths.state, log.open_start())
     observed = context.platform.observe(environment.app)
+    drifts = drift(request.environment, history, observed)
+    if drifts and log.head() != head:
+        raise Held(
+            "another release went on while the facts were read, nothing was changed: run the command again"
+        )
     back = _back_fact(context, request, environment.app, history, observed)
-    package = _package(context, request, history, back)
+    if request.action == "adopt":  # what cannot be adopted is for a guard to say
+        package = _fact("package", lambda: adoptable(context, request.environment, history, observed))
+    else:
+        package = Fact("package", _package(context, request, history, back))
     return Facts(
         now=context.now(),
         name=request.environment,
         environment=environment,
         target=context.target,
         tree=Fact("tree", tree),
-        package=Fact("package", package),
-        procfile=_fact("procfile", lambda: _procfile(context, package)),
-        ci=_fact("ci", lambda: _ci(context, package)),
-        certificate=_fact("certificate", lambda: _certificate(context, environment.certified_in, package)),
-        migrations=_fact("migrations", lambda: _migrations(context, request, package, history, observed)),
+        package=package,
+        procfile=_fact("procfile", lambda: _procfile(context, package.value)),
+        ci=_fact("ci", lambda: _ci(context, package.value)),
+        certificate=_fact(
+            "certificate", lambda: _certificate(context, environment.certified_in, package.value)
+        ),
+        migrations=_fact(
+            "migrations", lambda: _migrations(context, request, package.value, history, observed)
+        ),
         revision=_fact("revision", lambda: _revision(context, request, environment.app, history)),
         history=Fact("history", history),
         observed=Fact("observed", observed),
+        drift=Fact("drift", drifts),
         blockers=_fact("blockers", lambda: _blockers(context)),
         back=back,
-        baseline=_fact("baseline", lambda: _baseline(context, request, package, history, observed)),
+        baseline=_fact("baseline", lambda: _baseline(context, request, package.value, history, observed)),
     )
 
 

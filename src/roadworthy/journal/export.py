@@ -31,7 +31,7 @@ from roadworthy.journal import predicates
 from roadworthy.journal.entry import PAYLOAD_TYPE, Entry, pae
 from roadworthy.journal.sign import Signer
 
-RUNS: Final = ("deploy", "rollback")
+RUNS: Final = ("deploy", "rollback", "adopt")
 DAYS: Final = 90  # that a layout is good for
 PACKAGE: Final = "package.tgz"
 LAYOUT: Final = "root.layout"
@@ -108,7 +108,7 @@ def write(release: Release, folder: Path, signer: Signer, *, package: Path, now:
 
 
 def _chosen(entries: Sequence[Entry], environment: str, said: str) -> Entry:
-    ends = [e for e in entries if e.record.kind == "end" and e.record.action in RUNS]
+    ends = [e for e in entries if e.record.kind == "end" and e.record.action in RUNS and e.record.digest]
     if re.fullmatch(r"v[1-9][0-9]{0,8}", said):
         found = [e for e in ends if (e.record.details.get("to") or {}).get("release") == int(said[1:])]
     else:

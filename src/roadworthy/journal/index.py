@@ -32,12 +32,13 @@ from roadworthy.journal.chain import State
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.policy import Named
 from roadworthy.journal.sign import Trust
+from roadworthy.record import token
 
 WORTH = 100
 """Entries beyond the index that are worth writing it anew; verifying them takes about 20 ms on a folder."""
 _LIMIT = 1 << 30
 _KEY, _MAC = 32, 32
-_FORM = f"1 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"2 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -59,6 +60,8 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires: str
     revised: bool  # does it say where the database is? None in `revision` is an empty database
     revision: str | None
+    claim: str  # the token of a start that was given up
+    closed: bool  # was it to turn maintenance mode on?
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -124,8 +127,8 @@ class Index:
             return
 
 
-def settled_by(entry: Entry) -> Settled:
-    """What the index keeps of a settling entry."""
+def settled_by(entry: Entry, start: Entry) -> Settled:
+    """What the index keeps of an entry that settles `start`."""
     record, said = entry.record, entry.record.details
     to = said.get("to")
     to = to if isinstance(to, Mapping) else {}
@@ -148,6 +151,8 @@ def settled_by(entry: Entry) -> Settled:
         expires=_text(said.get("expires")),
         revised="revision" in said,
         revision=revision if isinstance(revision, str) else None,
+        claim=token(start) if record.kind == "abandon" else "",
+        closed=bool(start.record.details.get("maintenance")),
     )
 
 

@@ -208,9 +208,10 @@ class Log:
         return entry
 
     def _advance(self, entry: Entry, after: State) -> None:
+        start = self._state.open
         self._head, self._state = entry, after
-        if entry.record.kind in SETTLING:
-            self._settled.append(settled_by(entry))
+        if start and entry.record.kind in SETTLING:
+            self._settled.append(settled_by(entry, start))
 
     def _forget(self) -> None:
         self._state, self._head, self._before, self._settled = State(), None, None, []

@@ -26,7 +26,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     pending = migrate.pending_in(facts) or ()
     version = observed.current.version if observed.current else 0
     already = ""
-    if runs(package, history, observed):
+    closed = request.maintenance and observed.maintenance  # then there is maintenance mode to end
+    if runs(package, history, observed) and not closed:
         already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{version}"
     known = next((d.slug for d in history.deployed if d.package.digest == package.digest), "")
     listed = {r.slug for r in observed.releases}

@@ -16,7 +16,7 @@ from ..errors import CheckFailed, OutcomeUnknown
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
 from ..record import token
 from ..wait import until
-from . import watch
+from . import adopt, watch
 from .migrate import missing, revision_in
 from .running import look, wait_for_start
 
@@ -50,6 +50,8 @@ def reconcile(context: Context, environment: str) -> Result | None:
         else:
             receipts = (Receipt("release", 0, release=found.version, slug=found.slug),)
             seen = _released(context, plan, found)
+    elif start.record.action == "adopt":
+        seen = adopt.confirm(context, plan, ())
     else:
         seen = _migrated(context, plan)
     result = release.settle(context, release.stage_of(start.record.action), plan, start, receipts, seen)

@@ -34,7 +34,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     )
     already = ""
     version = observed.current.version if observed.current else 0
-    if runs(package, facts.history.value, observed):
+    if runs(package, facts.history.value, observed) and not observed.maintenance:
         already = f"{package.commit[:12]} already runs on {facts.environment.app}"
     listed = {r.slug for r in observed.releases}
     steps: list[Step] = [ReleasePackage(package, there.slug if there.slug in listed else "")]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RoadworthyError
+from ..facts.drift import drift
 from ..facts.history import read_history
-from ..model import Outcome, Result
+from ..model import Drift, Outcome, Result
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -23,8 +25,9 @@ def status(context: Context) -> list[dict[str, Any]]:
 def _row(context: Context, name: str) -> dict[str, Any]:
     environment = context.config.environment(name)
     log = context.log(name)
-    history = read_history(log.settled(), context.paths.state)
-    running, start = history.running, log.open_start()
+    start = log.open_start()
+    history = read_history(log.settled(), context.paths.state, start)
+    running = history.running
     row: dict[str, Any] = {
         "environment": name,
         "app": environment.app,
@@ -36,22 +39,24 @@ def _row(context: Context, name: str) -> dict[str, Any]:
         "since": running.at if running else "",
         "open": f"{start.record.action} #{start.seq}" if start else "",
         "url": "",
-        "drift": "",
+        "drift": [],
+        "problem": "",
     }
     try:
         observed = context.platform.observe(environment.app)
     except RoadworthyError as error:
-        return {**row, "state": "unknown", "drift": str(error)}
+        return {**row, "state": "unknown", "problem": str(error)}
     row["url"] = observed.url
-    current = observed.current
-    if running is None and not observed.digest:
+    found = drift(name, history, observed)
+    row["drift"] = [asdict(d) for d in found]
+    if start or found:
+        return {**row, "state": "open" if start else "drift"}
+    if not observed.digest:
         return {**row, "state": "empty"}
-    if running is None or observed.digest != running.package.digest or current is None:
-        row["drift"] = f"the platform runs package {observed.digest[:12] or 'none'}"
-    elif current.version != running.release:
-        row["drift"] = f"v{current.version} {current.description!r} by {current.user}"
-    state = "open" if start else "drift" if row["drift"] else "as recorded"
-    return {**row, "state": state}
+    current = observed.current.version if observed.current else 0
+    if running and current == running.release:
+        return {**row, "state": "as recorded"}
+    return {**row, "state": "unverified", "problem": f"v{current} was never verified: deploy, or roll back"}
 
 
 def history(context: Context, environment: str, limit: int) -> list[dict[str, Any]]:
@@ -86,11 +91,13 @@ def report(context: Context) -> Result:
     rows = status(context)
     for row in rows:
         what = f"{row['commit'][:12] or 'nothing':12} v{row['release']}, schema {row['revision']}"
-        more = row["open"] or row["drift"]
-        said = f"{row['state']}{': ' + more if more else ''} {row['url']}"
+        said = f"{row['state']}{': ' + row['open'] if row['open'] else ''} {row['url']}"
         context.screen.fact(f"{row['environment']} ({row['app']})", f"{what}, {said}")
     odd = tuple(
-        f"{r['environment']}: {r['state']} {r['open'] or r['drift']}" for r in rows if r["state"] not in FINE
+        f"{r['environment']}: {why}"
+        for r in rows
+        if r["state"] not in FINE
+        for why in (*(str(Drift(**d)) for d in r["drift"]), *filter(None, (r["open"], r["problem"])))
     )
     line = f"{len(rows) - len(odd)} of {len(rows)} environments on {context.target} are as recorded"
     outcome = Outcome.FAILED if odd else Outcome.SUCCEEDED

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import RoadworthyError, UsageError
+from ..facts.drift import drift
 from ..facts.history import read_history
-from ..model import Outcome, PlatformRelease, Result
+from ..model import Outcome, Result
 from .migrate import revision_in
 from .running import ask
 
@@ -30,7 +31,8 @@ class Difference:
 def verify(context: Context, environment: str) -> tuple[Difference, ...]:
     """Look at everything, and name every difference. Raises UsageError when nothing was ever deployed."""
     app = context.config.environment(environment).app
-    history = read_history(context.log(environment).settled(), context.paths.state)
+    log = context.log(environment)
+    history = read_history(log.settled(), context.paths.state, log.open_start())
     running = history.running
     if running is None:
         raise UsageError(
@@ -38,10 +40,13 @@ def verify(context: Context, environment: str) -> tuple[Difference, ...]:
         )
     with context.screen.step(f"asking the platform about {app}"):
         observed = context.platform.observe(app)
-    found: list[Difference] = []
+    drifts = drift(environment, history, observed)
+    found = [Difference(d.what, d.journal, d.seen) for d in drifts]
     current = observed.current
-    if current is None or current.version != running.release:
-        found.append(Difference("release", f"v{running.release}", _who(current)))
+    known = not any(d.what == "release" for d in drifts)
+    if known and current and current.version != running.release:
+        left = f"v{current.version}, which failed"
+        found.append(Difference("release", f"v{running.release}", left))
     if observed.digest != running.package.digest:
         seen = observed.digest[:12] or "none"
         found.append(Difference("package", running.package.digest[:12], seen))
@@ -49,8 +54,8 @@ def verify(context: Context, environment: str) -> tuple[Difference, ...]:
         if dyno.type not in ("run", "release") and (dyno.state, dyno.release) != ("up", running.release):
             seen = f"{dyno.name} {dyno.state} on v{dyno.release}"
             found.append(Difference("processes", f"up on v{running.release}", seen))
-    if observed.maintenance:
-        found.append(Difference("maintenance", "off", "on"))
+    if observed.maintenance and history.maintenance:
+        found.append(Difference("maintenance", "off", "on, left by a deploy that did not succeed"))
     results = ask(context, app, observed.url, running.package.commit)
     found += [Difference(f"check {r.name}", "passes", r.reason) for r in results if r.outcome != "passed"]
     with context.screen.step("asking the database for its revision"):
@@ -65,14 +70,6 @@ def _revision(context: Context, app: str) -> str:
         return str(revision_in(context.platform.query(app, context.config.commands.revision)))
     except RoadworthyError as error:
         return f"unreadable ({error})"
-
-
-def _who(release: PlatformRelease | None) -> str:
-    """A release with who made it and when: drift has an author."""
-    if release is None:
-        return "none"
-    made = f"by {release.user}, {release.created_at:%Y-%m-%dT%H:%M:%SZ}"
-    return f"v{release.version} ({release.description}, {made})"
 
 
 def report(context: Context, environment: str) -> Result:

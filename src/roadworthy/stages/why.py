@@ -30,7 +30,8 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
     until = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     log = context.log(environment)
     settled = [one for one in log.settled() if one.at <= until]
-    ran = next((one for one in reversed(settled) if one.kind == "end" and one.action in RUNS), None)
+    ends = (one for one in reversed(settled) if one.kind == "end" and one.action in RUNS)
+    ran = next((one for one in ends if one.digest), None)
     if ran is None:
         raise UsageError(f"nothing had been deployed to {environment} by {until[:19]}Z")
     before = log.backwards(ran)
@@ -45,6 +46,7 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
         "digest": end.record.digest,
         "release": to["release"],
         "action": end.record.action,
+        "adopted": [d["seen"] for d in to.get("drift", ())],
         "started": start.at,
         "verified": end.at,
         "who": _who(said.get("actor", {})),
@@ -74,6 +76,8 @@ def report(context: Context, environment: str, at: str) -> Result:
     screen.fact("when", f"{found['started'][:19]}Z, verified {found['verified'][:19]}Z")
     screen.fact("who", found["who"])
     screen.fact("why", f"{found['action']}: {found['why']} ({found['change']})")
+    for seen in found["adopted"]:
+        screen.fact("by hand", seen)
     screen.fact("instead of", found["from"] or "nothing")
     screen.fact("schema", found["revision"])
     screen.fact("tests", found["tested"])

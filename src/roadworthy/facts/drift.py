@@ -1,0 +1,69 @@
+"""What drifted: where the platform is not as the journal left it. Pure; status, verify and the guards ask here.
+
+A release of ours is recognised by its number and slug, as its `end` or `failed` recorded them, or by the
+token of a start that is open or was given up. So what failed and was left behind is no drift, and neither is
+what is under way; a release that arrived after its start was settled without it is.
+Every change of an app's code or config makes a release, so a config var that was changed by hand shows, too.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Final
+
+from ..model import Drift, History, Observed, PlatformRelease
+
+SHOWN: Final = 40  # characters of what the platform tells of a release and its author
+
+
+def drift(environment: str, history: History, observed: Observed) -> tuple[Drift, ...]:
+    """Every release past the journal that still counts, newest first, and maintenance mode that nobody recorded."""
+    found = [_release(environment, history, observed, release) for release in _unknown(history, observed)]
+    if observed.current is None and history.known:
+        found.append(Drift("release", f"v{history.known[0][0]}", "none", "", "", _back(environment, history)))
+    if observed.maintenance and not history.maintenance:
+        do = f"turn it off on the platform, or {_back(environment, history) or 'deploy with --maintenance'}"
+        found.append(Drift("maintenance", "off", "on", "", "", do))
+    return tuple(found)
+
+
+def _unknown(history: History, observed: Observed) -> list[PlatformRelease]:
+    """The current release when it is none of ours, and the others since the last one that the journal knows."""
+    current = observed.current
+    if current is None or _recorded(history, observed, current):
+        return []
+    if current.description.endswith(tuple(f"({claim})" for claim in history.claims)):
+        return []
+    if not history.known and not current.slug:
+        return []  # a new app: nobody has deployed anything yet
+    newest = max((number for number, _ in history.known), default=current.version)
+    later = [r for r in observed.releases if r.version > newest and r.status != "failed" and r != current]
+    return [current, *later]
+
+
+def _recorded(history: History, observed: Observed, current: PlatformRelease) -> bool:
+    running = history.running
+    if running and (current.version, current.slug) == (running.release, running.slug):
+        return observed.digest == running.package.digest
+    return (current.version, current.slug) in history.known
+
+
+def _release(environment: str, history: History, observed: Observed, release: PlatformRelease) -> Drift:
+    who = release.user[:SHOWN] or "somebody unknown"
+    when = release.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    seen = f"v{release.version} {release.description[:SHOWN]!r} by {who}, {when}"
+    running = history.running
+    if release == observed.current and (running is None or observed.digest != running.package.digest):
+        seen += f", with package {observed.digest[:12] or 'none'}"
+    accept = f"accept it with `invoke adopt --env {environment} --why …`"
+    back = _back(environment, history)
+    journal = f"v{history.known[0][0]}" if history.known else "nothing"
+    return Drift("release", journal, seen, who, when, f"{accept}, or {back}" if back else accept)
+
+
+def _back(environment: str, history: History) -> str:
+    """How to make the platform what the journal says; "" when it says nothing yet."""
+    if history.running is None:
+        return ""
+    commit = history.running.package.commit
+    return f"put {commit[:12]} back with `invoke rollback --env {environment} --to {commit}`"

@@ -1,0 +1,74 @@
+"""Adopt: a signed statement that what somebody did past this road is accepted as it is.
+
+Nothing is changed on the platform. What is adopted is looked at like a deploy, with every check, before it
+counts as verified, and the database is asked for its revision, for the same hand may have changed that. Where
+nothing was ever verified, what runs is only written down: the first deploy then starts from a known release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from .. import release
+from ..model import Confirmation, Facts, MissingFact, Plan, Receipt, Request, Result
+from .migrate import revision_in
+from .running import look, wait_for_start
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "verification"
+
+
+def plan(request: Request, facts: Facts, context: Context) -> Plan:
+    """No step: from what the journal says, to what the platform runs, and who made that when."""
+    running, observed = facts.history.value.running, facts.observed.value
+    try:
+        package = facts.package.value
+    except MissingFact:
+        package = None
+    current = observed.current
+    return Plan(
+        request=request,
+        app=facts.environment.app,
+        steps=(),
+        package=package,
+        before={
+            "commit": running.package.commit if running else "",
+            "digest": running.package.digest if running else "",
+            "release": running.release if running else 0,
+        },
+        after={
+            "commit": package.commit if package else observed.commit,
+            "digest": observed.digest,
+            "size": package.size if package else 0,
+            "release": current.version if current else 0,
+            "slug": current.slug if current else "",
+            "drift": [asdict(d) for d in facts.drift.value],
+        },
+    )
+
+
+def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+    """It still is what was accepted, answers every check, and the database tells its revision."""
+    if plan.package is None:
+        observed = context.platform.observe(plan.app)
+        seen = (observed.current.version if observed.current else 0, observed.digest)
+        same = seen == (plan.after["release"], plan.after["digest"])
+        return Confirmation(
+            () if same else (f"the platform runs v{seen[0]} by now: look with invoke status",)
+        )
+    wait_for_start(context, plan.app)
+    found = look(context, plan, plan.after["release"])
+    revision = revision_in(context.platform.query(plan.app, context.config.commands.revision))
+    return replace(found, details={**found.details, "revision": revision})
+
+
+def adopt(context: Context, request: Request, only_plan: bool) -> Result:
+    """Take the road, and say which release was adopted."""
+    result = release.run(context, request, only_plan=only_plan)
+    if not result.seq or result.plan is None or result.code:
+        return result
+    counts = "" if result.plan.package else ", which counts as no verified package: deploy next"
+    return replace(result, line=f"{result.line} as v{result.plan.after['release']}{counts}")
