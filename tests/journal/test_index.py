@@ -181,6 +181,7 @@ def link(path: Path) -> None:
         lambda path: (path.parent / "index.key").unlink(),
         lambda path: (path.parent / "index.key").write_bytes(b"k" * 32),
         lambda path: (path.parent / "index.key").write_bytes(b""),
+        lambda path: [(path.parent / "index.key").write_bytes(b""), forge(path, b"", seq=4, open=(0, ""))],
         lambda path: (path.parent / "index.key").chmod(0o644),
         lambda path: shutil.rmtree(path.parent),
     ],

@@ -89,6 +89,9 @@ def test_names_are_those_of_one_folder_in_order_over_many_pages(bucket: Bucket, 
     server.objects[f"{BUCKET}/team/app/pp/3"] = b""
     server.page = 7
     assert bucket.names("p") == ["p/1", "p/2", *(f"p/n{number:02}" for number in range(25)), "p/q"]
+    server.seen.clear()
+    assert bucket.names("p", "p/n19") == [*(f"p/n{number:02}" for number in range(20, 25)), "p/q"]
+    assert len(server.seen) == 1, "what lies before was listed, too"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_names_are_those_of_one_folder_in_order(store: Folder) -> None:
     for name in ("p/2", "p/1", "pp/3", "p/q/4"):
         store.put(name, b"x")
     assert store.names("p") == ["p/1", "p/2", "p/q"]
+    assert store.names("p", "p/1") == ["p/2", "p/q"]
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,9 @@ class Exchange(BaseHTTPRequestHandler):
         prefix = f"{BUCKET}/{asked.get('prefix', '')}"
         found = set()
         for name in list(self.server.objects):
-            if name.startswith(prefix):
+            if name.startswith(prefix) and name > f"{BUCKET}/{asked.get('start-after', '')}":
                 head, cut, _ = name[len(prefix) :].partition("/")
-                found.add(prefix + head + cut)
+                found.add(prefix + head + cut if "delimiter" in asked else name)
         left = sorted(found)[int(asked.get("continuation-token", "0")) :]
         page, begin = left[: self.server.page], int(asked.get("continuation-token", "0"))
         more = (

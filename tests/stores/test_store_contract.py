@@ -48,6 +48,7 @@ def test_names_are_those_of_one_folder_over_many_pages(bucket: Bucket) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda name: bucket.put(name, name.encode()), [*names, "pp/1", "p/q/2"]))
     assert bucket.names("p") == [*names, "p/q"]
+    assert bucket.names("p", names[1000]) == [*names[1001:], "p/q"]
     assert list(bucket.get_all(names, ENTRY_LIMIT)) == [name.encode() for name in names]
 
 

@@ -92,10 +92,11 @@ class Log:
         """Entries, newest first, from the head or from `since`: each is the one that the entry after it names."""
         self._catch_up()
         seq, sha256 = (since.seq, since.sha256) if since else (self._state.seq, self._state.sha256)
-        names = [self._name(number) for number in range(seq, 0, -1)]
+        seqs = range(seq, 0, -1)
         with _distrust():
-            for name, data in zip(names, self._store.get_all(names, ENTRY_LIMIT), strict=True):
-                entry = self._named(name, data, sha256, "the entry after it names")
+            found = self._store.get_all(map(self._name, seqs), ENTRY_LIMIT)
+            for number, data in zip(seqs, found, strict=True):
+                entry = self._named(self._name(number), data, sha256, "the entry after it names")
                 yield entry
                 sha256 = entry.prev
 

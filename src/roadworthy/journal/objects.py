@@ -119,12 +119,14 @@ class Bucket:
     def names(self, prefix: str, after: str = "") -> list[str]:
         checked(prefix)
 
-        def listed() -> list[str]:
-            if after:  # the provider begins its listing there
+        def listed() -> set[str]:
+            if after:  # S3 and Google begin the listing there, Azure lists all; folders inside are not cut off
                 pages = self._small.list(prefix, offset=after, chunk_size=1000)
-                return [about["path"] for page in pages for about in page]
+                paths = [about["path"] for page in pages for about in page if about["path"] > after]
+                below = [path.removeprefix(f"{prefix}/") for path in paths]
+                return {f"{prefix}/{path.partition('/')[0]}" for path in below}
             found = self._small.list_with_delimiter(prefix)
-            return [*(about["path"] for about in found["objects"]), *found["common_prefixes"]]
+            return {*(about["path"] for about in found["objects"]), *found["common_prefixes"]}
 
         return sorted(self._patiently(f"list {self.place}/{prefix}", lambda: ask(listed)))
 
