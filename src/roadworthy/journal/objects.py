@@ -120,7 +120,9 @@ class Bucket:
         checked(prefix)
 
         def listed() -> set[str]:
-            if after:  # S3 and Google begin the listing there, Azure lists all; folders inside are not cut off
+            if (
+                after
+            ):  # S3 and Google begin the listing there, Azure lists all; folders inside are not cut off
                 pages = self._small.list(prefix, offset=after, chunk_size=1000)
                 paths = [about["path"] for page in pages for about in page if about["path"] > after]
                 below = [path.removeprefix(f"{prefix}/") for path in paths]
