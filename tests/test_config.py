@@ -110,6 +110,12 @@ MISTAKES = {
     "unknown engine": (SLUG, f'{IMAGE}\nengine = "kaniko"', "engine", "expected docker, podman, buildah"),
     "unknown platform of an image": (SLUG, f'{IMAGE}\nplatforms = ["amd64"]', "platforms", "such as linux/amd64"),
     "our own build argument": (SLUG, f'{IMAGE}\nbuild_args = {{ GIT_SHA = "1" }}', "build_args", "GIT_SHA is ours"),
+    "registry of another machine": (
+        '[targets.sandbox]', '[targets.sandbox]\nregistry = "registry.example:5000"', "registry", "of this machine"
+    ),
+    "registry of a live target": (
+        '[targets.live]', '[targets.live]\nregistry = "127.0.0.1:5000"', "registry", "for the sandbox"
+    ),
     "dockerfile outside": (SLUG, f'{IMAGE}\ndockerfile = "../Dockerfile"', "dockerfile", "inside [package] path"),
     "unknown platform": ('platform = "heroku"\napi', 'platform = "x"\napi', 'platform = "x"', "expected 'heroku'"),
     "live without encryption": ('api = "https:', 'api = "http:', "api", "begins with https://"),

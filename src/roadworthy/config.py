@@ -65,12 +65,14 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where environments live. `api` empty means the sandbox's own address; `poll` is seconds between looks.
 
     `watch` is the longest degradation window here, in seconds; 0 means that the environment's own counts.
+    `registry` is the host in which the sandbox looks for the images that it is to run.
     """
 
     platform: str
     api: str = ""
     poll: Duration = Duration(1.0)
     watch: Duration = Duration(0.0)
+    registry: str = ""
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -125,6 +125,9 @@ def _targets(config: Config) -> Broken:
         if target.platform != "heroku":
             at = ("targets", name, "platform")
             yield at, f"unknown platform {target.platform!r}: expected 'heroku'"
+        if target.registry and not (name == "sandbox" and LOOPBACK.fullmatch(f"http://{target.registry}")):
+            at = ("targets", name, "registry")
+            yield at, "this is for the sandbox, and a host of this machine such as 127.0.0.1:5000"
         if name == "sandbox" and target.api:
             yield ("targets", name, "api"), "the sandbox knows its own address: take this out"
         if name != "sandbox" and not _https(target.api):

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,7 @@ from .wire import KINDS, Wire, opened
 
 MOST_DEPTH: Final = 3  # an index of indices of images
 MOST_MANIFESTS: Final = 256  # in one index, all levels counted
+MOST_TAGS: Final = 1000  # of a repository that is searched
 MOST_BLOBS: Final = 1024  # of one image
 
 
@@ -100,6 +101,15 @@ def tagged(repository: str, tag: str, *, environ: Mapping[str, str]) -> Manifest
     with opened(at, environ) as wire:
         found = wire.manifest(_tag(tag))
         return _read(wire, Reference(at, _digest(found[1]))) if found else None
+
+
+def listed(repository: str, *, environ: Mapping[str, str]) -> Iterator[Manifest]:
+    """What each tag of a repository names, one by one: to look for an image, never to choose one by its tag."""
+    at = references.repository(repository)
+    with opened(at, environ) as wire:
+        for tag in wire.tags(MOST_TAGS):
+            if found := wire.manifest(_tag(tag)):
+                yield _read(wire, Reference(at, _digest(found[1])))
 
 
 def content(ref: str, blob: Blob, most: int, *, environ: Mapping[str, str]) -> bytes:

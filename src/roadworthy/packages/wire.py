@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
+import msgspec
 import requests
 from dxf import DXF, DXFBase
 from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
@@ -37,6 +38,10 @@ KINDS: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 _API_HOSTS: Final = {references.HUB: "registry-1.docker.io"}
+
+
+class _Tags(msgspec.Struct):
+    tags: list[str] | None = None
 
 
 class _Dxf(DXF):
@@ -126,6 +131,15 @@ class Wire:
                 return kind, http.read_limited(answer, MOST_MANIFEST)
 
         return self._asked(get, f"manifest {name}", missing=None)
+
+    def tags(self, most: int) -> list[str]:
+        """The first `most` tags of the repository, in the registry's order; none when there is no such one."""
+
+        def get() -> list[str]:
+            with self._dxf.ask("get", "tags/list", params={"n": most}, stream=True) as answer:
+                return msgspec.json.decode(http.read_limited(answer, MOST_MANIFEST), type=_Tags).tags or []
+
+        return self._asked(get, "list of tags", missing=[])
 
     def has(self, digest: str, size: int) -> bool:
         """Whether the blob is there. Raises CheckFailed when it has another size."""

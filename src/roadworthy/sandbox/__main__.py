@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--boot-timeout", type=float, default=60.0)
+    parser.add_argument("--registry", default="")
     args = parser.parse_args()
     # We outlive who started us: a pipe that we held open by accident would keep its reader waiting.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
@@ -25,7 +26,13 @@ def main() -> int:
     from roadworthy.sandbox.server import run
 
     try:
-        run(args.folder.resolve(), port=args.port, engine=args.database, boot_timeout=args.boot_timeout)
+        run(
+            args.folder.resolve(),
+            port=args.port,
+            engine=args.database,
+            boot_timeout=args.boot_timeout,
+            registry=args.registry,
+        )
     except RoadworthyError as error:
         print(error, file=sys.stderr)
         return error.code

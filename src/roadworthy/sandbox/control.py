@@ -65,11 +65,12 @@ def up(
     database: str = "sqlite",
     port: int = 0,
     boot_timeout: float = 60.0,
+    registry: str = "",
 ) -> Address:
     """A running sandbox on this folder with these apps; starts it, or finds the one that runs.
 
     `database` is what apps made from now on get: `sqlite` or `postgres`. `port` 0 means the one of last time,
-    or any free one.
+    or any free one. `registry` is the host of a registry on this machine, whose images may be released.
 
     Raises UsageError when the port is taken or the folder cannot be used, CheckFailed when the server does
     not come up.
@@ -84,7 +85,7 @@ def up(
     with _one_at_a_time(folder):
         address = _running(folder)
         if address is None:
-            address = _start(folder, database, port, boot_timeout)
+            address = _start(folder, database, port, boot_timeout, registry)
         elif port and address.url.rpartition(":")[2] != str(port):
             raise UsageError(f"The sandbox already runs at {address.url}: take it down to change its port.")
         known = {app["name"] for app in _call(address, "GET", "/_sandbox")["apps"]}
@@ -222,9 +223,9 @@ def _is_locked(folder: Path) -> bool:
     return False
 
 
-def _start(folder: Path, database: str, port: int, boot_timeout: float) -> Address:
+def _start(folder: Path, database: str, port: int, boot_timeout: float, registry: str) -> Address:
     args = [sys.executable, "-m", "roadworthy.sandbox", str(folder), "--port", str(port)]
-    args += ["--database", database, "--boot-timeout", str(boot_timeout)]
+    args += ["--database", database, "--boot-timeout", str(boot_timeout), "--registry", registry]
     source = str(Path(__file__).resolve().parents[2])
     search = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     log = folder / LOG_FILE

@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from roadworthy.sandbox.exchange import Upstream
+from roadworthy.sandbox.images import Container
 from roadworthy.sandbox.limits import Limits
 from roadworthy.sandbox.logs import LogStore
 from roadworthy.sandbox.probe import until_it_serves
@@ -32,12 +33,13 @@ CANNOT_START = 127
 
 @dataclass(frozen=True, slots=True)
 class Runnable:
-    """A release that can run: its unpacked slug, its Procfile, its config vars."""
+    """A release that can run: its unpacked slug, its Procfile, its config vars; or the image's `container`."""
 
     version: int
     folder: Path
     processes: Mapping[str, str]
     env: Mapping[str, str]
+    container: Container | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,9 @@ class LiveDyno:
                 port=port,
                 marker=site.marker,
             )
+            container = self.runnable.container
             self._process = process = Process(
-                self._command,
+                container.line(self._command, env) if container else self._command,
                 folder=self.runnable.folder,
                 env=env,
                 output=(one_off.stdout if one_off else None) or lines,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from roadworthy.errors import UsageError
+from roadworthy.sandbox import images as images_of
 from roadworthy.sandbox import shapes, slugs
 from roadworthy.sandbox.addons import Databases
 from roadworthy.sandbox.runtime import AppRuntime, Runnable
@@ -41,6 +42,8 @@ class Platform:
     databases: Databases
     marker: str
     boot_timeout: float
+    registry: str = ""
+    """The host of the registry in which the images of releases are; "" where there is none."""
     runtimes: dict[str, AppRuntime] = field(default_factory=dict)
     _order: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _phases: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
@@ -53,7 +56,7 @@ class Platform:
                 self.state.change(release, status="failed")
                 self.log(app, "release", f"Release v{release.version} was cut off by a restart")
             app = self.state.put(await self._open(app))
-            if (current := self.current(app)) and current.slug:
+            if (current := self.current(app)) and (current.slug or current.images):
                 try:
                     await self._run(app, current)
                 except UsageError as error:
@@ -131,10 +134,14 @@ class Platform:
         async with self._order[app.id]:
             app = self.state.all(App, id=app.id)[0]
             current = self.current(app)
-            kept = slug.id if slug else current.slug if current and images is None else None
+            kept = slug.id if slug else current.slug if current and not images else None
             row = self.state.one(Slug, id=kept) if kept else None
             processes = await self._processes(app, row) if row else {}
-            unfit = images is not None
+            if images is None and slug is None and current:
+                images = current.images or None
+            unfit = images_of.why_not(self.registry) if images else ""
+            if images and not unfit:
+                await asyncio.to_thread(images_of.fetch, self.registry, app.name, images)
             waits = bool(fate) or "release" in processes
             with self.state.transaction():
                 if config is not None:
@@ -154,7 +161,7 @@ class Platform:
             if release.status == "succeeded":
                 await self._run(app, release)
         if unfit:
-            self.log(app, "release", "This sandbox runs slugs; the image was recorded but cannot be run here")
+            self.log(app, "release", f"The image was recorded but cannot be run here: {unfit}")
         elif fate == "failed":
             self.state.change(release, status="failed")
             self.log(app, "release", "Release failed (injected)")
@@ -193,21 +200,33 @@ class Platform:
         await self.runtime(app).scale({row.type: row.quantity for row in self.formation(app)})
 
     async def runnable(self, app: App, release: Release) -> Runnable:
-        """What the release runs. Raises UsageError when it has no slug, or one that cannot be unpacked."""
+        """What the release runs. Raises UsageError when it has no slug or image, or one that cannot be unpacked."""
+        if release.images:
+            return self._container(app, release)
         slug = self.state.one(Slug, id=release.slug) if release.slug else None
         if slug is None:
             raise UsageError(f"{app.name} v{release.version} has no slug to run.")
-        folder = await self._unpacked(app, slug)
-        env = {
+        folder, commit = await self._unpacked(app, slug), slug.commit_id or ""
+        env = {**self._env(app, release), "HEROKU_SLUG_COMMIT": commit, "HEROKU_BUILD_COMMIT": commit}
+        return Runnable(release.version, folder, await self._processes(app, slug), env)
+
+    def _container(self, app: App, release: Release) -> Runnable:
+        """One-offs run the `web` image, as on Heroku; a process of a type runs its image's own command."""
+        shared = self.folder / "db"
+        shared.mkdir(exist_ok=True)
+        image = release.images.get("web") or next(iter(release.images.values()))
+        processes = dict.fromkeys(release.images, "")
+        container = images_of.Container(image, shared)
+        return Runnable(release.version, self.folder, processes, self._env(app, release), container)
+
+    def _env(self, app: App, release: Release) -> dict[str, str]:
+        return {
             **self.config(app, release),
             "HEROKU_APP_ID": app.id,
             "HEROKU_APP_NAME": app.name,
             "HEROKU_RELEASE_CREATED_AT": release.created_at,
             "HEROKU_RELEASE_VERSION": f"v{release.version}",
-            "HEROKU_SLUG_COMMIT": slug.commit_id or "",
-            "HEROKU_BUILD_COMMIT": slug.commit_id or "",
         }
-        return Runnable(release.version, folder, await self._processes(app, slug), env)
 
     def blob(self, slug: Slug) -> Path:
         return self.folder / "slugs" / slug.id
@@ -234,7 +253,7 @@ class Platform:
         return app
 
     async def _run(self, app: App, release: Release) -> None:
-        if not release.slug:
+        if not release.slug and not release.images:
             return
         runnable = await self.runnable(app, release)
         known = {row.type: row for row in self.formation(app)}
@@ -247,7 +266,7 @@ class Platform:
         quantities = {row.type: row.quantity for row in self.formation(app)}
         await self.runtime(app).switch(runnable, quantities)
         kept = {row.slug for row in self.state.all(Release, app=app.id)[-UNPACKED_RELEASES:]}
-        for folder in (self.folder / "apps" / app.id).iterdir():
+        for folder in (self.folder / "apps").glob(f"{app.id}/*"):
             if folder.name not in kept and not folder.name.endswith(slugs.PART):
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

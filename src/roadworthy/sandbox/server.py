@@ -43,15 +43,15 @@ LOOKED_AT = 0.5
 """Seconds after which a lock on the folder is not just somebody's look."""
 
 
-def run(folder: Path, *, port: int, engine: str, boot_timeout: float) -> None:
+def run(folder: Path, *, port: int, engine: str, boot_timeout: float, registry: str = "") -> None:
     """Serve until told to end. Raises UsageError when the folder or the port is another's."""
     os.umask(0o077)
     folder.mkdir(parents=True, exist_ok=True)
     with _owned(folder):
-        asyncio.run(_serve(folder, port, engine, boot_timeout))
+        asyncio.run(_serve(folder, port, engine, boot_timeout, registry))
 
 
-async def _serve(folder: Path, port: int, engine: str, boot_timeout: float) -> None:
+async def _serve(folder: Path, port: int, engine: str, boot_timeout: float, registry: str) -> None:
     marker = marker_of(folder)
     end_postmaster(folder / "postgres" / "data")
     sweep(marker)
@@ -67,7 +67,7 @@ async def _serve(folder: Path, port: int, engine: str, boot_timeout: float) -> N
         from roadworthy.sandbox.postgres import PostgresCluster
 
         databases.cluster = await PostgresCluster.start(folder / "postgres", marker)
-    platform = Platform(folder, state, LogStore(folder / "logs"), databases, marker, boot_timeout)
+    platform = Platform(folder, state, LogStore(folder / "logs"), databases, marker, boot_timeout, registry)
     rendezvous = Rendezvous(folder)
     connections = Connections()
     server = _Server(

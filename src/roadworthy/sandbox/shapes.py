@@ -87,7 +87,7 @@ def release(row: Release, owner: App, addons: list[Addon]) -> Shape:
         "created_at": row.created_at,
         "current": row.version == owner.current,
         "description": row.description,
-        "eligible_for_rollback": row.status == "succeeded" and row.slug is not None,
+        "eligible_for_rollback": row.status == "succeeded" and bool(row.slug or row.images),
         "id": row.id,
         "output_stream_url": None,
         "slug": {"id": row.slug} if row.slug else None,

@@ -26,6 +26,7 @@ def up(context: Context, port: int, database: str) -> Result:
         database=database,
         port=port,
         boot_timeout=context.config.limits.boot,
+        registry=context.config.targets["sandbox"].registry if "sandbox" in context.config.targets else "",
     )
     return _shown(context, f"the sandbox is up at {address.url}")
 

@@ -47,7 +47,8 @@ class Batch(msgspec.Struct):
 async def _shapes(request: Request, app: App) -> list[dict[str, Any]]:
     here = platform(request)
     release = here.current(app)
-    commands = (await here.runnable(app, release)).processes if release and release.slug else {}
+    runs = release and (release.slug or release.images)
+    commands = (await here.runnable(app, release)).processes if release and runs else {}
     return [shapes.formation(row, app, commands.get(row.type, "")) for row in here.formation(app)]
 
 
@@ -86,7 +87,7 @@ async def batch(request: Request) -> Response:
 
 
 async def _release_images(request: Request, app: App, updates: list[TypedChange]) -> Response:
-    """Release images by their id. They are recorded, but without a container engine the release fails."""
+    """Release images by their id. Where none can be run they are recorded, and the release fails."""
     here = platform(request)
     images = {change.type: change.docker_image or "" for change in updates}
     if not images or not all(IMAGE.fullmatch(image) for image in images.values()):
@@ -94,8 +95,8 @@ async def _release_images(request: Request, app: App, updates: list[TypedChange]
     description = "Deployed " + ", ".join(f"{name} ({image[7:19]})" for name, image in images.items())
     release = await here.release(app, description, images=images, fate=fate(request))
     note_release(request, release.version)
-    stamp = release.created_at
-    rows = [Formation(release.id, app.id, name, 0, stamp, stamp) for name in images]
+    stamp, known = release.created_at, {row.type: row for row in here.formation(app)}
+    rows = [known.get(name) or Formation(release.id, app.id, name, 0, stamp, stamp) for name in images]
     return reply([shapes.formation(row, app, "", images[row.type]) for row in rows])
 
 

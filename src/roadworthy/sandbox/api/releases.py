@@ -75,10 +75,15 @@ async def _roll_back(request: Request, app: App, release_id: str) -> Release:
     if target is None:
         raise not_found("release")
     slug = here.state.one(Slug, id=target.slug) if target.slug else None
-    if target.status != "succeeded" or slug is None:
+    if target.status != "succeeded" or (slug is None and not target.images):
         raise invalid(f"Cannot roll back to v{target.version}: it is not eligible for rollback.")
     return await here.release(
-        app, f"Rollback to v{target.version}", slug=slug, config=target.config, fate=fate(request)
+        app,
+        f"Rollback to v{target.version}",
+        slug=slug,
+        images=target.images or None,
+        config=target.config,
+        fate=fate(request),
     )
 
 

@@ -1,0 +1,85 @@
+"""Images on the sandbox: found in a registry of this machine by the id that a release names, run by podman.
+
+An app's images lie in `<registry>/<app>/<process type>`, as in Heroku's registry, and a release names the digest
+of a config. An image runs only after each of its bytes was read and had its digest. Its processes share this
+machine's network, so `$PORT` is what it is for a slug's; they see the app's config vars and the folder of its
+SQLite database, and of the machine nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from roadworthy.errors import RoadworthyError, UsageError
+
+PULL: Final = 120.0  # seconds
+# runc needs no control groups of systemd, and on small machines the usual limits are more than one may set.
+PODMAN: Final = ("podman", "--runtime", "runc", "--cgroup-manager=cgroupfs")
+RUN: Final = (
+    *("run", "--rm", "--network=host", "--pull=never", "--log-driver=none"),
+    *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"),
+)
+OURS: Final = frozenset({"PATH", "HOME", "LANG"})  # of this machine; an image brings its own
+STORAGE: Final = (
+    "CONTAINERS_STORAGE_CONF",
+    "CONTAINERS_CONF",
+    "XDG_RUNTIME_DIR",
+)  # where podman keeps things
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """How a process of an image is started; `shared` is a folder that it sees at its own path."""
+
+    image: str
+    shared: Path
+
+    def line(self, command: str, env: Mapping[str, str]) -> str:
+        """A line for the shell. `command` is split into words and runs in the container; "" is the image's own.
+
+        Variables are named and not said, so that no value is on a command line.
+        """
+        storage = [f"{name}={os.environ[name]}" for name in STORAGE if name in os.environ]
+        seen = [word for name in sorted(env) if name not in OURS for word in ("--env", name)]
+        volume = ("--volume", f"{self.shared}:{self.shared}")
+        words = ("exec", "env", *storage, *PODMAN, *RUN, *seen, *volume, self.image, *shlex.split(command))
+        return shlex.join(words)
+
+
+def why_not(host: str) -> str:
+    """Why no image can be run here; "" when they can."""
+    if not host:
+        return "this sandbox has no registry: name one in targets.sandbox.registry, or release a slug"
+    missing = [tool for tool in ("podman", "runc") if not shutil.which(tool)]
+    return f"not installed here: {', '.join(missing)}; release a slug, or install it" if missing else ""
+
+
+def fetch(host: str, app: str, images: Mapping[str, str]) -> None:
+    """Bring each image, an id by process type, from the registry into podman's store.
+
+    Raises UsageError when there is none of this id, or when any of its bytes is not what its digest says.
+    """
+    from roadworthy.packages import registry  # it takes long to import, and few sandboxes need it
+
+    for kind, image in images.items():
+        repository = f"{host}/{app}/{kind}"
+        try:
+            found = registry.listed(repository, environ=os.environ)
+            ref = next((m.ref for m in found if m.config and m.config.digest == image), None)
+            if ref is None:
+                raise UsageError(f"{repository} has no image {image}: push it first")
+            registry.verify(ref, environ=os.environ)
+        except RoadworthyError as error:
+            raise UsageError(str(error)) from error
+        words = ["podman", "--cgroup-manager=cgroupfs", "pull", "--quiet", "--tls-verify=false", ref]
+        try:
+            subprocess.run(words, capture_output=True, timeout=PULL, check=True, stdin=subprocess.DEVNULL)
+        except (subprocess.SubprocessError, OSError) as error:
+            raise UsageError(f"podman cannot pull {ref}: {type(error).__name__}") from error
