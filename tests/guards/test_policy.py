@@ -10,12 +10,14 @@ import pytest
 from release_facts import KNOWN, ROOT, STAGING, asked, facts_of, plan_of
 
 from roadworthy import guard
-from roadworthy.model import Fact, History, Keys
+from roadworthy.model import Drift, Fact, History, Keys
 
 sys.path.insert(0, str(ROOT))
 policy = importlib.import_module("guards")
 FILES = sorted(f for f in (ROOT / "guards").glob("*.py") if f.name != "__init__.py")
-MUTATIONS = ("deploy", "migrate", "rollback")
+MUTATIONS = ("deploy", "migrate", "rollback", "adopt")
+
+BY_HAND = Drift("release", "v7", "v8", "bob@example.org", "2030-01-02T12:00:00Z", "adopt it")
 
 NEEDS = [
     ("deploy", "tree_is_clean", "tree"),
@@ -32,6 +34,10 @@ NEEDS = [
     ("deploy", "rollback_is_possible", "history"),
     ("deploy", "rollback_is_possible", "back"),
     ("deploy", "no_open_blockers", "blockers"),
+    ("deploy", "platform_is_as_recorded", "drift"),
+    ("migrate", "platform_is_as_recorded", "drift"),
+    ("adopt", "platform_has_drifted", "drift"),
+    ("adopt", "adopted_package_is_proven", "history"),
     ("rollback", "rollback_target_was_verified", "back"),
     ("rollback", "rollback_target_was_verified", "history"),
     ("rollback", "rollback_target_is_available", "back"),
@@ -50,7 +56,8 @@ def test_a_fact_that_is_missing_refuses_with_its_reason(action, name, fact):
 
 @pytest.mark.parametrize("action", MUTATIONS)
 def test_a_good_release_passes_every_guard(action):
-    verdicts = guard.evaluate(guard.load(ROOT, action), plan_of(action), facts_of(action))
+    known = {"drift": (BY_HAND,)} if action == "adopt" else {}
+    verdicts = guard.evaluate(guard.load(ROOT, action), plan_of(action), facts_of(action, **known))
     assert not guard.refusals(verdicts), guard.refusals(verdicts)
     assert len(verdicts) == len(policy.GUARDS[action])
 

@@ -10,7 +10,7 @@ from road.project import KEYS, Project, ended
 from roadworthy.sandbox import control
 
 ON_AN_ENVIRONMENT = (
-    "deploy", "migrate", "rollback", "certify", "ship", "verify", "smoke", "reconcile", "history",
+    "deploy", "migrate", "rollback", "certify", "adopt", "ship", "verify", "smoke", "reconcile", "history",
     "guards.explain", "lock.status", "lock.unlock",
 )  # fmt: skip
 READS_PLATFORM = ("deploy", "migrate", "rollback", "certify", "smoke", "guards.explain")

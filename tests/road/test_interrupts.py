@@ -156,8 +156,8 @@ def test_a_living_holder_is_waited_for_and_named(project: Project):
     project.faults({"kind": "delay", "seconds": 1, "method": "POST", "path": "/slugs"})
     deploy = project.start("deploy", "--json")
     until(lambda: project.kinds() == ["start deploy"])
-    for command in ("deploy", "migrate", "rollback", "certify", "reconcile"):
-        said = project.json(command, code=5)
+    for command in ("deploy", "migrate", "rollback", "certify", "adopt --why=x", "reconcile"):
+        said = project.json(*command.split(), code=5)
         assert f"(pid {deploy.pid})" in said["line"]
     assert "that process is gone" not in project.json("lock.status")["line"]
     assert ended(deploy).code == 0

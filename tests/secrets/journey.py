@@ -115,7 +115,7 @@ def _road(project: SecretProject, place: Path, journey: Journey) -> None:
     run("deploy", "--env", "prod", "--commit", project.runs(), **KEYS)
     both("smoke", "--env", "prod")
     _unknown(project)
-    for action in ("deploy", "migrate", "rollback", "certify"):
+    for action in ("deploy", "migrate", "rollback", "certify", "adopt"):
         both("guards.explain", "--action", action)
     both("status", code=1)
     both("history")

@@ -49,7 +49,7 @@ def _recorded(history: History, observed: Observed, current: PlatformRelease) ->
 
 
 def _release(environment: str, history: History, observed: Observed, release: PlatformRelease) -> Drift:
-    who = release.user[:SHOWN] or "somebody unknown"
+    who = repr(release.user[:SHOWN])[1:-1] or "somebody unknown"
     when = release.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     seen = f"v{release.version} {release.description[:SHOWN]!r} by {who}, {when}"
     running = history.running
