@@ -30,6 +30,10 @@ class UsageError(RoadworthyError):
     code = 2
 
 
+class NoPackage(UsageError):
+    """No package is there that the action could be about: nothing was deployed, or nothing to go back to."""
+
+
 class Refused(RoadworthyError):
     """One or more guards refused; `code` is 2 when production is locked, 42 for deploy_guard, else 3."""
 

@@ -60,8 +60,12 @@ def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
         outcome, reason = "refuse", f"cannot tell: {error}"
     except Exception as error:  # noqa: BLE001 - a guard that crashes must refuse, whatever it raised
         outcome, reason = "refuse", f"the guard itself failed: {type(error).__name__}: {error}"
-    rule = (guard.__doc__ or guard.__name__).strip().splitlines()[0]
-    return Verdict(guard.__name__, outcome, reason or "", rule, _digest(guard), tuple(reads), code)
+    return Verdict(guard.__name__, outcome, reason or "", rule_of(guard), _digest(guard), tuple(reads), code)
+
+
+def rule_of(guard: Guard) -> str:
+    """The rule in one line: the first of the guard's docstring."""
+    return (guard.__doc__ or guard.__name__).strip().splitlines()[0]
 
 
 def refusals(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:

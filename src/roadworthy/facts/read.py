@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ..errors import Held, RoadworthyError, UsageError
+from ..errors import Held, NoPackage, RoadworthyError, UsageError
 from ..model import (
     Blocker,
     Certified,
@@ -103,7 +103,7 @@ def _back_fact(
 
 def _running(request: Request, history: History) -> Package:
     if history.running is None:
-        raise UsageError(
+        raise NoPackage(
             f"nothing was ever deployed to {request.environment}: "
             f"run `invoke deploy --env {request.environment}`"
         )
@@ -121,7 +121,7 @@ def _package(
     if request.action == "rollback":
         target = back.value
         if target is None:
-            raise UsageError(f"no verified package of {request.environment} is known to go back to")
+            raise NoPackage(f"no verified package of {request.environment} is known to go back to")
         return target.deployed.package
     return _running(request, history)
 

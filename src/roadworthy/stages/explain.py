@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import guard, release
-from ..errors import UsageError
+from ..errors import NoPackage, UsageError
 from ..facts.read import read_facts
 from ..model import Outcome, Request, Result
 
@@ -14,12 +14,23 @@ if TYPE_CHECKING:
 
 
 def explain(context: Context, request: Request) -> Result:
-    """Ask all guards of `request.action` and show rule, verdict, reason and facts of each."""
+    """Ask all guards of `request.action` and show rule, verdict, reason and facts of each.
+
+    When there is no package that the action could be about, the rules are shown without verdicts.
+    """
     if request.action not in release.ACTIONS:
         raise UsageError(f"unknown action {request.action[:40]!r}: expected {', '.join(release.ACTIONS)}")
-    facts = read_facts(context, request)
-    plan = release.stage_of(request.action).plan(request, facts, context)
-    verdicts = guard.evaluate(guard.load(context.paths.root, request.action), plan, facts)
+    guards = guard.load(context.paths.root, request.action)
+    try:
+        facts = read_facts(context, request)
+        plan = release.stage_of(request.action).plan(request, facts, context)
+    except NoPackage as error:
+        for one, _ in guards:
+            context.screen.line(f"       {one.__name__}")
+            context.screen.line(f"       rule   {guard.rule_of(one)}")
+        line = f"{len(guards)} guards of {request.action}, none asked, for it would stop before them: {error}"
+        return Result(Outcome.SUCCEEDED, line)
+    verdicts = guard.evaluate(guards, plan, facts)
     for verdict in verdicts:
         context.screen.line(f"{verdict.outcome:6} {verdict.guard}")
         context.screen.line(f"       rule   {verdict.rule}")

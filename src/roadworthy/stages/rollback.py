@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import NoPackage
 from ..facts.history import runs
 from ..model import Confirmation, Facts, Maintenance, Package, Plan, Receipt, ReleasePackage, Request, Step
 from .running import look
@@ -26,7 +26,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     """Release the target's package again: its slug when the platform has it, else its bytes from here."""
     target = facts.back.value
     if target is None:
-        raise UsageError(f"no verified package of {facts.name} is known to go back to")
+        raise NoPackage(f"no verified package of {facts.name} is known to go back to")
     observed, there = facts.observed.value, target.deployed
     file = context.paths.packages / f"{there.package.commit}.tgz"
     package = Package(
