@@ -26,6 +26,7 @@ from .journal.lock import HeldBy
 from .model import (
     Confirmation,
     Facts,
+    Maintenance,
     Outcome,
     Plan,
     Receipt,
@@ -133,7 +134,7 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     took, bound = time.monotonic() - began, context.config.limits.rollback
     result = replace(result, verdicts=verdicts, details={**result.details, "millis": round(1000 * took)})
     if result.outcome is Outcome.FAILED:
-        return recover(context, facts, result)
+        return _kept_out(context, plan, recover(context, facts, result))
     if request.action == "rollback" and not request.automatic and took > bound:
         late = f"{result.line} in {took:.1f} s, later than the bound of {bound:g} s"
         return replace(result, outcome=Outcome.FAILED, line=late, code=1)
@@ -173,7 +174,26 @@ def _act(
     except (CheckFailed, UsageError) as error:
         from .stages.migrate import where_it_stands
 
-        return Confirmation((str(error),), where_it_stands(context, plan.app) if migrating else {})
+        stands = where_it_stands(context, plan.app) if migrating else {}
+        return Confirmation((str(error), *_open_again(context, plan, start, len(receipts))), stands)
+
+
+def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[str, ...]:
+    """End the maintenance that a deploy began and whose release changed nothing; what is wrong with that, if so.
+
+    Where something was changed it stays: whoever goes back ends it, once the app is seen healthy.
+    """
+    if not (plan.request.maintenance and Maintenance(True) in plan.steps[:done]):
+        return ()
+    try:
+        current = context.platform.observe(plan.app).current
+        if (current.version if current else 0) == plan.before["release"]:
+            context.screen.line(f"turning maintenance off again: {plan.app} runs what it ran before")
+            off = Maintenance(False)
+            context.platform.apply(plan.app, off, token=token(start), progress=context.screen.line)
+    except RoadworthyError as error:
+        return (f"{plan.app} may still be in maintenance mode: {error}",)
+    return ()
 
 
 def settle(
@@ -282,6 +302,20 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
     late = f", later than the bound of {bound:.0f} s" if took > bound else ""
     line = f"{failed.line}; rolled back to {back.package.commit[:12]} in {took:.1f} s{late}, verified healthy"
     return replace(failed, details=details, line=line)
+
+
+def _kept_out(context: Context, plan: Plan, failed: Result) -> Result:
+    """Say it when a deploy under maintenance ended with people still kept out."""
+    if not plan.request.maintenance:
+        return failed
+    try:
+        if not context.platform.observe(plan.app).maintenance:
+            return failed
+    except (RoadworthyError, KeyboardInterrupt):
+        return replace(failed, line=f"{failed.line}; whether {plan.app} is in maintenance was not seen")
+    return replace(
+        failed, line=f"{failed.line}; {plan.app} is still in maintenance mode: deploy a package that works"
+    )
 
 
 class Overtaken(Held):

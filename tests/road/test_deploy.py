@@ -199,6 +199,43 @@ def test_a_failed_migration_under_maintenance_goes_back_and_lets_people_in_again
     assert project.runs() == good
 
 
+@pytest.mark.parametrize("where", ["/slugs", "/releases"])
+def test_a_release_that_never_was_lets_people_in_again(project: Project, where: str):
+    project.deployed()
+    good = project.runs()
+    project.commit("Next")
+    project.json("test")
+    project.faults({"kind": "status", "status": 422, "method": "POST", "path": where})
+    said = project.json("deploy", "--maintenance", code=1)
+    assert "nothing was changed" in said["line"]
+    assert "maintenance" not in said["line"]
+    assert project.api("GET", f"/apps/{project.staging}")["maintenance"] is False
+    assert (project.runs(), project.get("/api/health")[0]) == (good, 200)
+
+
+def test_people_who_were_kept_out_before_a_failed_deploy_stay_so_and_it_is_said(project: Project):
+    project.deployed()
+    project.commit("Next")
+    project.json("test")
+    project.api("PATCH", f"/apps/{project.staging}", {"maintenance": True})
+    project.faults({"kind": "status", "status": 422, "method": "POST", "path": "/slugs"})
+    said = project.json("deploy", "--maintenance", code=1)
+    assert "is still in maintenance mode" in said["line"]
+    assert project.api("GET", f"/apps/{project.staging}")["maintenance"] is True
+
+
+def test_maintenance_that_cannot_be_ended_is_said(project: Project):
+    project.deployed()
+    project.commit("Next")
+    project.json("test")
+    app = {"method": "PATCH", "path": ""}
+    first, then = {"kind": "delay", "seconds": 0, **app}, {"kind": "status", "status": 422, **app}
+    project.faults(first, then, {"kind": "status", "status": 422, "method": "POST", "path": "/slugs"})
+    said = project.json("deploy", "--maintenance", code=1)
+    assert "may still be in maintenance mode" in said["reasons"][-1]
+    assert "is still in maintenance mode" in said["line"]
+
+
 def test_the_road_does_not_go_back_over_a_migration_that_the_old_code_cannot_live_with(project: Project):
     project.deployed()
     project.json("migrate")
@@ -207,6 +244,7 @@ def test_the_road_does_not_go_back_over_a_migration_that_the_old_code_cannot_liv
     project.json("test")
     said = project.json("deploy", "--maintenance", code=1)
     assert "the rollback refused" in said["line"]
+    assert "maintenance" not in said["line"]  # it was over when the new code was looked at
     assert "migrations_can_be_rolled_back" in said["line"]
     refused = project.entries()[-1].record
     assert (refused.kind, refused.action) == ("refused", "rollback")

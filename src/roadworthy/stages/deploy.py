@@ -35,7 +35,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if request.maintenance:
         commands = context.config.commands
         migration = (RunCommand(commands.migrate), RunCommand(commands.revision)) if pending else ()
-        steps = (Maintenance(True), *steps, *migration, Maintenance(False))
+        begin = () if observed.maintenance else (Maintenance(True),)
+        steps = (*begin, *steps, *migration, Maintenance(False))
     return Plan(
         request=request,
         app=facts.environment.app,
