@@ -247,16 +247,47 @@ def unpacked(made: images.Image, folder: Path) -> dict[str, bytes]:
         return {m.name: archive.extractfile(m).read() for m in archive if m.isreg()}
 
 
-def test_invoke_build_builds_the_image_that_release_toml_says(site, tmp_path, monkeypatch):
+def test_the_tests_of_an_image_run_on_what_it_was_built_from(site):
+    from roadworthy.stages.test_run import test as run_tests
+
+    context = configured(
+        site, "python -c \"import sys; sys.exit(open('COMMIT').read().strip() != 'x' and 4)\""
+    )
+    with pytest.raises(CheckFailed, match="exited with 4"):
+        run_tests(context, site.commit)
+    script = f"python -c \"assert open('COMMIT').read().strip() == '{site.commit}'\""
+    entry = run_tests(configured(site, script), site.commit)
+    assert (entry.record.kind, entry.record.subject) == ("end", f"image:{site.commit}")
+
+
+def test_a_deploy_of_an_image_is_refused_before_anything_is_built(site):
+    from roadworthy.facts.read import _package
+    from roadworthy.model import Fact, History, Request
+
+    request = Request("deploy", "staging", commit=site.commit)
+    with pytest.raises(UsageError, match="deploys take slugs"):
+        _package(configured(site), request, History(), Fact("back"))
+    assert not site.store.exists()
+
+
+def configured(site: Site, test: str = ""):
+    """A context whose release.toml says that the package is an image."""
     from roadworthy.context import Context
     from roadworthy.report.terminal import Screen
-    from roadworthy.stages.build import report
 
     text = (Path(__file__).parents[2] / "release.toml").read_text()
     wanted = f'kind = "image"\nrepository = "{site.rules.repository}"\nengine = "buildah"'
-    (site.project.root / "release.toml").write_text(text.replace('kind = "slug"', wanted, 1))
-    context = Context(site.project.root, Screen(json=True), site.environ)
-    result = report(context, site.commit)
+    text = text.replace('kind = "slug"', wanted, 1)
+    if test:
+        text = text.replace('test = "python -m pytest -q tests"', f"test = {json.dumps(test)}", 1)
+    (site.project.root / "release.toml").write_text(text)
+    return Context(site.project.root, Screen(json=True), site.environ)
+
+
+def test_invoke_build_builds_the_image_that_release_toml_says(site, tmp_path, monkeypatch):
+    from roadworthy.stages.build import report
+
+    result = report(configured(site), site.commit)
     assert result.details["kind"] == "image"
     assert result.details["ref"] == f"{site.rules.repository}@sha256:{result.details['digest']}"
     assert json.loads(servers.inspect(result.details["ref"]))["schemaVersion"] == 2

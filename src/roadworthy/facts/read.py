@@ -117,6 +117,10 @@ def _package(
     if request.action == "deploy":
         from ..stages.build import build
 
+        if context.config.package.kind != "slug":
+            raise UsageError(
+                'package.kind = "image" is built and published, but deploys take slugs: say "slug"'
+            )
         return build(context, request.commit)
     if request.action == "rollback":
         target = back.value

@@ -120,11 +120,18 @@ def keep(
     return chosen
 
 
+def export(root: Path, commit: str, rules: PackageRules, folder: Path) -> None:
+    """Write what the image of a full commit SHA is built from into `folder`, which is made."""
+    with tempfile.TemporaryDirectory(prefix="roadworthy-") as work:
+        packed = Path(work) / "tree.tgz"
+        slug.build(root, commit, rules.path, file=packed, needs=rules.dockerfile)
+        archive.unpack(packed, folder)
+
+
 def _job(root: Path, commit: str, rules: PackageRules, tag: str, work: Path) -> engine.Job:
     """Export the commit's tree into `work`, and say what is to be built from it."""
-    packed, tree = work / "tree.tgz", work / "tree"
-    slug.build(root, commit, rules.path, file=packed, needs=rules.dockerfile)
-    archive.unpack(packed, tree)
+    tree = work / "tree"
+    export(root, commit, rules, tree)
     to = references.repository(rules.repository)
     return engine.Job(commit, tree, rules.dockerfile, to, tag, rules.platforms, rules.build_args, work)
 

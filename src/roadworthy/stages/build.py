@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model import Outcome, Package, Result
@@ -26,6 +27,17 @@ def build(context: Context, commit: str) -> Package:
 
     made = slug.find_or_build(root, commit, path=rules.path, store=store)
     return Package(made.commit, made.digest, made.size, str(made.file))
+
+
+def unpack(context: Context, package: Package, folder: Path) -> None:
+    """Write the package's files into an empty folder; of an image what it was built from."""
+    if package.kind == "image":
+        from ..packages import image
+
+        return image.export(context.paths.root, package.commit, context.config.package, folder)
+    from ..packages import slug
+
+    return slug.unpack(Path(package.file), folder)
 
 
 def report(context: Context, said: str | None) -> Result:

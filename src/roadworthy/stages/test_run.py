@@ -22,7 +22,7 @@ from ..errors import CheckFailed
 from ..facts import git
 from ..model import Outcome, Result
 from ..record import evidence_of
-from .build import build
+from .build import build, unpack
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -39,7 +39,6 @@ def test(context: Context, commit: str) -> Entry:
     """Run `commands.test` for a full commit SHA. Raises CheckFailed when it does not exit with 0."""
     from ..journal import lock, predicates
     from ..journal.entry import Record
-    from ..packages import slug
 
     package = build(context, commit)
     log = context.log(f"package-{commit}")
@@ -59,7 +58,7 @@ def test(context: Context, commit: str) -> Entry:
         tempfile.TemporaryDirectory(prefix="roadworthy-test-") as folder,
         context.screen.step(f"testing {package.name[:17]}: {context.config.commands.test}"),
     ):
-        slug.unpack(Path(package.file), Path(folder))
+        unpack(context, package, Path(folder))
         how, output = _run(words, folder, environ, context.config.limits.oneoff)
     details = {"settles": start.seq, "ended": how, "command": context.config.commands.test}
     kind = "end" if how == PASSED else "failed"
