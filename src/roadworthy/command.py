@@ -123,11 +123,10 @@ def _plainly(action: str, to: str | None) -> str:
     return f"{action} to {to[:64]}" if to else f"{action}, no reason given"
 
 
-def required(name: str, text: str) -> str:
-    """What a person has to say in their own words. Raises UsageError when it is blank."""
+def require(name: str, text: str) -> None:
+    """Raise UsageError when a person has not said what only they can say."""
     if not text.strip():
         raise UsageError(f"--{name} is missing: say it in one line, it is signed")
-    return text
 
 
 def look(context: Context, request: Request, only_plan: bool) -> Result:

@@ -14,7 +14,7 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.tasks import Task, task
 
-from .command import asking, finish, look, required, session, use
+from .command import asking, finish, look, require, session, use
 from .usage import answer_in_our_words
 
 ENV = "environment of release.toml, or its app's name"
@@ -95,9 +95,9 @@ def adopt(c, env="staging", why="", change="", plan=False, json=False):
     from .stages.adopt import adopt
 
     with session(json) as context:
-        finish(
-            context, adopt(context, asking(context, "adopt", env, None, required("why", why), change), plan)
-        )
+        request = asking(context, "adopt", env, None, why, change)
+        require("why", why)
+        finish(context, adopt(context, request, plan))
 
 
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "approval": APPROVAL,
