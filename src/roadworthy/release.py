@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from . import guard
 from .errors import CheckFailed, Held, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
 from .facts.read import read_facts
+from .journal.beat import beating
 from .journal.lock import HeldBy
 from .model import (
     Confirmation,
@@ -123,7 +124,8 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     receipts: list[Receipt] = []
     try:
         refuse_if_overtaken(log, head, start)
-        seen = _act(context, log, stage, plan, start, receipts)
+        with beating(context.store, start):
+            seen = _act(context, log, stage, plan, start, receipts)
     except Held as error:
         if log.open_start() == start:
             settle(context, stage, plan, start, tuple(receipts), Confirmation((str(error),)))

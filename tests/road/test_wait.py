@@ -1,19 +1,25 @@
 """Waiting for one's turn: a living holder is waited for, a dead one's work is settled, nobody is passed over."""
 
 import json
+import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
-from road.project import Project, ended, until
+from road.project import REPOSITORY, Project, ended, until
 from road.test_api_faults import tokens, truly
+from roadworthy import release
 from roadworthy.journal.entry import Entry, Record
-from roadworthy.journal.lock import this_process
+from roadworthy.journal.lock import holder, this_process
+from roadworthy.journal.store import Folder
+from roadworthy.model import Result
 
 RUN = "https://github.test/team/app/actions/runs/42"
 COMMANDS = ("deploy", "migrate", "rollback", "certify", "ship")
@@ -122,6 +128,25 @@ def test_a_plan_waits_too_and_changes_nothing(project: Project):
     assert project.kinds() == ["start deploy", "end deploy"]
 
 
+def test_a_rollback_by_itself_waits_for_nobody(project: Project, monkeypatch: pytest.MonkeyPatch):
+    """Whoever came in after a failed deploy acts on what is there; going back after that would undo it."""
+    project.deployed()
+    project.commit("Unhealthy", health="ill")
+    project.json("test")
+    true, came = release.recover, []
+
+    def somebody_comes_in(*args: Any) -> Result:
+        came.append(hold(project))
+        return true(*args)
+
+    monkeypatch.setattr(release, "recover", somebody_comes_in)
+    said = project.json("deploy", "--wait", "30s", code=5)
+    assert "then the rollback" in said["line"]
+    assert f"is held by {holder(came[0])}" in said["line"]
+    assert project.kinds()[-2:] == ["failed deploy", "start deploy"]
+    give_up(project, came[0])
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("text", ["", "10", "0s", "-1s", "10 m", "soon", "1e3s", "9999999h", "\n10m", "١s"])
 def test_a_wait_that_is_no_duration_is_one_line(untouched: Project, command: str, text: str):
@@ -195,7 +220,7 @@ def test_a_holder_that_is_killed_while_somebody_waits_is_taken_over(project: Pro
     assert project.kinds() == ["start deploy"]
     first.kill()
     first.communicate()
-    assert ended(waiting).code == 0
+    assert ended(waiting, within=10).code == 0, "a process that is gone is seen at once"
     assert project.kinds() == ["start deploy", "failed deploy", "start deploy", "end deploy"]
     truly(project, project.first)
 
@@ -358,3 +383,69 @@ def test_a_process_that_is_seen_to_live_is_never_taken_over_whatever_becomes_of_
         project.json(*command, code=5)
     assert project.entries()[-1] == start
     assert github.asked == 0
+
+
+# ---- signs of life ---------------------------------------------------------------------------------------
+
+
+def test_a_holder_is_heard_of_while_it_works(project: Project):
+    project.json("test")
+    slow_upload(project, 1)
+    deploy = project.start("deploy", "--json")
+    until(lambda: project.kinds() == ["start deploy"])
+    said = until(
+        lambda: (s := project.json("lock.status"))["details"]["last_heard_of_seconds_ago"] is not None and s
+    )
+    assert said["details"]["last_heard_of_seconds_ago"] <= 5
+    assert said["details"]["holder"]["pid"] == deploy.pid
+    assert not said["details"]["proven_dead"]
+    assert "last heard of" in said["line"]
+    assert ended(deploy).code == 0
+    assert "nobody holds" in project.json("lock.status")["line"]
+    assert project.json("evidence.audit")["outcome"] == "succeeded"
+    audit = (str(REPOSITORY / "scripts/audit.sh"), str(project.root / ".release/journal/sandbox/staging"))
+    trust = ("--trust", str(project.root / ".release" / "keys"))
+    done = subprocess.run((*audit, *trust), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("who", [{}, ELSEWHERE])
+def test_a_holder_that_may_live_is_not_taken_over_however_long_it_was_not_heard_of(
+    project: Project, who: dict[str, object]
+):
+    start = hold(project, **who)
+    for command in (("deploy", "--wait", "300ms"), ("deploy",), ("reconcile",)):
+        project.json(*command, code=5)
+    assert "never heard of" in project.json("lock.status")["line"]
+    store = Folder(project.root / ".release" / "journal")
+    store.beat("sandbox/staging", start.seq)
+    os.utime(store.root / "beats/sandbox/staging" / f"{start.seq:08d}", (0, 0))
+    for command in (("deploy", "--wait", "300ms"), ("deploy",), ("reconcile",)):
+        project.json(*command, code=5)
+    assert project.json("lock.status")["details"]["last_heard_of_seconds_ago"] > 50 * 365 * 86400
+    assert project.entries()[-1] == start
+
+
+@pytest.mark.parametrize("moment", [(2**40, 2**40), (-(2**30), -(2**30))])
+def test_a_beat_proves_no_life(project: Project, moment: tuple[int, int]):
+    """Of a killed holder the last beat may be young, or forged: its work is settled all the same."""
+    project.json("test")
+    killed_deploy(project, "before")
+    store = Folder(project.root / ".release" / "journal")
+    store.beat("sandbox/staging", 1)
+    os.utime(store.root / "beats/sandbox/staging/00000001", moment)
+    said = project.json("lock.status")
+    assert said["details"]["last_heard_of_seconds_ago"] >= 0
+    assert said["details"]["proven_dead"]
+    project.json("deploy", "--wait", "5s")
+
+
+def test_beats_that_cannot_be_left_stop_no_release(project: Project):
+    project.json("test")
+    (project.root / ".release/journal").mkdir(exist_ok=True)
+    (project.root / ".release/journal/beats").write_text("in the way")
+    project.json("deploy")
+    start = hold(project)
+    assert "never heard of" in project.json("lock.status")["line"]
+    give_up(project, start)
+    truly(project, project.first)

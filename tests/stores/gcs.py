@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -36,6 +37,7 @@ class Exchange(BaseHTTPRequestHandler):
             taken = self.headers.get("x-goog-if-generation-match") == "0" and name in self.server.objects
             if not taken:
                 self.server.objects[name] = body
+                self.server.times[name] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
                 self.server.writes.append(name)
         if self._fault(True):
             return
@@ -112,7 +114,8 @@ class Exchange(BaseHTTPRequestHandler):
     def _listed(self, name: str) -> str:
         if name.endswith("/"):
             return f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
-        size, date = len(self.server.objects[f"{BUCKET}/{name}"]), "2026-11-20T12:00:00.000Z"
+        whole = f"{BUCKET}/{name}"
+        size, date = len(self.server.objects[whole]), self.server.times[whole]
         return (
             f"<Contents><Key>{escape(name)}</Key><Size>{size}</Size>"
             f"<LastModified>{date}</LastModified><ETag>e</ETag></Contents>"
@@ -132,6 +135,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Exchange)
         self.lock = threading.Lock()
         self.objects: dict[str, bytes] = {}
+        self.times: dict[str, str] = {}
         self.seen: list[str] = []
         self.writes: list[str] = []
         self.faults: list[Fault] = []

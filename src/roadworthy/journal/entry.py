@@ -160,7 +160,7 @@ def read(data: bytes) -> Envelope:
 
 def is_place(name: str) -> bool:
     """May `name` be an environment's or target's name, and so a folder's?"""
-    return re.fullmatch(_PLACE, name) is not None and name != "evidence"
+    return re.fullmatch(_PLACE, name) is not None and name not in ("evidence", "beats")
 
 
 def _statement(entry: Entry) -> dict[str, Any]:

@@ -15,6 +15,7 @@ subprocess and spawn are safe.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -39,6 +40,8 @@ AT_ONCE: Final = 32
 """Requests side by side when a whole log is read."""
 AHEAD: Final = 64
 """Entries, at most, that are held before they are asked for."""
+BEAT: Final = 3.0
+"""Seconds for the one request of a beat: when a command ends, it may have to wait for it."""
 
 _T = TypeVar("_T")
 
@@ -53,25 +56,29 @@ def open_bucket(journal: Journal, folder: str = "", timeout: float = 15.0) -> Bu
     below = "/".join(part for part in (prefix, folder) if part)
     place = f"{scheme}://{bucket}/{below}".rstrip("/")
     try:
-        return Bucket(place, client(journal, below, timeout), client(journal, below, 20 * timeout))
+        small, large, brief = (client(journal, below, t) for t in (timeout, 20 * timeout, BEAT))
     except Trouble as trouble:
         raise UsageError(f"{place} cannot be opened: {trouble}") from trouble
+    return Bucket(place, small, large, brief)
 
 
 class Bucket:
-    """A store in a bucket. `place` names it in messages; `large` is for what is bigger than an entry."""
+    """A store in a bucket. `place` names it in messages; `large` is for what is bigger than an entry, `brief` for
+    beats, which a thread of their own leaves.
+    """
 
     def __init__(
         self,
         place: str,
         small: ObjectStore,
         large: ObjectStore,
+        brief: ObjectStore,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.place = place
-        self._small, self._large, self._clock, self._sleep = small, large, clock, sleep
+        self._small, self._large, self._brief, self._clock, self._sleep = small, large, brief, clock, sleep
 
     def put(self, name: str, data: bytes) -> bool:
         doing = f"write {self.place}/{checked(name)}"
@@ -131,6 +138,18 @@ class Bucket:
             return {*(about["path"] for about in found["objects"]), *found["common_prefixes"]}
 
         return sorted(self._patiently(f"list {self.place}/{prefix}", lambda: ask(listed)))
+
+    def beat(self, place: str, token: int) -> None:
+        # A new name each time, for a bucket that is set up well lets nobody overwrite anything.
+        name = checked(f"beats/{place}/{token:08d}/{os.urandom(8).hex()}")
+        ask(lambda: self._brief.put(name, b"", mode="create"))
+
+    def last_beat(self, place: str, token: int) -> float | None:
+        prefix = checked(f"beats/{place}/{token:08d}")
+        found = self._patiently(
+            f"list {self.place}/{prefix}", lambda: ask(lambda: self._small.list_with_delimiter(prefix))
+        )
+        return max((about["last_modified"].timestamp() for about in found["objects"]), default=None)
 
     def _client(self, size: int) -> Any:
         return self._small if size <= ENTRY_LIMIT else self._large

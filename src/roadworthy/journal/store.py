@@ -26,6 +26,8 @@ _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 _LEFTOVER = r"\.[0-9a-f]{16}\.part"
 _LEFTOVER_AGE = 3600
 """Seconds after which a temporary file belongs to a writer that died. One that lives only fails its put."""
+# O_NONBLOCK: a pipe that somebody put there must not hang us.
+_REGULAR = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -45,6 +47,12 @@ class Store(Protocol):
 
     def names(self, prefix: str, after: str = "") -> list[str]:
         """The sorted full names of what lies directly in the folder `prefix`; with `after`, of those behind it."""
+
+    def beat(self, place: str, token: int) -> None:
+        """Note below `beats/` that the holder `token` of `place` lives. Tried once and not for long; may raise."""
+
+    def last_beat(self, place: str, token: int) -> float | None:
+        """When that holder was last heard of: seconds since 1970 by the store's clock. None for never."""
 
 
 class Folder:
@@ -82,6 +90,27 @@ class Folder:
                 return [f"{prefix}/{name}" for name in found if not re.fullmatch(_LEFTOVER, name)]
         except _Absent:
             return []
+
+    def beat(self, place: str, token: int) -> None:
+        name = f"{token:08d}"
+        with _storage("cannot leave a beat"), self._open(checked(f"beats/{place}"), make=True) as folder:
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | _REGULAR, 0o644, dir_fd=folder)
+            try:
+                os.utime(fd)
+            finally:
+                os.close(fd)
+            # Those of earlier holders are of no use any more, and would be one file for each action.
+            for other in os.listdir(folder):  # noqa: PTH208 - a descriptor, not a path
+                if re.fullmatch("[0-9]{8}", other) and other < name:
+                    os.unlink(other, dir_fd=folder)
+
+    def last_beat(self, place: str, token: int) -> float | None:
+        try:
+            with _storage("cannot look for a beat"), self._open(checked(f"beats/{place}")) as folder:
+                about = os.stat(f"{token:08d}", dir_fd=folder, follow_symlinks=False)
+        except _Absent:
+            return None
+        return about.st_mtime if stat.S_ISREG(about.st_mode) else None
 
     @contextlib.contextmanager
     def _open(self, where: str, make: bool = False) -> Iterator[int]:
@@ -144,8 +173,7 @@ def _link_whole(folder: int, name: str, data: bytes) -> bool:
 
 
 def _read(folder: int, name: str, limit: int) -> bytes:
-    # O_NONBLOCK: a pipe that somebody put there must not hang us.
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    fd = os.open(name, os.O_RDONLY | _REGULAR, dir_fd=folder)
     try:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode):

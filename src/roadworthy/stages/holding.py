@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import RoadworthyError, UsageError
@@ -9,6 +10,7 @@ from ..model import Outcome, Result
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.entry import Entry
     from ..journal.lock import Holder
 
 
@@ -46,15 +48,33 @@ def fate(context: Context, holder: Holder) -> Fate:
 
 
 def status(context: Context, environment: str) -> Result:
-    """Who holds the environment, from where, since when; whether that process is proven dead."""
+    """Who holds the environment, from where, since when, when it was last heard of; whether it is proven dead."""
     from ..journal import lock
 
     start = context.log(environment).open_start()
     if start is None:
         return Result(Outcome.SUCCEEDED, f"nobody holds {environment}")
     holder = lock.holder(start)
-    line = f"{environment} is held by {holder} (token {holder.token}); {fate(context, holder).said}"
-    return Result(Outcome.SUCCEEDED, line)
+    dead, said = fate(context, holder)
+    silent = _silent(context, start)
+    heard = "never heard of" if silent is None else f"last heard of {silent} s ago"
+    line = f"{environment} is held by {holder}, {heard} (token {holder.token}); {said}"
+    details = {
+        "holder": {k: v for k, v in asdict(holder).items() if v},
+        "last_heard_of_seconds_ago": silent,
+        "proven_dead": dead,
+        "said": said,
+    }
+    return Result(Outcome.SUCCEEDED, line, details=details)
+
+
+def _silent(context: Context, start: Entry) -> int | None:
+    """Seconds since the holder's last beat by the store's clock, which may differ from ours; None for no beat."""
+    try:
+        beat = context.store.last_beat(f"{start.record.target}/{start.record.environment}", start.seq)
+    except RoadworthyError:  # it is only information: who holds must be told all the same
+        return None
+    return None if beat is None else max(0, round(context.now().timestamp() - beat))
 
 
 def unlock(context: Context, environment: str, token: int, reason: str) -> Result:
