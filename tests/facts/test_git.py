@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -179,25 +178,15 @@ def test_what_is_not_a_commit_is_named(repository: Repository) -> None:
 # ---- what a commit says ----------------------------------------------------------------------------------
 
 
-def test_a_commit_tells_its_subject_time_parent_and_files(repository: Repository) -> None:
+def test_a_commit_tells_its_subject_parent_and_files(repository: Repository) -> None:
     first = repository.commit({"a b/ü": "one"}, "First\n\nbody")
     second = repository.commit({"a b/ü": "two"}, "\n\nÜber \x1b[31m\x07red\t" + "x" * 300 + "\nsecond line")
     root = repository.root
     assert git.subject(root, first) == "First"
     assert git.subject(root, second) == "Über [31mred" + "x" * 188
-    assert git.committed_at(root, second) == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert (git.parent(root, first), git.parent(root, second)) == (None, first)
     assert (git.show(root, first, "a b/ü"), git.show(root, second, "./a b/ü")) == (b"one", b"two")
     assert git.show(root, second, "nope") is git.show(root, second, "a b") is None
-    assert git.log_between(root, first, second, 5) == ((second, git.subject(root, second)),)
-    assert git.log_between(root, second, second, 5) == git.log_between(root, first, second, 0) == ()
-
-
-def test_the_log_is_newest_first_and_bounded(repository: Repository) -> None:
-    shas = [repository.commit({"n": str(number)}, f"Change {number}") for number in range(5)]
-    expected = tuple((shas[number], f"Change {number}") for number in (4, 3, 2))
-    assert git.log_between(repository.root, shas[0], shas[4], 3) == expected
-    assert len(git.log_between(repository.root, shas[0], shas[4], 100)) == 4
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../b", "a//b", "a\nb", "a\0b", "x" * 5000])
@@ -210,13 +199,6 @@ def test_a_huge_file_is_not_read(repository: Repository, monkeypatch: pytest.Mon
     commit = repository.commit({"big": "x" * 1000})
     monkeypatch.setattr(git, "MAX_SHOWN", 999)
     assert "has 1000 bytes" in refusal(git.show, repository.root, commit, "big")
-
-
-def test_a_commit_without_a_date_says_so(repository: Repository) -> None:
-    tree = repository.git("mktree")
-    body = f"tree {tree}\nauthor T <t> 1 +0000\ncommitter T <t> 99999999999999 +0000\n\nx\n".encode()
-    commit = repository.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=body)
-    assert "has no readable date" in refusal(git.committed_at, repository.root, commit)
 
 
 # ---- no fit repository -----------------------------------------------------------------------------------
@@ -232,7 +214,6 @@ def test_a_shallow_clone_fails_only_where_history_is_asked(repository: Repositor
     assert git.show(root, second, "a") == b"2"
     for said in (
         refusal(git.parent, root, second),
-        refusal(git.log_between, root, second, second, 5),
         refusal(git.resolve, root, first),
     ):
         assert said.endswith("git fetch --unshallow")

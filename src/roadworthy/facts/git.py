@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -87,33 +86,12 @@ def subject(root: Path, commit: str) -> str:
     return _subject(_commit(root, commit))
 
 
-def committed_at(root: Path, commit: str) -> datetime:
-    """When the commit was made, in UTC, as the committer's clock said. UsageError when it says no time."""
-    found = _header(_commit(root, commit), rb"committer .* (-?\d{1,15}) [+-]\d{4}")
-    try:
-        return datetime.fromtimestamp(int(found or ""), UTC)
-    except (OverflowError, ValueError, OSError) as error:
-        raise UsageError(f"commit {commit} has no readable date: commit again") from error
-
-
 def parent(root: Path, commit: str) -> str | None:
     """The first parent's full SHA, None for a first commit. Raises UsageError where the clone was cut off."""
     sha = _header(_commit(root, commit), rb"parent ([0-9a-f]{40})")
     if sha and look(root, sha) == [None]:
         raise UsageError(f"the parent of {commit} is not in this clone: git fetch --unshallow")
     return sha
-
-
-def log_between(root: Path, base: str, head: str, limit: int) -> tuple[tuple[str, str], ...]:
-    """(SHA, subject) of the commits in `head` and not in `base`, newest first, at most `limit`.
-
-    Raises UsageError in a shallow clone: what is missing there would silently be missing here.
-    """
-    base, head = resolve(root, base), resolve(root, head)
-    if is_shallow(root):
-        raise UsageError(f"the clone {root} is shallow and has no whole history: git fetch --unshallow")
-    shas = ask(root, "rev-list", f"--max-count={max(0, limit)}", head, f"^{base}", "--").decode().split()
-    return tuple(zip(shas, map(_subject, contents(root, shas, MAX_COMMIT)), strict=True))
 
 
 def show(root: Path, commit: str, path: str) -> bytes | None:

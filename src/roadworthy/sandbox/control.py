@@ -15,7 +15,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy.errors import CheckFailed, UsageError
+from roadworthy.wait import until
 
 LOCK_FILE, SERVER_FILE, KEY_FILE, LOG_FILE = "server.lock", "server.json", "api-key", "server.log"
 START_DEADLINE = 30.0
@@ -241,17 +241,17 @@ def _start(folder: Path, database: str, port: int, boot_timeout: float, registry
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
     )
-    deadline = time.monotonic() + START_DEADLINE
-    while time.monotonic() < deadline:
+
+    def answering() -> Address | None:
         done, code = os.waitpid(pid, os.WNOHANG)
         if done:
             words = log.read_text("utf-8", "replace").strip().splitlines() or ["it said nothing"]
             kind = UsageError if os.waitstatus_to_exitcode(code) == UsageError.code else CheckFailed
             raise kind(f"The sandbox did not start: {words[-1]} (see {log})")
-        address = _running(folder)
-        if address is not None:
-            return address
-        time.sleep(POLL)
+        return _running(folder)
+
+    if address := until(answering, within=START_DEADLINE, every=POLL):
+        return address
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     raise CheckFailed(f"The sandbox did not answer within {START_DEADLINE:.0f} s (see {log})")
@@ -261,13 +261,10 @@ def _end(folder: Path, pid: int) -> None:
     for signum, patience in ((signal.SIGTERM, STOP_DEADLINE), (signal.SIGKILL, 5.0)):
         with suppress(ProcessLookupError):
             os.kill(pid, signum)
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if not _is_locked(folder):
-                with suppress(ChildProcessError):  # ours to reap only if we started it
-                    os.waitpid(pid, 0)
-                return
-            time.sleep(POLL)
+        if until(lambda: None if _is_locked(folder) else True, within=patience, every=POLL):
+            with suppress(ChildProcessError):  # ours to reap only if we started it
+                os.waitpid(pid, 0)
+            return
     raise CheckFailed(f"The sandbox's server {pid} does not end.")
 
 
