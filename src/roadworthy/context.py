@@ -101,8 +101,15 @@ class Context:
             return own_key(self.paths.state / "keys", "sandbox")
         if text := self.process_environ.get(KEY_TEXT):
             return signer_from_text(text)
+        if self.environ.get(KEY_TEXT):
+            raise UsageError(f"{KEY_TEXT} stands in .env: a private key does not belong in the project")
         if said := self.environ.get(KEY_FILE):
-            return load_signer(Path(said))
+            place = self._root / Path(said).expanduser()
+            if place.resolve().is_relative_to(self._root.resolve()):
+                raise UsageError(
+                    f"{KEY_FILE} names a file in the project: a private key does not belong there"
+                )
+            return load_signer(place)
         return None
 
     @cached_property

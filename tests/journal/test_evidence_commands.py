@@ -114,6 +114,39 @@ def test_a_key_that_should_not_be_is_refused(root: Path, tmp_path: Path) -> None
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_the_text_of_a_key_in_the_environment_signs_and_is_shown_nowhere(
+    live: Context, root: Path, tmp_path: Path
+) -> None:
+    text = (tmp_path / "private" / "release").read_text()
+    ci = context(root, ROADWORTHY_SIGNING_KEY=text)
+    ci.log("prod").append(record("note", target="live"))
+    assert ci.log("prod").head() == live.log("prod").head()
+    assert evidence.audit(ci).outcome is Outcome.SUCCEEDED
+    assert evidence.anchor(ci, "prod", "head.json").outcome is Outcome.SUCCEEDED
+    lines = text.splitlines()[1:-1]
+    left = [file.read_bytes() for file in root.rglob("*") if file.is_file()]
+    assert lines
+    assert not any(line.encode() in data for data in left for line in lines)
+    broken = text.replace(lines[0][:8], "AAAAAAAA")
+    with pytest.raises(UsageError, match="signing key from the environment") as caught:
+        print(context(root, ROADWORTHY_SIGNING_KEY=broken).signer)
+    assert not any(part in str(caught.value) for line in lines for part in (line, line[8:]))
+
+
+def test_a_private_key_in_the_project_signs_nothing(live: Context, root: Path, tmp_path: Path) -> None:
+    private = tmp_path / "private" / "release"
+    shutil.copy2(private, root / "release.key")
+    (tmp_path / "link").symlink_to(root / "release.key")
+    for said in ("release.key", str(root / "release.key"), str(tmp_path / "link")):
+        with pytest.raises(UsageError, match="names a file in the project"):
+            print(context(root, ROADWORTHY_SIGNING_KEY_FILE=said).signer)
+    one_line = private.read_text().replace("\n", "\\n")
+    (root / ".env").write_text(f'ROADWORTHY_SIGNING_KEY="{one_line}"\n')
+    with pytest.raises(UsageError, match=r"stands in \.env") as caught:
+        print(context(root).signer)
+    assert private.read_text().splitlines()[1] not in str(caught.value)
+
+
 def test_a_head_is_anchored_as_a_tag_and_compared(live: Context, root: Path) -> None:
     log = live.log("prod")
     log.append(record("note", target="live"))
