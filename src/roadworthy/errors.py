@@ -54,3 +54,7 @@ class Held(RoadworthyError):
     """Another release holds the environment."""
 
     code = 5
+
+
+class Overtaken(Held):
+    """Somebody acted while this was being decided; nothing was done, so it may be decided anew."""

@@ -20,7 +20,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import guard
-from .errors import CheckFailed, Held, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
+from .errors import CheckFailed, Held, OutcomeUnknown, Overtaken, RoadworthyError, Unreachable, UsageError
 from .facts.read import read_facts
 from .journal.beat import beating
 from .journal.lock import HeldBy
@@ -318,10 +318,6 @@ def _kept_out(context: Context, plan: Plan, failed: Result) -> Result:
     return replace(
         failed, line=f"{failed.line}; {plan.app} is still in maintenance mode: deploy a package that works"
     )
-
-
-class Overtaken(Held):
-    """Somebody acted after the facts were read; nothing was done."""
 
 
 def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:

@@ -94,7 +94,7 @@ def test_a_plan_that_somebody_overtook_is_made_anew_while_there_is_time(project:
     new = project.commit("Newer")
     project.deployed()
     assert ended(slow).code == 0
-    assert project.kinds()[-4:] == ["start deploy", "failed deploy", "start deploy", "end deploy"]
+    assert project.kinds() == ["start deploy", "end deploy"] * 3
     assert project.entries()[-1].record.details["from"]["commit"] == new
     truly(project, old)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ..errors import Held, NoPackage, RoadworthyError, UsageError
+from ..errors import NoPackage, Overtaken, RoadworthyError, UsageError
 from ..model import (
     Blocker,
     Certified,
@@ -52,7 +52,7 @@ def read_facts(context: Context, request: Request) -> Facts:
     observed = context.platform.observe(environment.app)
     drifts = drift(request.environment, history, observed)
     if drifts and log.head() != head:
-        raise Held(
+        raise Overtaken(
             "another release went on while the facts were read, nothing was changed: run the command again"
         )
     back = _back_fact(context, request, environment.app, history, observed)
