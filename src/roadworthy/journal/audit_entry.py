@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import operator
 import os
 import re
 import stat
@@ -21,21 +22,23 @@ if TYPE_CHECKING:
 
 _MAX_ENTRY, _MAX_EVIDENCE, _MAX_DEPTH, _MAX_INT = 1024**2, 64 * 1024**2, 64, 2**53 - 1
 SHA = r"[0-9a-f]{64}"
-_FORM = {
-    field: re.compile(form, re.ASCII).fullmatch
-    for field, form in {
-        "kind": "start|end|failed|refused|abandon|note",
-        "stage": r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}",
-        "action": r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}",
-        "at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
-        "nonce": "[0-9a-f]{32}",
-        "prev": SHA,
-        "target": r"[a-z0-9][a-z0-9._-]{0,99}",
-        "environment": r"[a-z0-9][a-z0-9._-]{0,99}",
-    }.items()
-}.items()
-_DIGITS = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else ord(" ") for byte in range(256))
-_LONG = b"0" * 16  # digits of the shortest number beyond 2^53
+_LABEL, _PLACE = "[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", "[a-z0-9][a-z0-9._-]{0,99}"
+_FORMS = {
+    "kind": "(?:start|end|failed|refused|abandon|note)",
+    "stage": _LABEL,
+    "action": _LABEL,
+    "at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
+    "nonce": "[0-9a-f]{32}",
+    "prev": SHA,
+    "target": _PLACE,
+    "environment": _PLACE,
+}
+# No form allows a line's end, so what fits line by line fits field by field.
+_TEXTS = operator.itemgetter(*_FORMS)
+_FIT = re.compile("\n".join(_FORMS.values()), re.ASCII).fullmatch
+# Digits, and what stands before a number in canonical JSON. In a text there is seldom both.
+_DIGITS = bytes.maketrans(b"0123456789:,[-", b"0000000000::::")
+_LONG = b":" + b"0" * 16  # the shortest number beyond 2^53
 _NAME, _DIGEST = re.compile("[!-~]{1,255}").fullmatch, re.compile(SHA).fullmatch
 _ELSEWHERE = frozenset(("from", "to", "change", "actor", "attempts", "verdicts", "settles", "outcome"))
 
@@ -82,8 +85,7 @@ def understood(payload: bytes) -> tuple[dict[str, Any], str, str]:
         ok &= statement["_type"] == "https://in-toto.io/Statement/v1"
         ok &= statement["predicateType"] == "https://roadworthy.dev/journal/v1"
         ok &= _NAME(name) is not None and _DIGEST(digest) is not None
-        for field, form in _FORM:
-            ok &= form(said[field]) is not None
+        ok &= _FIT("\n".join(_TEXTS(said))) is not None
         ok &= type(said["seq"]) is int and 1 <= said["seq"] <= 99_999_999
         details = said.get("details", {"": ""})
         ok &= isinstance(details, dict) and bool(details) and _ELSEWHERE.isdisjoint(details)
