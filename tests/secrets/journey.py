@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,6 +137,29 @@ def _road(project: SecretProject, place: Path, journey: Journey) -> None:
     key.write_text(right)
     run("sandbox.down")
     both("deploy", code=2)
+    _live(project, keys)
+
+
+def _live(project: SecretProject, keys: Path) -> None:
+    """What can be done on the live target without a platform, signed with the key whose text CI holds."""
+    (keys / "ci").touch(mode=0o600)
+    (keys / "ci").write_text(project.secret("ROADWORTHY_SIGNING_KEY"))
+    project.run("evidence.keys", "--name", "ci", "--import", str(keys / "ci"))
+    rule = {"key": "ci", "target": "live", "environments": ["*"], "stages": ["*"], "actions": ["*"]}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in rule.items()]
+    policy = project.root / ".release/trust/trust.toml"
+    policy.write_text("\n".join(["version = 1", "[[rule]]", *lines, ""]))
+    project.change_config(('target = "sandbox"', 'target = "live"'))
+    project.both("test")
+    project.both("evidence.audit")
+    project.both("history")
+    project.both("lock.status")
+    project.both("evidence.anchor", code=2)
+    project.both("test", code=2, ROADWORTHY_SIGNING_KEY=canary("broken"))
+    project.both(
+        "history", code=2, ROADWORTHY_SIGNING_KEY=f"-----BEGIN PRIVATE KEY-----\n{canary('broken')}\n"
+    )
+    project.change_config(('target = "live"', 'target = "sandbox"'))
 
 
 def _told(project: SecretProject, summary: str) -> None:

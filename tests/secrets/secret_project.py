@@ -60,6 +60,10 @@ class SecretProject(Project):
         assert ran.code == code, (words, ran.text)
         return ran
 
+    def secret(self, name: str) -> str:
+        """The credential of this name that every command has in its environment."""
+        return self._secrets[name]
+
     def both(self, *words: str, code: int = 0, **env: str) -> None:
         """Run a command as a person sees it, and with its JSON."""
         self.run(*words, code=code, **env)

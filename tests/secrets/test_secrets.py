@@ -25,6 +25,7 @@ def kept_secrets(journey: Journey) -> list[Path]:
         sandbox / "postgres-password",
         project.root / ".release/keys/sandbox",
         sandbox.parent / "tmp/keys/release",
+        sandbox.parent / "tmp/keys/ci",
         *(sandbox / "logs").glob(f"{project.staging}.log*"),  # what the app itself told, on this machine
         *(sandbox / "logs").glob(f"{project.prod}.log*"),
     ]
@@ -89,6 +90,7 @@ def test_the_journal_and_its_evidence_are_there_to_be_searched(journey: Journey)
     kinds = set(project.kinds())
     assert {"refused deploy", "failed deploy", "failed migrate", "failed certify", "end rollback"} <= kinds
     assert "abandon deploy" in kinds
+    assert list(state.glob("journal/live/package-*/00000002.json"))  # what the key in the environment signed
     for wanted in ("junit.xml", "junit-failed.xml", "logs/ship_*.log", "logs/smoke_*.json"):
         assert list(state.glob(wanted)), wanted
     assert (project.root.parent / "tmp/summary.md").is_file()
