@@ -10,11 +10,14 @@ import pytest
 import requests
 from sandbox.client import Client
 
+from roadworthy.config import PackageRules
+from roadworthy.facts import git
+from roadworthy.packages import image
 from roadworthy.packages import registry as images
 from roadworthy.sandbox import control
 from roadworthy.wait import until
 
-from . import servers
+from . import base, servers
 from .conftest import build, push
 from .test_registry import flip
 
@@ -121,6 +124,44 @@ def test_a_one_off_runs_in_the_image_and_its_status_is_told(
         every=0.1,
     )
     assert "web.py" in heroku.logs(app)
+
+
+def test_the_app_of_this_repository_runs_as_an_image_and_says_its_commit(
+    heroku, app, tmp_path, registry, engine
+):
+    """Its own Dockerfile, on a base with this machine's Python and libraries: nothing is downloaded."""
+    (tmp_path / "root").mkdir()
+    base.lay_out(tmp_path / "root")
+    libraries = ("starlette", "uvicorn", "h11", "sqlalchemy", "alembic", "psycopg", "psycopg-binary")
+    base.add_packages(tmp_path / "root", "pip", *libraries)
+    (tmp_path / "Dockerfile").write_text(base.dockerfile())
+    with_libraries = push(build(tmp_path, engine), f"{registry.host}/base/app:1", tmp_path, engine)
+    rules = PackageRules(
+        kind="image",
+        path="app",
+        repository=f"{registry.host}/build/app",
+        engine="buildah",
+        build_args={"BASE": with_libraries},
+    )
+    root = Path(__file__).parents[2]
+    commit = git.resolve(root, None)
+    built = image.find_or_build(root, commit, rules=rules, store=tmp_path / "store", environ=engine)
+    released = images.promote(built.ref, f"{registry.host}/{app}/web", environ={})
+    images.named(released, commit, environ={})
+    release(heroku, app, built.config)
+    url = heroku.get(f"/apps/{app}")["web_url"].rstrip("/")
+    body = {"command": "python -m alembic upgrade head", "attach": False, "type": "run"}
+    dyno = heroku.call("POST", f"/apps/{app}/dynos", body).json()
+    ended = f"{dyno['name']}]: Process exited with status "
+    assert until(lambda: ended in heroku.logs(app) or None, within=30, every=0.1), heroku.logs(app)
+    assert f"{ended}0" in heroku.logs(app), heroku.logs(app)
+
+    def healthy() -> bool | None:
+        answer = requests.get(f"{url}/api/health", timeout=10)
+        return True if answer.ok and answer.json()["status"] == "healthy" else None
+
+    assert until(healthy, within=30, every=0.1), heroku.logs(app)
+    assert requests.get(f"{url}/api/version", timeout=10).json()["gitSha"] == commit
 
 
 def test_an_image_that_nobody_pushed_is_refused(heroku, app):
