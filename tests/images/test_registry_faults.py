@@ -20,6 +20,7 @@ from roadworthy.packages import wire
 
 from . import servers
 from .conftest import build, push
+from .test_registry import flip
 
 NOBODY: dict[str, str] = {}
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
@@ -65,6 +66,22 @@ def test_reads_that_fail_are_made_again(between, source, place):
     between.lose_reply = proxy.the_next(2, "GET")
     at = place.replace(place.partition("/")[0], between.endpoint.removeprefix("http://"))
     assert images.verify(f"{at}@{source.rpartition('@')[2]}", environ=NOBODY).size > 0
+
+
+def test_a_blob_that_rots_right_after_it_was_sent_is_found(source, tmp_path):
+    layer = images.read(source, environ=NOBODY).layers[0]
+    with servers.registry(tmp_path / "target") as target, proxy.Proxy(f"http://{target.host}") as between:
+        kept, rotten = target.blob(layer.digest), []
+
+        def rot(method: str) -> bool:
+            if method == "GET" and kept.exists() and not rotten:
+                rotten.append(flip(kept))
+            return False
+
+        between.lose_request = rot
+        with pytest.raises(CheckFailed, match=f"{layer.digest}.* has other bytes"):
+            images.promote(source, f"{between.endpoint.removeprefix('http://')}/a/web", environ=NOBODY)
+        between.shutdown()
 
 
 # ---- lies ----------------------------------------------------------------------------------------------------
