@@ -22,6 +22,11 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roadworthy.journal.entry import Record
+    from roadworthy.journal.log import Log
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -134,6 +139,22 @@ def measure(rounds: int, here: Path, bare: Path, environ: dict[str, str]) -> Non
     )
     show("deploy, start to verified (s)", deploy, boot + 0.5, f"the app boots in {boot:.3f} s, + 0.5 s")
 
+    journal, _ = medians(rounds, lambda: journalled(here), signed)
+    show(
+        "a deploy's part of the journal (ms)",
+        1000 * journal,
+        50.0,
+        "reading it, a start, an end with evidence",
+    )
+
+    resume, look = medians(
+        min(rounds, 5),
+        lambda: resumed(here, environ),
+        lambda: seconds([INVOKE, "lock.status", "--env", "prod"], here, environ),
+    )
+    bar = look + 1.0
+    show("reconcile after a kill, never released (s)", resume, bar, f"lock.status {look:.3f} s + 1 s")
+
     append, bare_sign = medians(rounds, lambda: appended(here), signed)
     show(
         "append of a journal entry (ms)",
@@ -196,26 +217,58 @@ def booted(app: Path) -> float:
             process.wait(10)
 
 
-def appended(here: Path) -> float:
-    """Median seconds of one signed and durable journal entry, in a log of its own."""
-    from roadworthy.journal.entry import Record
-    from roadworthy.journal.log import Log
-    from roadworthy.journal.sign import Trust, create_key
-    from roadworthy.journal.store import Folder
+def journalled(here: Path) -> float:
+    """Seconds that the journal takes of one deploy: the verified reading, the start, and the end."""
+    from roadworthy.journal.lock import this_process
 
     with tempfile.TemporaryDirectory(dir=here) as name:
-        signer = create_key(Path(name) / "keys", "bench")
-        log = Log(
-            Folder(Path(name) / "journal"),
-            environment="bench",
-            target="sandbox",
-            signer=signer,
-            trust=Trust.only(signer),
-            clock=lambda: datetime.now(UTC),
-        )
-        record = Record(
-            "note", "completion", "bench", "bench", "sandbox", "none", "", {"change": {"id": "1", "why": "b"}}
-        )
+        log, details = bench_log(Path(name)), {"change": {"id": "1", "why": "b"}, "actor": this_process()}
+        for kind in ("start", "end") * 10:
+            log.append(bench_record(kind, details | ({"settles": seq(log)} if kind == "end" else {})))
+        began = time.perf_counter()
+        log = bench_log(Path(name))
+        log.settled()
+        for _ in range(20):  # the fence, before each step and phrase
+            log.open_start()
+        log.append(bench_record("start", details))
+        log.append(bench_record("end", details | {"settles": seq(log)}), attach={"checks.json": b"x" * 900})
+        return time.perf_counter() - began
+
+
+def resumed(here: Path, environ: dict[str, str]) -> float:
+    """Seconds until a start of prod is settled whose process died before it asked for anything."""
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from roadworthy.platforms import heroku\n"
+        "heroku.Heroku.apply = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from invoke.program import Program; sys.argv[0] = 'invoke'; Program().run()"
+    )
+    keys = {**environ, "ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
+    words = [sys.executable, "-c", code, "deploy", "--env", "staging", "--commit", other(here, environ)]
+    seconds(words, here, keys, ends=-9)
+    return seconds([INVOKE, "reconcile", "--env", "staging"], here, environ, ends=1)
+
+
+def other(here: Path, environ: dict[str, str]) -> str:
+    """The one of the two commits that staging does not run."""
+    said = subprocess.run(
+        [INVOKE, "status", "--json"], cwd=here, env=environ, check=False, capture_output=True
+    )
+    rows = json.loads(said.stdout)["details"]["environments"]
+    runs = next(row["commit"] for row in rows if row["environment"] == "staging")
+    return next(commit for commit in commits(here) if commit != runs)
+
+
+def seq(log: Log) -> int:
+    """The number of the open start."""
+    start = log.open_start()
+    return start.seq if start else 0
+
+
+def appended(here: Path) -> float:
+    """Median seconds of one signed and durable journal entry, in a log of its own."""
+    with tempfile.TemporaryDirectory(dir=here) as name:
+        log, record = bench_log(Path(name)), bench_record("note", {"change": {"id": "1", "why": "b"}})
         log.append(record)
         times = []
         for _ in range(100):
@@ -223,6 +276,30 @@ def appended(here: Path) -> float:
             log.append(record)
             times.append(time.perf_counter() - began)
     return statistics.median(times)
+
+
+def bench_log(folder: Path) -> Log:
+    """A journal in `folder`, with a key of its own."""
+    from roadworthy.journal.log import Log
+    from roadworthy.journal.sign import Trust, own_key
+    from roadworthy.journal.store import Folder
+
+    signer = own_key(folder / "keys", "bench")
+    return Log(
+        Folder(folder / "journal"),
+        environment="bench",
+        target="sandbox",
+        signer=signer,
+        trust=Trust.only(signer),
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+def bench_record(kind: str, details: dict[str, Any]) -> Record:
+    """A record about no package."""
+    from roadworthy.journal.entry import Record
+
+    return Record(kind, "completion", "bench", "bench", "sandbox", "none", "", details)
 
 
 def signed() -> float:
