@@ -171,7 +171,7 @@ def check_commit(image: Manifest, commit: str, environ: Mapping[str, str]) -> No
         except (msgspec.DecodeError, AttributeError):
             said = None
         if said != commit:
-            raise UsageError(f"{one.ref} is not labelled as built from {commit}: give the tag {commit} back")
+            raise UsageError(f"{one.ref} is not labelled as built from {commit}: the name is taken")
 
 
 def _record(file: Path, rules: PackageRules) -> Record | None:
