@@ -115,7 +115,7 @@ class Exchange(BaseHTTPRequestHandler):
         if name.endswith("/"):
             return f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
         whole = f"{BUCKET}/{name}"
-        size, date = len(self.server.objects[whole]), self.server.times[whole]
+        size, date = len(self.server.objects[whole]), self.server.times.get(whole, "2026-11-20T12:00:00.000Z")
         return (
             f"<Contents><Key>{escape(name)}</Key><Size>{size}</Size>"
             f"<LastModified>{date}</LastModified><ETag>e</ETag></Contents>"
