@@ -17,7 +17,7 @@ from packages.repository import Repository
 from roadworthy.config import PackageRules
 from roadworthy.errors import CheckFailed, UsageError
 from roadworthy.packages import image as images
-from roadworthy.packages import registry
+from roadworthy.packages import references, registry
 
 from . import servers
 
@@ -183,6 +183,13 @@ def test_two_platforms_make_an_index(site):
     assert {one["platform"]["architecture"] for one in listed} == {"amd64", "arm64"}
     assert made.config == ""
     assert registry.verify(made.ref, environ={}).digest == made.digest
+
+
+@pytest.mark.parametrize("folder", [".building-_a_b__", ".building-abcdefgh"])
+def test_the_name_of_a_list_is_one_whatever_its_folder_is_called(folder, tmp_path):
+    to = references.repository("registry.example/a/web")
+    job = images.engine.Job("a" * 40, tmp_path, "Dockerfile", to, "1", ("a/b", "a/c"), {}, tmp_path / folder)
+    assert references.repository(job.index)
 
 
 @pytest.mark.parametrize("verb", ["bud", "push"])

@@ -85,7 +85,8 @@ class Job:
     @property
     def index(self) -> str:
         """The name of a list of several platforms, on this machine."""
-        return f"localhost/roadworthy-{self.commit[:12]}-{self.work.name.strip('.').lower()}"
+        # Of no other build here: the folder's own name is unique, but not every letter of it may be in an image's.
+        return f"localhost/roadworthy-{self.commit[:12]}-{self.work.name.encode().hex()}"
 
 
 def find(said: str, environ: Mapping[str, str]) -> str:
