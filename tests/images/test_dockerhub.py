@@ -157,6 +157,14 @@ def test_a_build_for_this_machine_pushes_nothing(hub):
     assert images.tagged(hub.repository, "1.0", environ={}) is None
 
 
+def test_what_could_not_be_noted_is_not_published(hub):
+    context = hub.context
+    context.signer = None
+    with pytest.raises(UsageError, match="no signing key"):
+        dockerhub.push(context, None, hub.repository, "1.0")
+    assert images.tagged(hub.repository, "1.0", environ={}) is None
+
+
 @pytest.mark.parametrize("platforms", ["linux", "linux/amd64;id", "--push", "linux/amd64,"])
 def test_an_odd_platform_is_refused(platforms, hub):
     with pytest.raises(UsageError, match="PLATFORMS"):

@@ -60,6 +60,8 @@ def _publish(
     context: Context, said: str | None, repository: str, version: str, platforms: tuple[str, ...]
 ) -> Result:
     root, environ = context.paths.root, context.environ
+    if context.signer is None:
+        raise UsageError("there is no signing key to note what is published: set ROADWORTHY_SIGNING_KEY_FILE")
     commit = git.resolve(root, said)
     rules = _rules(context, repository, platforms)
     built_by = engine.version(engine.find(rules.engine, environ), environ)
