@@ -10,6 +10,7 @@ can fail (a network, a file) belongs in `src/roadworthy/facts/`. A refusal exits
 says else. `invoke guards.explain --env prod` shows every rule and its answer now.
 """
 
+from .acceptance_cannot_change_production import acceptance_cannot_change_production
 from .adopted_package_is_proven import adopted_package_is_proven
 from .certifies_no_production import certifies_no_production
 from .ci_is_green import ci_is_green
@@ -20,6 +21,7 @@ from .migrations_can_be_rolled_back import migrations_can_be_rolled_back
 from .no_open_blockers import no_open_blockers
 from .one_head import one_head
 from .package_is_pinned import package_is_pinned
+from .package_is_released import package_is_released
 from .package_is_running import package_is_running
 from .platform_has_drifted import platform_has_drifted
 from .platform_is_as_recorded import platform_is_as_recorded
@@ -32,6 +34,7 @@ from .staging_is_certified import staging_is_certified
 from .tree_is_clean import tree_is_clean
 
 GUARDS = {
+    "accept": (acceptance_cannot_change_production,),
     "deploy": (
         production_is_unlocked,
         deploy_guard,
@@ -40,6 +43,7 @@ GUARDS = {
         package_is_pinned,
         release_phase_is_disabled,
         ci_is_green,
+        package_is_released,
         staging_is_certified,
         one_head,
         migrations_are_safe,
@@ -76,6 +80,11 @@ GUARDS = {
         deploy_guard,
         platform_has_drifted,
         adopted_package_is_proven,
+    ),
+    "complete": (
+        production_is_unlocked,
+        deploy_guard,
+        package_is_running,
     ),
 }
 

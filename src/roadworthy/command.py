@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 _PROJECT: Final[dict[str, Path]] = {}
 DEBUG: Final = "ROADWORTHY_DEBUG"  # set: an internal error shows its traceback on stderr
+OF_A_COMMIT: Final = {
+    "deploy": "to",
+    "intake": "for",
+    "build": "for",
+    "accept": "for",
+    "release": "for",
+    "decide": "for",
+    "replay": "to",
+}  # actions that a person names a commit for, and the word between it and the app
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
 
 
@@ -101,19 +110,20 @@ def asking(
         raise UsageError("--to (REL) is empty: say vNNN, a commit or a package digest; see `invoke history`")
     full = git.resolve(root, commit)
     request = Request(
-        action=action,
+        action="deploy" if action == "replay" else action,  # it is one, of a package that exists
         environment=name,
         commit=full,
         change=_said("change", change) or full[:12],
-        why=_said("why", why) or (git.subject(root, full) if action == "deploy" else _plainly(action, to)),
+        why=_said("why", why) or (git.subject(root, full) if action in OF_A_COMMIT else _plainly(action, to)),
         to=to or "",
         approval=_said("approval", approval),
         maintenance=maintenance,
         wait=0.0 if wait is None else _seconds("wait", wait),
+        replay=action == "replay",
         keys=read_keys(root, context.process_environ),
     )
     app = context.config.environment(name).app
-    what = f"{action} {full[:12]} to" if action == "deploy" else f"{action}"
+    what = f"{action} {full[:12]} {OF_A_COMMIT[action]}" if action in OF_A_COMMIT else action
     context.screen.title(f"{what} {app} ({name}) on {context.target}")
     return request
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -36,7 +36,10 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PackageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of a commit becomes the package, and where its migrations are inside it.
+    """Which part of a commit becomes the package, where its migrations are inside it, and what it is.
+
+    `component` is its name in the release package's manifest; `type` is one of the kinds of component that
+    the deployment contract lets through this pipeline (section 3).
 
     The other keys are for `kind = "image"`: the `repository` (registry/name) it is pushed to, the `dockerfile`
     inside of `path`, the `engine` that builds it (empty: the first that is there), `platforms` (empty: the
@@ -46,6 +49,8 @@ class PackageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str = "slug"
     path: str = "."
     migrations: str = "migrations/versions"
+    component: str = "web"
+    type: Literal["storefront", "backend service", "shop agent", "control plane"] = "backend service"
     repository: str = ""
     dockerfile: str = "Dockerfile"
     engine: str = ""
@@ -131,6 +136,40 @@ class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise: Duration = Duration(0.25)
 
 
+class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a package is proven before it is released, in a place of its own that can change nothing else.
+
+    `config` are the app's config vars there; `{folder}` in a value stands for an empty folder that is removed
+    afterwards. DATABASE_URL is a SQLite file in that folder unless it is said here. `browser`, `infra` and
+    `identity` are shell words of this project's own checks, run in the unpacked package's folder; empty means
+    there is none. `credentials` names the variables of the process environment that they get; none of them
+    may be able to change production.
+    """
+
+    config: dict[str, str] = {}
+    browser: str = ""
+    infra: str = ""
+    identity: str = ""
+    credentials: tuple[str, ...] = ()
+
+
+Criterion = Literal["stages_in_order", "package_runs", "checks_pass", "schema_is_current", "evidence_is_kept"]
+
+
+class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The Definition of Done: what must hold before a deployment is complete (deployment contract, section 11)."""
+
+    criteria: tuple[Criterion, ...] = get_args(Criterion)
+
+
+class Slo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the stages may take. With mode `enforce` a stage that took longer makes the decision NO."""
+
+    mode: Literal["observe", "enforce"] = "observe"
+    acceptance: Duration = Duration(900.0)
+    production: Duration = Duration(1200.0)
+
+
 class LogRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A regular expression that no log line since the release may match."""
 
@@ -208,6 +247,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     watch: Watch = Watch()
     checks: tuple[HttpCheck, ...] = ()
     logs: Logs = Logs()
+    acceptance: Acceptance = Acceptance()
+    done: Done = Done()
+    slo: Slo = Slo()
     blockers: Blockers = Blockers()
     journal: Journal = Journal()
     scope: ScopeRules = ScopeRules()

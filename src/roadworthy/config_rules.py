@@ -26,6 +26,7 @@ REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 ENGINES: Final = ("docker", "podman", "buildah")  # in the order in which they are looked for
 PLATFORM: Final = re.compile(r"[a-z0-9]{1,20}/[a-z0-9]{1,20}(/[a-z0-9]{1,20})?")
 BUILD_ARG: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+COMPONENT: Final = re.compile(r"[a-z][a-z0-9]{0,30}")
 METHOD: Final = re.compile(r"[A-Z]{3,10}")
 HARMLESS: Final = ("GET", "HEAD", "OPTIONS")  # methods that change nothing, so they may be asked again
 TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: a header's or cookie's name
@@ -86,14 +87,23 @@ def _package(config: Config) -> Broken:
     for key, path in (("path", package.path), ("migrations", package.migrations)):
         if not inside(path):
             yield ("package", key), f"{path!r}: expected a folder below the project"
+    if PurePosixPath(package.path).parts[:1] == ("instances",):
+        yield ("package", "path"), "what lies under /instances is runtime state, and is never deployed"
+    if not COMPONENT.fullmatch(package.component):
+        yield ("package", "component"), f"{package.component!r}: expected small letters and digits"
     for key in ("test", "migrate", "revision"):
-        try:
-            words = shlex.split(getattr(commands, key))
-        except ValueError as error:
-            yield ("commands", key), f"these are no shell words: {str(error).lower()}"
-        else:
-            if not words:
-                yield ("commands", key), "the command is empty"
+        if not getattr(commands, key).strip():
+            yield ("commands", key), "the command is empty"
+        yield from _words(("commands", key), getattr(commands, key))
+    for key in ("browser", "infra", "identity"):
+        yield from _words(("acceptance", key), getattr(config.acceptance, key))
+
+
+def _words(at: Keys, said: str) -> Broken:
+    try:
+        shlex.split(said)
+    except ValueError as error:
+        yield at, f"these are no shell words: {str(error).lower()}"
 
 
 def _image(package: PackageRules) -> Broken:

@@ -85,6 +85,12 @@ class Context:
         said = self.environ.get("EVIDENCE_DIR", "")
         return self.paths.root / said if said else self.paths.state / "logs"
 
+    @property
+    def artifacts(self) -> Path:
+        """The contract's files: `.artifacts` of the project, or a rehearsal's own."""
+        state = self.paths.state
+        return self.paths.root / ".artifacts" if state.name == ".release" else state / "artifacts"
+
     @cached_property
     def platform(self) -> Platform:
         """The driver of the target."""

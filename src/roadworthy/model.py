@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .config import Environment
     from .facts.git import Tree
     from .facts.migrations import Migrations
+    from .facts.standing import Standing
 
 
 class Outcome(StrEnum):
@@ -85,6 +86,7 @@ class Request:
     maintenance: bool = False
     wait: float = 0.0  # seconds for which it may wait while another release holds the environment
     automatic: bool = False  # asked by the road itself: the rollback of a failed deploy
+    replay: bool = False  # an existing package goes through the stages again
     keys: Keys = Keys()
 
 
@@ -218,6 +220,8 @@ class Newest(Sequence[T]):
 class History:
     """What the journal of one environment says: verified packages, newest first, and the schema revision.
 
+    `completed` are the numbers of the deployments that were found complete.
+
     `known` are the releases that may be the platform's current one, newest first, each as its number and its
     slug: the last verified, and what failed after it. `claims` are the tokens of starts since then
     whose release may be there unrecorded: given up, or open. `maintenance` says that an action of ours may have
@@ -227,6 +231,7 @@ class History:
     deployed: Sequence[Deployed] = ()
     revision: str | None = None
     certified: Sequence[Certified] = ()
+    completed: frozenset[int] = frozenset()
     known: tuple[tuple[int, str], ...] = ()
     claims: tuple[str, ...] = ()
     maintenance: bool = False
@@ -301,6 +306,24 @@ class Usual:
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """A variable that acceptance would get: the production credentials that have the same value, and the
+    production apps that it opens."""
+
+    name: str
+    same_as: tuple[str, ...] = ()
+    opens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Eligibility:
+    """How far a package has come, and which acceptance checks this environment's change requires of it."""
+
+    standing: Standing
+    required: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything a plan or a guard may look at, read once with one clock."""
 
@@ -320,6 +343,8 @@ class Facts:
     drift: Fact[tuple[Drift, ...]]
     blockers: Fact[tuple[Blocker, ...]]
     back: Fact[RollbackTarget | None]
+    eligible: Fact[Eligibility]
+    credentials: Fact[tuple[Credential, ...]]
     baseline: Fact[Mapping[str, Usual]] = Fact("baseline", missing="it was not measured")
 
 

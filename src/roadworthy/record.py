@@ -51,7 +51,7 @@ def said(plan: Plan, verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
             {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(verdict).items()}
             for verdict in verdicts
         ]
-    for name in ("approval", "maintenance", "automatic"):
+    for name in ("approval", "maintenance", "automatic", "replay"):
         if value := getattr(request, name):
             told[name] = value
     return told

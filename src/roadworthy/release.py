@@ -60,13 +60,13 @@ class Stage(Protocol):
         ...
 
 
-ACTIONS: Final = ("deploy", "migrate", "rollback", "certify", "adopt")
+ACTIONS: Final = ("deploy", "migrate", "rollback", "certify", "adopt", "complete")
 ACTED: Final = ("start", "end", "failed", "abandon")  # entries after which the facts are to be read again
 
 
 def stage_of(action: str) -> Stage:
     """The stage of an action, imported when it is needed."""
-    from .stages import adopt, certify, deploy, migrate, rollback
+    from .stages import adopt, certify, complete, deploy, migrate, rollback
 
     stages: dict[str, Stage] = {
         "deploy": deploy,
@@ -74,6 +74,7 @@ def stage_of(action: str) -> Stage:
         "rollback": rollback,
         "certify": certify,
         "adopt": adopt,
+        "complete": complete,
     }
     return stages[action]
 
@@ -253,15 +254,16 @@ def _left_behind(context: Context, plan: Plan, start: Entry) -> Receipt | None:
 
 
 def recover(context: Context, facts: Facts, failed: Result) -> Result:
-    """Go back by itself after a failed deploy, to what ran before; the bound is `limits.rollback`.
+    """Go back by itself after a failed deploy or completion, to what ran before; the bound is `limits.rollback`.
 
     Nothing is done when the failed deploy never changed what the platform runs, or when there is nothing to
     go back to. The rollback takes the same road, with its own guards, start and end.
     """
     plan = failed.plan
-    if plan is None or plan.request.action != "deploy":
+    if plan is None or plan.request.action not in ("deploy", "complete"):
         return failed
-    request, back = plan.request, facts.history.value.running
+    deploying, history = plan.request.action == "deploy", facts.history.value
+    request, back = plan.request, history.running if deploying else history.previous
     try:
         observed = context.platform.observe(plan.app)
     except (RoadworthyError, KeyboardInterrupt) as error:
@@ -269,7 +271,7 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
         return replace(
             failed, line=f"{failed.line}; what runs now was not seen ({what}): run `invoke status`"
         )
-    if observed.current is None or observed.current.version == _version_before(facts):
+    if deploying and (observed.current is None or observed.current.version == _version_before(facts)):
         return replace(failed, line=f"{failed.line}; nothing was changed")
     if back is None:
         return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
@@ -281,7 +283,7 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
         to=back.package.digest,
         automatic=True,
         wait=0.0,  # whoever came in between acts on what is there now; going back after that would undo it
-        why=f"deploy of {request.commit[:12]} failed",
+        why=f"{request.action} of {request.commit[:12]} failed",
     )
     try:
         result = run(context, undo)

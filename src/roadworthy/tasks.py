@@ -103,7 +103,7 @@ def adopt(c, env="staging", why="", change="", plan=False, json=False):
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "approval": APPROVAL,
             "log": "also write everything to a log in EVIDENCE_DIR", "wait": WAIT, "json": JSON})  # fmt: skip
 def ship(c, env="staging", commit=None, why="", change="", approval="", log=False, wait=None, json=False):
-    """Test, build, deploy, migrate and verify one commit."""
+    """Take one commit through all seven stages, from intake to completion."""
     from .stages.ship import logged, ship
 
     with session(json) as context, logged(context, env, log):
@@ -138,13 +138,71 @@ def test(c, commit=None, json=False):
         finish(context, report(context, commit))
 
 
-@task(help={"commit": COMMIT, "json": JSON})
-def build(c, commit=None, json=False):
-    """Build the package of a commit, or find it."""
+@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "json": JSON})
+def intake(c, env="staging", commit=None, why="", change="", json=False):
+    """Stage 1: take a change in; its scope is what differs from what was last deployed there."""
+    from .stages.intake import report
+
+    with session(json) as context:
+        finish(context, report(context, asking(context, "intake", env, commit, why, change)))
+
+
+@task(help={"env": ENV, "commit": COMMIT, "json": JSON})
+def build(c, env="staging", commit=None, json=False):
+    """Stage 2: build the package of a commit once and record it, or find it."""
     from .stages.build import report
 
     with session(json) as context:
-        finish(context, report(context, commit))
+        finish(context, report(context, asking(context, "build", env, commit, "", "")))
+
+
+@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "json": JSON})
+def accept(c, env="staging", commit=None, why="", change="", json=False):
+    """Stage 3: decide on the package, YES or NO, by the checks that its change requires."""
+    from .stages.accept import accept
+
+    with session(json) as context:
+        finish(context, accept(context, asking(context, "accept", env, commit, why, change)))
+
+
+@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "json": JSON})
+def release(c, env="staging", commit=None, why="", change="", json=False):
+    """Stage 4: mark an accepted package as eligible for deployment; this deploys nothing."""
+    from .stages.mark_released import mark_released
+
+    with session(json) as context:
+        finish(context, mark_released(context, asking(context, "release", env, commit, why, change)))
+
+
+@task(help={"env": ENV, "why": WHY, "change": CHANGE, "plan": PLAN, "wait": WAIT, "json": JSON})
+def complete(c, env="staging", why="", change="", plan=False, wait=None, json=False):
+    """Stage 7: hold what runs against the Definition of Done; what is not complete goes back."""
+    from .stages.complete import complete
+
+    with session(json) as context:
+        finish(
+            context, complete(context, asking(context, "complete", env, None, why, change, wait=wait), plan)
+        )
+
+
+@task(help={"env": ENV, "commit": COMMIT, "json": JSON})
+def decide(c, env="staging", commit=None, json=False):
+    """The release decision on a commit, YES or NO, as the journals tell it now."""
+    from .stages.complete import decision_of
+
+    with session(json) as context:
+        finish(context, decision_of(context, asking(context, "decide", env, commit, "", "")))
+
+
+@task(help={"env": ENV, "sha": "full SHA of a package that was released before; default: HEAD",
+            "why": WHY, "change": CHANGE, "approval": APPROVAL, "wait": WAIT, "json": JSON})  # fmt: skip
+def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None, json=False):
+    """Take an existing package through acceptance, deployment and completion again, without building."""
+    from .stages.ship import ship
+
+    with session(json) as context:
+        request = asking(context, "replay", env, sha, why, change, approval=approval, wait=wait)
+        finish(context, ship(context, request))
 
 
 @task(help={"env": ENV, "json": JSON})
@@ -384,8 +442,8 @@ def mount(root: Path) -> Collection:
     """The namespace of a project whose `tasks.py` lies in `root`; its guards are `root/guards`."""
     use(root)
     answer_in_our_words()
-    commands = (deploy, migrate, rollback, certify, adopt, ship, verify, smoke, test, build, reconcile, status,
-                history, why, rehearse)  # fmt: skip
+    commands = (intake, build, accept, release, deploy, migrate, verify, complete, decide, ship, replay, rollback,
+                certify, adopt, smoke, test, reconcile, status, history, why, rehearse)  # fmt: skip
     return Collection(
         *commands,
         _group(

@@ -8,10 +8,12 @@ from roadworthy import guard
 from roadworthy.config import Environment
 from roadworthy.facts.git import Tree
 from roadworthy.facts.migrations import Migration, Migrations
+from roadworthy.facts.standing import Done, Standing
 from roadworthy.model import (
     Certified,
     CiState,
     Deployed,
+    Eligibility,
     Fact,
     Facts,
     History,
@@ -55,6 +57,10 @@ CERTIFIED = Certified(
     NEW.digest, NEW.commit, 9, "2030-01-05T00:00:00Z", "e" * 64, "e" * 64, ".release/autorisen_certified"
 )
 
+PASSED = Done("build", 1, 2, "2030-01-01T00:00:00Z", "2030-01-01T00:00:01Z", NEW.digest, "f" * 64, {}, {})
+ACCEPTED = replace(PASSED, action="accept", details={"checks": {"load-release-package": "success"}})
+STANDING = Standing(replace(PASSED, action="intake", digest=""), PASSED, ACCEPTED, PASSED)
+
 # What is known before a deploy; after it, the new package runs.
 KNOWN = {
     "tree": Tree(NEW.commit, "main", True, (), False),
@@ -69,6 +75,8 @@ KNOWN = {
     "drift": (),
     "blockers": (),
     "back": RollbackTarget(deployed(OLD), True),
+    "eligible": Eligibility(STANDING, ("load-release-package",)),
+    "credentials": (),
 }
 RUNNING = {
     "history": History((deployed(NEW), deployed(OLD)), "0002"),

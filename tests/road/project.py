@@ -188,10 +188,22 @@ class Project:
         """Run a command as a process of its own, to its end."""
         return ended(self.start(*words, env=env))
 
+    def released(self, commit: str = "HEAD") -> None:
+        """Take a commit through the stages before deployment, which must succeed."""
+        sha = self.git("rev-parse", commit)
+        self.json("intake", "--commit", sha)
+        self.json("build", "--commit", sha)
+        self.json("test", "--commit", sha)
+        self.json("accept", "--commit", sha)
+        self.json("release", "--commit", sha)
+
     def deployed(self, commit: str = "HEAD", env: str = "staging") -> dict[str, Any]:
         """Test and deploy a commit, which must succeed."""
         sha = self.git("rev-parse", commit)
-        self.json("test", "--commit", sha)
+        if env == "prod":
+            self.released(sha)
+        else:
+            self.json("test", "--commit", sha)
         return self.json("deploy", "--env", env, "--commit", sha, env=KEYS if env == "prod" else None)
 
     @contextlib.contextmanager

@@ -199,6 +199,7 @@ def reasons(project: Project, **keys: str) -> dict[str, str]:
 
 def test_production_takes_what_was_certified(staged: Project):
     staged.json("certify")
+    staged.released()
     staged.json("deploy", "--env", "prod", env=KEYS)
     assert staged.runs("prod") == staged.first
 

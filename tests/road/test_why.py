@@ -28,6 +28,7 @@ def test_it_answers_for_a_moment_between_two_releases(project: Project):
 
 
 def test_a_release_to_production_names_its_certificate(project: Project):
+    project.released()
     project.deployed()
     project.json("certify")
     project.json("deploy", "--env=prod", "--why=because of the audit", "--change=WO-12", env=KEYS)

@@ -27,6 +27,7 @@ def read_history(settled: Sequence[Settled], state: Path, start: Entry | None = 
     """
     verified: list[tuple[Settled, str | None]] = []
     certified: list[Settled] = []
+    completed: set[int] = set()
     revision: str | None = None
     for one in settled:
         ended, ran = one.kind == "end", one.action in RUNS
@@ -39,6 +40,8 @@ def read_history(settled: Sequence[Settled], state: Path, start: Entry | None = 
                 verified[-1] = (verified[-1][0], revision)
         if ended and one.action == "certify":
             certified.append(one)
+        if ended and one.action == "complete":
+            completed.add(one.deployment)
 
     @functools.cache
     def found(name: str) -> str:
@@ -53,6 +56,7 @@ def read_history(settled: Sequence[Settled], state: Path, start: Entry | None = 
         Newest(verified, lambda run: _deployed(*run)),
         revision,
         Newest(certified, lambda one: _certified(one, found(one.certificate))),
+        completed=frozenset(completed),
         known=known,
         claims=(*claims, *([token(start)] if start else ())),
         maintenance=closed or (start is not None and bool(start.record.details.get("maintenance"))),

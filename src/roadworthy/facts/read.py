@@ -17,6 +17,7 @@ from ..model import (
     Certified,
     CiState,
     Deployed,
+    Eligibility,
     Fact,
     Facts,
     History,
@@ -28,8 +29,10 @@ from ..model import (
 )
 from . import git
 from .adoptable import adoptable
+from .credentials import read_credentials
 from .drift import drift
 from .history import read_history, runs, test_run
+from .standing import read_standing
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -82,7 +85,44 @@ def read_facts(context: Context, request: Request) -> Facts:
         blockers=_fact("blockers", lambda: _blockers(context)),
         back=back,
         baseline=_fact("baseline", lambda: _baseline(context, request, package.value, history, observed)),
+        eligible=_fact("eligible", lambda: _eligible(context, request, package.value)),
+        credentials=Fact("credentials", missing="they are read for an acceptance only"),
     )
+
+
+def read_acceptance(context: Context, request: Request, package: Package) -> Facts:
+    """The facts for an acceptance: no platform is asked for what runs, so none has to let us in."""
+    no_platform = "an acceptance asks no platform"
+    return Facts(
+        now=context.now(),
+        name=request.environment,
+        environment=context.config.environment(request.environment),
+        target=context.target,
+        tree=_fact("tree", lambda: git.read_tree(context.paths.root)),
+        package=Fact("package", package),
+        procfile=_fact("procfile", lambda: _procfile(context, package)),
+        ci=_fact("ci", lambda: _ci(context, package)),
+        certificate=Fact("certificate", missing=no_platform),
+        migrations=Fact("migrations", missing=no_platform),
+        revision=Fact("revision", missing=no_platform),
+        history=Fact("history", missing=no_platform),
+        observed=Fact("observed", missing=no_platform),
+        drift=Fact("drift", missing=no_platform),
+        blockers=_fact("blockers", lambda: _blockers(context)),
+        back=Fact("back", missing=no_platform),
+        eligible=Fact("eligible", missing="that is what is being decided"),
+        credentials=_fact("credentials", lambda: read_credentials(context)),
+    )
+
+
+def _eligible(context: Context, request: Request, package: Package) -> Eligibility:
+    """The package's own journal, and what the change against the running package requires."""
+    from ..stages.decide import required_checks
+    from ..stages.intake import scope_of
+
+    standing = read_standing(context.log(f"package-{package.commit}").entries())
+    scope = scope_of(context, request.environment, package.commit)
+    return Eligibility(standing, required_checks(scope, context.config.acceptance))
 
 
 def _fact(name: str, read: Callable[[], T]) -> Fact[T]:
@@ -115,13 +155,13 @@ def _package(
 ) -> Package:
     """Deploy acts on the package of its commit, a rollback on its target's, anything else on what runs."""
     if request.action == "deploy":
-        from ..stages.build import build
+        from ..stages.build import package_of
 
         if context.config.package.kind != "slug":
             raise UsageError(
                 'package.kind = "image" is built and published, but deploys take slugs: say "slug"'
             )
-        return build(context, request.commit)
+        return package_of(context, request.commit)
     if request.action == "rollback":
         target = back.value
         if target is None:

@@ -38,7 +38,7 @@ WORTH = 100
 """Entries beyond the index that are worth writing it anew; verifying them takes about 20 ms on a folder."""
 _LIMIT = 1 << 30
 _KEY, _MAC = 32, 32
-_FORM = f"2 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"3 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -62,6 +62,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     revision: str | None
     claim: str  # the token of a start that was given up
     closed: bool  # was it to turn maintenance mode on?
+    deployment: int  # the number of the deployment that a completion is about
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -153,6 +154,7 @@ def settled_by(entry: Entry, start: Entry) -> Settled:
         revision=revision if isinstance(revision, str) else None,
         claim=token(start) if record.kind == "abandon" else "",
         closed=bool(start.record.details.get("maintenance")),
+        deployment=_number(said.get("deployment")),
     )
 
 

@@ -11,15 +11,44 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from roadworthy import __version__
 from roadworthy.journal.entry import STATEMENT_TYPE, Entry
+
+if TYPE_CHECKING:
+    from roadworthy.model import Package
 
 PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 TEST_RESULT: Final = "https://in-toto.io/attestation/test-result/v0.1"
 SUMMARY: Final = "https://slsa.dev/verification_summary/v1"
 _HOME: Final = "https://roadworthy.dev"
+
+
+def provenance_of(package: Package, path: str, began: str, finished: str) -> dict[str, Any]:
+    """Where a package comes from, at its build: the folder `path` of one commit, and nothing else.
+
+    `began` and `finished` are UTC. It is believed because a signed entry names its digest.
+    """
+    predicate = {
+        "buildDefinition": {
+            "buildType": f"{_HOME}/build/{package.kind}/v1",
+            "externalParameters": {"commit": package.commit, "path": path},
+            "internalParameters": {},
+            "resolvedDependencies": [{"name": "source", "digest": {"gitCommit": package.commit}}],
+        },
+        "runDetails": {
+            "builder": {"id": f"{_HOME}/builder/journal", "version": {"roadworthy": __version__}},
+            "metadata": {"startedOn": f"{began[:19]}Z", "finishedOn": finished},
+        },
+    }
+    subject = {"name": package.name, "digest": {"sha256": package.digest}}
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [subject],
+        "predicateType": PROVENANCE,
+        "predicate": predicate,
+    }
 
 
 def provenance(begun: Entry, done: Entry) -> dict[str, Any]:

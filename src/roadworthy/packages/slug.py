@@ -66,6 +66,38 @@ def build(root: Path, commit: str, path: str = "app", *, file: Path, needs: str 
     return Slug(commit, made.digest, made.size, file)
 
 
+def find(commit: str, *, store: Path) -> Slug | None:
+    """The slug of `commit` in `store`, None when it is not there. Raises UsageError when it was altered."""
+    file = store / f"{git_objects.full(commit)}.tgz"
+    with disk(store):
+        known = _described(file)
+        return _compared(file, known) if known and file.exists() else None
+
+
+def keep(manifest: bytes, data: bytes, *, store: Path) -> Slug:
+    """Put a slug that was built elsewhere into `store`, with the manifest of its build.
+
+    Raises UsageError when the two do not fit, or another manifest of the same commit is there.
+    """
+    try:
+        said = msgspec.json.decode(manifest, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise UsageError("the manifest of the package makes no sense") from error
+    if (hashlib.sha256(data).hexdigest(), len(data)) != (said.digest, said.size):
+        raise UsageError(f"the package of {said.commit} is not what its manifest says")
+    file = store / f"{git_objects.full(said.commit)}.tgz"
+    with disk(store), alone(store, LOCK_WITHIN):
+        known = _described(file)
+        if known and known != said:
+            raise _altered(file)
+        if not known:
+            with appearing(file.with_suffix(".json")) as out:
+                out.write(manifest)
+        with appearing(file) as out:
+            out.write(data)
+    return Slug(said.commit, said.digest, said.size, file)
+
+
 def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
     """The slug of `commit` in `store`, built when it is not there.
 
@@ -127,7 +159,16 @@ def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = cont
 
 
 def _manifest(file: Path, path: str) -> Manifest | None:
-    """The manifest beside `file`, None when there is none."""
+    """The manifest beside `file`, None when there is none; it must be of the folder `path`."""
+    known = _described(file)
+    if known and known.path != path:
+        raise UsageError(
+            f"package of {known.commit} was built from {known.path!r}, not from {path!r}: commit again"
+        )
+    return known
+
+
+def _described(file: Path) -> Manifest | None:
     try:
         with file.with_suffix(".json").open("rb") as described:
             known = msgspec.json.decode(described.read(MAX_MANIFEST), type=Manifest)
@@ -137,10 +178,6 @@ def _manifest(file: Path, path: str) -> Manifest | None:
         raise _altered(file) from error
     if known.commit != file.stem:
         raise _altered(file)
-    if known.path != path:
-        raise UsageError(
-            f"package of {known.commit} was built from {known.path!r}, not from {path!r}: commit again"
-        )
     return known
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -102,6 +102,22 @@ class Screen:
             said = f"{plain(row.method)} {path}" + (f": {plain(row.reason)}" if row.reason else "")
             indent = sum(len(text) for text, _ in mark) + len(name) + len(answer)
             self._put(*mark, (name, ""), (answer, _DIM), (said, "" if row.reason else _DIM), indent=indent)
+
+    def stage(self, number: int, of: int, name: str) -> None:
+        """The heading of one stage of several."""
+        self._put((f"  {number}/{of} {plain(name)}", _BOLD))
+
+    def stages(self, names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+        """The table of all stages: how each ended and how long it took; those that were not reached are dim."""
+        ended = {row["stage"]: row for row in rows}
+        for name in names:
+            row = ended.get(name)
+            if row is None:
+                self._put(*self._glyph(_SKIPPED), (f"{plain(name):<25}", _DIM), ("not reached", _DIM))
+                continue
+            ok = {"succeeded": True, "unknown": None}.get(str(row["outcome"]), False)
+            took = f"{row['seconds']:>6.1f} s  "
+            self._put(*self._mark(ok), (f"{plain(name):<25}", ""), (took, _DIM), (plain(row["line"]), ""))
 
     def verdicts(self, verdicts: Iterable[Any]) -> None:
         """What each guard said (guard, outcome: pass, refuse or n/a, reason)."""

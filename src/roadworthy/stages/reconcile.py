@@ -52,6 +52,8 @@ def reconcile(context: Context, environment: str) -> Result | None:
             seen = _released(context, plan, found)
     elif start.record.action == "adopt":
         seen = adopt.confirm(context, plan, ())
+    elif start.record.action == "complete":
+        seen = release.stage_of("complete").confirm(context, plan, ())
     else:
         seen = _migrated(context, plan)
     result = release.settle(context, release.stage_of(start.record.action), plan, start, receipts, seen)

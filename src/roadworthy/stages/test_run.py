@@ -23,6 +23,7 @@ from ..facts import git
 from ..model import Outcome, Result
 from ..record import evidence_of
 from .build import build, unpack
+from .on_package import begin, place_of
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -37,20 +38,11 @@ PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 def test(context: Context, commit: str) -> Entry:
     """Run `commands.test` for a full commit SHA. Raises CheckFailed when it does not exit with 0."""
-    from ..journal import lock, predicates
-    from ..journal.entry import Record
+    from ..journal import predicates
 
     package = build(context, commit)
-    log = context.log(f"package-{commit}")
-
-    def record(kind: str, **details: object) -> Record:
-        said = {"change": {"id": commit[:12], "why": git.subject(context.paths.root, commit)}, **details}
-        place = f"package-{commit}"
-        return Record(kind, NAME, "test", place, context.target, package.name, package.digest, said)
-
-    if open_start := log.open_start():  # a killed test run changed nothing, whoever ran it
-        log.append(record("abandon", settles=open_start.seq, reason="a new test run begins"))
-    start = log.append(record("start", actor=lock.this_process()))
+    change = {"id": commit[:12], "why": git.subject(context.paths.root, commit)}
+    turn = begin(context, commit, NAME, "test", package, change=change)
     words = shlex.split(context.config.commands.test)
     words[0] = sys.executable if words[0] == "python" else words[0]
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -60,11 +52,11 @@ def test(context: Context, commit: str) -> Entry:
     ):
         unpack(context, package, Path(folder))
         how, output = _run(words, folder, environ, context.config.limits.oneoff)
-    details = {"settles": start.seq, "ended": how, "command": context.config.commands.test}
-    kind = "end" if how == PASSED else "failed"
-    result = predicates.test_result((start,), context.config.commands.test, passed=how == PASSED)
+    end = turn.done if how == PASSED else turn.failed
+    details = {"change": change, "ended": how, "command": context.config.commands.test}
+    result = predicates.test_result((turn.start,), context.config.commands.test, passed=how == PASSED)
     attach = {"test-output.txt": output, "test-result.json": predicates.as_file(result)}
-    entry = log.append(record(kind, **details), attach=attach)
+    entry = end(package, details, attach)
     if how != PASSED:
         last = "\n".join(f"  {line}" for line in output.decode("utf-8", "replace").splitlines()[-15:])
         raise CheckFailed(f"the tests of {commit[:12]} {how}\n{last}".rstrip())
@@ -120,5 +112,5 @@ def report(context: Context, said: str | None) -> Result:
     """Test the commit that a person named."""
     commit = git.resolve(context.paths.root, said)
     entry = test(context, commit)
-    evidence = evidence_of(context, f"package-{commit}", entry)
+    evidence = evidence_of(context, place_of(commit), entry)
     return Result(Outcome.SUCCEEDED, f"the tests of {commit[:12]} passed", evidence=evidence)

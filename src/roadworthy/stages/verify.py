@@ -76,6 +76,12 @@ def report(context: Context, environment: str) -> Result:
     """Verify, for the command."""
     app = context.config.environment(environment).app
     context.screen.title(f"verify {app} ({environment}) on {context.target}")
+    return compare(context, environment)
+
+
+def compare(context: Context, environment: str) -> Result:
+    """Whether platform, app and database are as the journal says."""
+    app = context.config.environment(environment).app
     differences = verify(context, environment)
     details = {"differences": [asdict(d) for d in differences]}
     if differences:

@@ -1,0 +1,42 @@
+"""The contract's files in `.artifacts/`: views of the journal for people and other tools (contracts, part B).
+
+JSON, indented by two, with a newline at the end. Nothing reads them back as truth: what counts is the journal,
+which holds the same bytes as evidence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .evidence import write_atomically
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+SCOPE: Final = "commit-stage/{commit}/scope.json"
+DOCS_DRIFT: Final = "docs-drift/{commit}/result.json"
+MANIFEST: Final = "release-package/{commit}/manifest.json"
+ACCEPTANCE: Final = "acceptance/{commit}/result.json"
+PRODUCTION: Final = "production/{commit}/result.json"
+DECISION: Final = "release/{commit}/decision.json"
+TIMING: Final = "pipeline/{commit}/timing.json"
+
+
+def as_bytes(value: Mapping[str, Any]) -> bytes:
+    """The bytes of one of these files."""
+    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def path_of(context: Context, name: str, commit: str) -> Path:
+    """Where the file of that name lies for a commit (40 hex characters)."""
+    return context.artifacts / name.format(commit=commit)
+
+
+def write(context: Context, name: str, commit: str, data: bytes) -> Path:
+    """Put the file in its place, whole or not at all. Raises UsageError when it cannot be written."""
+    path = path_of(context, name, commit)
+    write_atomically(path, data)
+    return path

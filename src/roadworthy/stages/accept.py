@@ -1,0 +1,249 @@
+"""Acceptance: is this package good enough to release? One decision, YES or NO, for the very bytes.
+
+The checks that the scope of the change requires run in a place of their own, with credentials that cannot
+change production: a guard looks at them first. The result is a signed entry about the package's digest; the
+file `.artifacts/acceptance/<sha>/result.json` is a view of it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import guard
+from ..errors import CheckFailed, Refused, UsageError
+from ..facts.read import read_acceptance
+from ..facts.standing import read_standing
+from ..model import Outcome, Package, Plan, Receipt, Request, Result
+from . import build, decide
+from .intake import scope_of
+from .migrate import revision_in
+from .on_package import begin, place_of
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..facts.scope import Scope
+    from .trial import Trial
+
+NAME = "verification"
+RESULT: Final = "acceptance.json"
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the checks found: success, failure or skipped by name; the files that show it; problems in words."""
+
+    results: dict[str, str] = field(default_factory=lambda: dict.fromkeys(decide.CHECKS, decide.SKIPPED))
+    files: dict[str, bytes] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def note(self, name: str, problems: list[str]) -> None:
+        self.results[name] = "failure" if problems else decide.SUCCESS
+        self.problems += [f"{name}: {problem}" for problem in problems]
+
+
+def accept(context: Context, request: Request, *, again: bool = False) -> Result:
+    """Decide on the recorded package of `request.commit`, for `request.environment`.
+
+    What was accepted already with every check that this environment's scope requires is not run again, unless
+    `again`. Raises Refused before its turn and where a guard refuses.
+    """
+    from ..report import artifacts
+
+    commit = request.commit
+    standing = read_standing(context.log(place_of(commit)).entries())
+    if lacks := standing.lacks("accept"):
+        raise Refused(f"{commit[:12]} cannot be accepted: {lacks}")
+    if standing.build is None:
+        raise ValueError("what lacks nothing was built")
+    scope = scope_of(context, request.environment, commit)
+    required = decide.required_checks(scope, context.config.acceptance)
+    known = standing.accepted
+    if known and not again and not missing_checks(known.details, required):
+        line = f"{commit[:12]} was accepted already (journal #{known.seq})"
+        return Result(Outcome.SUCCEEDED, line, seq=known.seq, details=dict(known.details))
+    build.check_manifest(context, standing.build, commit)
+    package = build.recorded(context, commit, standing.build)
+    facts = read_acceptance(context, request, package)
+    plan = Plan(request, "", (), package, {}, {})
+    verdicts = guard.evaluate(guard.load(context.paths.root, "accept"), plan, facts)
+    if refused := guard.refusals(verdicts):
+        raise Refused("; ".join(f"{v.guard}: {v.reason}" for v in refused), guard.exit_code(verdicts))
+    told = {
+        "for": request.environment,
+        "change": {"id": request.change, "why": request.why},
+        "required": list(required),
+        "class": scope.change_class,
+        "verdicts": [{"guard": v.guard, "outcome": v.outcome, "sha256": v.sha256} for v in verdicts],
+    }
+    turn = begin(context, commit, NAME, "accept", package, **told)
+    began = time.monotonic()
+    found = _examine(context, package, required)
+    took = time.monotonic() - began
+    slo = context.config.slo
+    ci = facts.ci.known.outcome if facts.ci.known else facts.ci.missing
+    target = slo.acceptance if slo.mode == "enforce" else 0.0
+    decision = decide.acceptance(required, found.results, commit_stage=ci, took=took, target=target)
+    result = artifacts.as_bytes(_result(context, scope, required, found, decision, commit))
+    details = {
+        **told,
+        "decision": decision.word,
+        "checks": found.results,
+        "reason_codes": list(decision.reasons),
+        "problems": [problem[:500] for problem in found.problems],
+        "millis": round(1000 * took),
+    }
+    end = turn.done if decision.yes else turn.failed
+    entry = end(package, details, {RESULT: result, **found.files})
+    path = artifacts.write(context, artifacts.ACCEPTANCE, commit, result)
+    evidence = context.shown(path)
+    if decision.yes:
+        ran = sum(1 for outcome in found.results.values() if outcome == decide.SUCCESS)
+        line = f"YES: {commit[:12]} is accepted, {ran} checks, scope {scope.change_class}"
+        return Result(Outcome.SUCCEEDED, line, seq=entry.seq, evidence=evidence, details=details)
+    codes = ", ".join(decision.reasons)
+    reasons = (*found.problems, *decision.reasons.values())
+    line = f"NO: {commit[:12]} is not accepted: {codes}"
+    return Result(Outcome.FAILED, line, None, (), entry.seq, evidence, details, reasons, code=1)
+
+
+def missing_checks(said: Any, required: tuple[str, ...]) -> list[str]:
+    """Which required checks an acceptance's details do not show as passed."""
+    checks = said.get("checks", {})
+    return [name for name in required if checks.get(name) != decide.SUCCESS]
+
+
+def _examine(context: Context, package: Package, required: tuple[str, ...]) -> Findings:
+    """Run the checks. Those of the package itself always run: another environment's change may need them."""
+    from . import trial
+
+    found = Findings()
+    found.note(decide.LOAD, [])  # its bytes have just been compared with the journal
+    with ExitStack() as stack:
+        try:
+            place = stack.enter_context(trial.unpacked(context, package))
+        except UsageError as error:
+            found.note(decide.LOAD, [str(error)])
+            return found
+        with context.screen.step("acceptance: migrations, twice, on an empty database"):
+            found.note(decide.MIGRATION, _migrations(context, place, found))
+        url = ""
+        if found.results[decide.MIGRATION] == decide.SUCCESS:
+            with context.screen.step("acceptance: the app, on its own"):
+                url = _serve(context, package, place, found, stack)
+        else:
+            found.note(decide.API, ["its database could not be made"])
+        for name, command in _own(context):
+            if command and (name in required or name == decide.BROWSER):
+                with context.screen.step(f"acceptance: {command}"):
+                    found.note(name, _own_check(context, place, command, url, name, found))
+    return found
+
+
+def _own(context: Context) -> tuple[tuple[str, str], ...]:
+    rules = context.config.acceptance
+    return (decide.BROWSER, rules.browser), (decide.INFRA, rules.infra), (decide.IDENTITY, rules.identity)
+
+
+def _migrations(context: Context, place: Trial, found: Findings) -> list[str]:
+    """The migrations run, and a second run changes nothing."""
+    commands = context.config.commands
+    seen: list[str | None] = []
+    said = b""
+    for _ in range(2):
+        ran = place.run(commands.migrate)
+        said += ran.output
+        found.files["migrations.txt"] = said
+        if ran.how:
+            return [f"{commands.migrate!r} {ran.how}"]
+        asked = place.run(commands.revision)
+        if asked.how:
+            return [f"{commands.revision!r} {asked.how}"]
+        lines = tuple(asked.output.decode("utf-8", "replace").splitlines())
+        try:
+            seen.append(revision_in(Receipt(commands.revision, 0, exit_status=0, output=lines)))
+        except CheckFailed as error:
+            return [str(error)]
+    return [] if seen[0] == seen[1] else [f"the second run changed the database from {seen[0]} to {seen[1]}"]
+
+
+def _serve(context: Context, package: Package, place: Trial, found: Findings, stack: ExitStack) -> str:
+    """Start the app and ask it the checks of release.toml; its address while `stack` is open, "" when it fails."""
+    from ..checks import http
+    from ..packages.procfile import processes
+
+    limits = context.config.limits
+    log = place.folder.parent / "web.log"
+    try:
+        command = processes((place.folder / "Procfile").read_text("utf-8", "replace")).get("web")
+        if command is None:
+            raise UsageError("the Procfile has no web process")
+        url = stack.enter_context(place.serving(command, log, limits.boot))
+    except (UsageError, OSError) as error:
+        found.note(decide.API, [str(error)])
+        return ""
+    results = http.run(
+        context.config.checks,
+        url,
+        commit=package.commit,
+        deadline=time.monotonic() + limits.verify,
+        timeout=limits.http,
+    )
+    context.screen.checks(results)
+    found.files["acceptance-checks.json"] = (
+        json.dumps([asdict(r) for r in results], indent=2).encode() + b"\n"
+    )
+    found.files["web.txt"] = log.read_bytes()[-(1 << 20) :]
+    found.note(decide.API, [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"])
+    return url
+
+
+def _own_check(
+    context: Context, place: Trial, command: str, url: str, name: str, found: Findings
+) -> list[str]:
+    """Run one of the project's own checks; it gets the app's address, the commit's, and the named credentials."""
+    if name == decide.BROWSER and not url:
+        return ["the app does not run"]
+    named = context.config.acceptance.credentials
+    given = {key: context.environ[key] for key in named if key in context.environ}
+    ran = place.run(command, {**given, "BASE_URL": url})
+    output = ran.output
+    for value in given.values():
+        output = output.replace(value.encode(), b"***") if value else output
+    found.files[f"{name}.txt"] = output
+    return [f"{shlex.split(command)[0]} {ran.how}"] if ran.how else []
+
+
+def _result(
+    context: Context,
+    scope: Scope,
+    required: tuple[str, ...],
+    found: Findings,
+    decision: decide.Decision,
+    commit: str,
+) -> dict[str, Any]:
+    """The contract's file (contracts, B.5): the short form when nothing is to be deployed."""
+    head = {
+        "schemaVersion": "1",
+        "generatedAt": f"{context.now():%Y-%m-%dT%H:%M:%SZ}",
+        "headSha": commit,
+        "decision": decision.word,
+        "pass": decision.yes,
+    }
+    if not scope.deploy_required and decision.yes:
+        why = "the change needs no deployment"
+        return {**head, "reasonCodes": [scope.reason_code], "reasons": [why]}
+    load = found.results[decide.LOAD]
+    return {
+        **head,
+        "runtimeRequired": decide.API in required,
+        "infraRequired": decide.INFRA in required,
+        "identityRequired": decide.IDENTITY in required,
+        "releasePackageRefContractStatus": "pass" if load == decide.SUCCESS else "fail",
+        "checkResults": found.results,
+        **decide.reasoned(decision),
+    }

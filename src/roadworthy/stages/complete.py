@@ -1,0 +1,329 @@
+"""Completion: a deployment is done only when the Definition of Done holds (deployment contract, section 11).
+
+The criteria are `done.criteria` of release.toml. They are looked at again, now; the decision and the contract's
+files are computed from the journals and attached. An incomplete deployment is a failed one and goes back by
+itself (section 12), on the same road as any rollback.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from .. import release
+from ..errors import RoadworthyError, UsageError
+from ..facts.history import RUNS, read_history, test_run
+from ..facts.standing import read_standing
+from ..model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result
+from . import decide
+from .build import MANIFEST
+from .on_package import place_of
+from .running import ask
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..journal.entry import Entry
+    from ..journal.log import Log
+
+NAME = "completion"
+DECISION: Final = "decision.json"
+PRODUCTION: Final = "production.json"
+TIMING: Final = "timing.json"
+
+
+def plan(request: Request, facts: Facts, context: Context) -> Plan:
+    """Nothing changes: the plan has no steps. What was completed already is left alone."""
+    running = facts.history.value.running
+    if running is None:
+        raise UsageError(f"nothing was ever deployed to {request.environment}: there is nothing to complete")
+    package = running.package
+    done = running.seq in facts.history.value.completed
+    already = (
+        f"the deployment of {package.commit[:12]} to {facts.environment.app} is complete" if done else ""
+    )
+    return Plan(
+        request=replace(request, commit=package.commit),
+        app=facts.environment.app,
+        steps=(),
+        package=package,
+        before={"deployment": running.seq},
+        after={"commit": package.commit, "digest": package.digest, "size": package.size},
+        already=already,
+    )
+
+
+def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+    """Ask every criterion, and compute the decision with the answers."""
+    if plan.package is None:
+        raise ValueError("a completion is about a package")
+    environment, commit = plan.request.environment, plan.package.commit
+    unmet = _unmet(context, plan)
+    told = read(context, environment, commit, unmet=unmet, deploy_required=True)
+    decision = decide.release(told, context.config.slo)
+    files = files_of(context, environment, told, decision)
+    problems = tuple(f"{code}: {said}" for code, said in decision.reasons.items())
+    details = {
+        "deployment": plan.before["deployment"],
+        "decision": decision.word,
+        "criteria": {name: unmet.get(name, "holds")[:300] for name in context.config.done.criteria},
+    }
+    return Confirmation(problems, details, files)
+
+
+def complete(context: Context, request: Request, only_plan: bool = False) -> Result:
+    """Take the road, and leave the contract's files in `.artifacts`, whatever the decision."""
+    result = release.run(context, request, only_plan=only_plan)
+    if result.seq and result.outcome in (Outcome.SUCCEEDED, Outcome.FAILED) and result.plan:
+        entry = next(e for e in context.log(request.environment).backwards() if e.seq == result.seq)
+        _write(context, request.environment, entry, result.plan.request.commit)
+    return result
+
+
+def without_deployment(context: Context, request: Request) -> Result:
+    """Record the decision on a change that needs no deployment: what runs stays."""
+    from ..journal import lock
+    from ..journal.entry import Record
+
+    environment, commit = request.environment, request.commit
+    told = read(context, environment, commit, unmet={}, deploy_required=False)
+    decision = decide.release(told, context.config.slo)
+    files = files_of(context, environment, told, decision)
+    said = {
+        "change": {"id": request.change, "why": request.why},
+        "actor": lock.this_process(),
+        "decision": decision.word,
+        "commit": commit,
+    }
+    record = Record("note", NAME, "decide", environment, context.target, "none", "", said)
+    entry = context.log(environment).append(record, attach=files)
+    _write(context, environment, entry, commit)
+    return _decided(context, environment, commit, decision)
+
+
+def decision_of(context: Context, request: Request) -> Result:
+    """The release decision as the journals tell it now: the file, and exit code 1 when it is NO."""
+    from ..report import artifacts
+
+    environment, commit = request.environment, request.commit
+    told = read(context, environment, commit)
+    decision = decide.release(told, context.config.slo)
+    for name, data in files_of(context, environment, told, decision).items():
+        artifacts.write(context, _FILES[name], commit, data)
+    return _decided(context, environment, commit, decision)
+
+
+def _decided(context: Context, environment: str, commit: str, decision: decide.Decision) -> Result:
+    from ..report import artifacts
+
+    evidence = context.shown(artifacts.path_of(context, artifacts.DECISION, commit))
+    codes = ", ".join(decision.reasons) or "every stage says so"
+    line = f"{decision.word}: {commit[:12]} in {environment}: {codes}"
+    outcome = Outcome.SUCCEEDED if decision.yes else Outcome.FAILED
+    reasons = tuple(decision.reasons.values())
+    return Result(outcome, line, evidence=evidence, reasons=reasons, code=int(not decision.yes))
+
+
+def read(
+    context: Context,
+    environment: str,
+    commit: str,
+    *,
+    unmet: Mapping[str, str] | None = None,
+    deploy_required: bool | None = None,
+) -> decide.Told:
+    """What the journals tell of `commit` in `environment`.
+
+    Without `unmet`, what the newest completion of this deployment found; a deployment that was never completed
+    does not meet the Definition of Done. Without `deploy_required`, what the change's scope says.
+    """
+    log = context.log(environment)
+    package = context.log(place_of(commit)).entries()
+    standing = read_standing(package)
+    deployed, start = _deployed(log, commit, standing.digest)
+    if deploy_required is None:
+        from .intake import scope_of
+
+        deploy_required = deployed is not None or scope_of(context, environment, commit).deploy_required
+    if unmet is None:
+        unmet = _recorded(log, deployed) if deployed else {}
+    return decide.Told(
+        commit=commit,
+        standing=standing,
+        commit_stage=_commit_stage(context, commit, standing.digest),
+        deploy_required=deploy_required,
+        deployed=deployed,
+        unmet=unmet,
+        replay=bool(start and start.record.details.get("replay")),
+        took=_took(package, deployed),
+    )
+
+
+def files_of(
+    context: Context, environment: str, told: decide.Told, decision: decide.Decision
+) -> dict[str, bytes]:
+    """The three files of the contract, as evidence."""
+    from ..report.artifacts import as_bytes
+
+    now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
+    place = f"{context.target}/{environment}"
+    build = told.standing.build
+    manifest = (
+        json.loads(context.log(place_of(told.commit)).evidence(build.evidence[MANIFEST])) if build else {}
+    )
+    run = f"{place}#{told.deployed.start}" if told.deployed else place
+    return {
+        DECISION: as_bytes(decide.decision_file(told, decision, manifest, now)),
+        PRODUCTION: as_bytes(decide.production_file(told, decision, manifest, now, place)),
+        TIMING: as_bytes(decide.timing_file(told, context.config.slo, now, run)),
+    }
+
+
+def _write(context: Context, environment: str, entry: Entry, commit: str) -> None:
+    from ..report import artifacts
+
+    log = context.log(environment)
+    for item in entry.record.evidence:
+        if item.name in _FILES:
+            artifacts.write(context, _FILES[item.name], commit, log.evidence(item.sha256))
+
+
+_FILES: Final = {
+    DECISION: "release/{commit}/decision.json",
+    PRODUCTION: "production/{commit}/result.json",
+    TIMING: "pipeline/{commit}/timing.json",
+}
+
+
+def _commit_stage(context: Context, commit: str, digest: str) -> str:
+    if not context.config.github:
+        return test_run(context.log(place_of(commit)).settled(), digest).outcome
+    from .. import http
+    from ..facts.github import ci_state
+
+    token = context.environ.get("GITHUB_TOKEN", "")
+    try:
+        return ci_state(
+            context.config.github, commit, token, http.session(context.config.limits.http)
+        ).outcome
+    except RoadworthyError as error:
+        return str(error)
+
+
+def _deployed(log: Log, commit: str, digest: str) -> tuple[decide.Deployment | None, Entry | None]:
+    """The newest deployment of the environment and its start, when it is of this very package."""
+    runs = (one for one in reversed(log.settled()) if one.kind == "end" and one.action in RUNS and one.digest)
+    newest = next(runs, None)
+    if newest is None or (newest.digest, newest.commit) != (digest, commit):
+        return None, None
+    before = log.backwards(newest)
+    settles = next(before).record.details["settles"]
+    start = next(entry for entry in before if entry.seq == settles)
+    return decide.Deployment(start.seq, newest.seq, start.at, newest.at, newest.release), start
+
+
+def _recorded(log: Log, deployed: decide.Deployment) -> Mapping[str, str]:
+    """The criteria that the newest completion of this deployment found unmet."""
+    for entry in log.backwards():
+        details = entry.record.details
+        if entry.seq <= deployed.end:
+            break
+        if entry.record.action == "complete" and details.get("deployment") == deployed.end:
+            if entry.record.kind == "end":
+                return {}
+            if entry.record.kind == "failed":
+                said = details.get("criteria", {})
+                return {name: why for name, why in said.items() if why != "holds"} or {
+                    "complete": "it failed"
+                }
+    return {"complete": "it was not completed: run `invoke complete`"}
+
+
+def _took(package: list[Entry], deployed: decide.Deployment | None) -> dict[str, float]:
+    """Seconds of each stage, from the entries' times."""
+    began: dict[int, str] = {}
+    took: dict[str, float] = {}
+    first = last = ""
+    for entry in package:
+        record = entry.record
+        if record.kind == "start":
+            began[entry.seq] = entry.at
+            first = first or entry.at
+        elif record.kind in ("end", "failed"):
+            name = "test" if record.action == "test" else record.stage
+            took[name] = _seconds(began[record.details["settles"]], entry.at)
+            last = entry.at
+    if deployed:
+        took["deploy"] = _seconds(deployed.began, deployed.ended)
+        last = deployed.ended
+    if first:
+        took["overall"] = _seconds(first, last)
+    return took
+
+
+def _seconds(began: str, ended: str) -> float:
+    return round((datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds(), 3)
+
+
+# ---- the Definition of Done ------------------------------------------------------------------------------
+
+
+def _unmet(context: Context, plan: Plan) -> dict[str, str]:
+    """The criteria that do not hold, each with why. One that cannot be asked does not hold."""
+    found: dict[str, str] = {}
+    for name in context.config.done.criteria:
+        try:
+            why = CRITERIA[name](context, plan)
+        except RoadworthyError as error:
+            why = f"it cannot be told: {error}"
+        if why:
+            found[name] = why
+    return found
+
+
+def _stages_in_order(context: Context, plan: Plan) -> str:
+    standing = read_standing(context.log(place_of(plan.request.commit)).entries())
+    return standing.lacks("deploy") or next(iter(standing.invalid), "")
+
+
+def _package_runs(context: Context, plan: Plan) -> str:
+    observed = context.platform.observe(plan.app)
+    if plan.package is None or observed.digest != plan.package.digest:
+        return f"the platform runs package {observed.digest[:12] or 'none'}"
+    return f"{plan.app} is in maintenance mode" if observed.maintenance else ""
+
+
+def _checks_pass(context: Context, plan: Plan) -> str:
+    results = ask(context, plan.app, context.platform.url(plan.app), plan.request.commit)
+    return "; ".join(f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed")
+
+
+def _schema_is_current(context: Context, plan: Plan) -> str:
+    from ..facts.migrations import migrations_at
+
+    rules = context.config.package
+    there = migrations_at(context.paths.root, plan.request.commit, f"{rules.path}/{rules.migrations}")
+    history = read_history(context.log(plan.request.environment).settled(), context.paths.state)
+    pending = [m.revision for m in there.pending(history.revision)]
+    return f"{', '.join(pending)} was not migrated: run `invoke migrate`" if pending else ""
+
+
+def _evidence_is_kept(context: Context, plan: Plan) -> str:
+    log = context.log(plan.request.environment)
+    for entry in log.backwards():
+        for item in entry.record.evidence:
+            log.evidence(item.sha256)
+        if entry.seq < int(plan.before["deployment"]):
+            break
+    return ""
+
+
+CRITERIA: Final[Mapping[str, Callable[[Context, Plan], str]]] = {
+    "stages_in_order": _stages_in_order,
+    "package_runs": _package_runs,
+    "checks_pass": _checks_pass,
+    "schema_is_current": _schema_is_current,
+    "evidence_is_kept": _evidence_is_kept,
+}

@@ -1,0 +1,251 @@
+"""YES or NO, and why: computed from what the journals hold, never from a variable that somebody set.
+
+Pure. The reason codes and the fields are the contract's (contracts, B.5 and B.8). A decision is YES only when
+there is no reason against it, so no code can stand beside a YES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ..config import Acceptance, Slo
+    from ..facts.scope import Scope
+    from ..facts.standing import Standing
+
+LOAD: Final = "load-release-package"
+API: Final = "runtime-api-system-acceptance"
+BROWSER: Final = "runtime-browser-acceptance"
+MIGRATION: Final = "runtime-migration-image-acceptance"
+INFRA: Final = "infra-readonly-acceptance"
+IDENTITY: Final = "identity-readonly-acceptance"
+CHECKS: Final = (LOAD, API, BROWSER, MIGRATION, INFRA, IDENTITY)
+SUCCESS: Final = "success"
+SKIPPED: Final = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`yes`, or the codes that stand against it, each with a sentence."""
+
+    reasons: Mapping[str, str]
+
+    @property
+    def yes(self) -> bool:
+        return not self.reasons
+
+    @property
+    def word(self) -> str:
+        return "YES" if self.yes else "NO"
+
+
+def required_checks(scope: Scope, rules: Acceptance) -> tuple[str, ...]:
+    """The acceptance checks that a change of this scope needs.
+
+    A browser check is asked for where the project has one; infra and identity checks where the change touches
+    them, also when the project has none: then the decision is NO.
+    """
+    if not scope.deploy_required:
+        return (LOAD,)
+    wanted = {
+        LOAD: True,
+        API: True,
+        BROWSER: bool(rules.browser) and scope.runtime,
+        MIGRATION: scope.migration,
+        INFRA: scope.infra or scope.requires_infra_convergence,
+        IDENTITY: scope.identity,
+    }
+    return tuple(name for name in CHECKS if wanted[name])
+
+
+def acceptance(
+    required: Sequence[str], results: Mapping[str, str], *, commit_stage: str, took: float, target: float
+) -> Decision:
+    """The decision on a package.
+
+    `results` are success, failure or skipped by check; `commit_stage` is the outcome of the commit's own tests;
+    `took` and `target` are seconds, `target` 0 where no time limit is enforced.
+    """
+    reasons: dict[str, str] = {}
+    if commit_stage != SUCCESS:
+        reasons["COMMIT_STAGE_FAILED"] = f"the commit stage of this commit: {commit_stage}"
+    for name in required:
+        result = results.get(name, SKIPPED)
+        if result == SUCCESS:
+            continue
+        middle = "" if name == LOAD else "_REQUIRED"
+        reasons[f"CHECK_{name.upper().replace('-', '_')}{middle}_NOT_SUCCESS"] = f"{name}: {result}"
+        if result == SKIPPED:
+            reasons["REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"] = f"{name} is required and did not run"
+    for name in CHECKS:
+        if name not in required and results.get(name, SKIPPED) not in (SUCCESS, SKIPPED):
+            reasons["ACCEPTANCE_GATE_FAILED"] = f"{name} was not required, ran, and failed"
+    if target and took > target:
+        reasons["ACCEPTANCE_SLO_NOT_MET"] = f"acceptance took {took:.0f} s, more than {target:.0f} s"
+    return Decision(reasons)
+
+
+def reasoned(decision: Decision) -> dict[str, Any]:
+    """How every file of the contract says its reasons."""
+    return {
+        "reasonCodes": list(decision.reasons),
+        "reasonDetails": [{"code": code, "message": said} for code, said in decision.reasons.items()],
+        "reasons": list(decision.reasons.values()),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the journals tell of one commit in one environment; everything a release decision rests on.
+
+    `commit_stage` is the outcome of the commit's own tests. `deployed` is the deployment of this very package
+    that still stands, with its entries' numbers and times; None when there is none. `unmet` are the criteria
+    of the Definition of Done that do not hold, each with a sentence.
+    """
+
+    commit: str
+    standing: Standing
+    commit_stage: str
+    deploy_required: bool
+    deployed: Deployment | None
+    unmet: Mapping[str, str]
+    replay: bool = False
+    took: Mapping[str, float] | None = None  # seconds of each stage, by its name
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment: the numbers of its start and its end, UTC times, the platform's release number."""
+
+    start: int
+    end: int
+    began: str
+    ended: str
+    release: int
+
+
+def release(told: Told, slo: Slo) -> Decision:
+    """Whether the release of this commit is good: only if every stage says so."""
+    standing = told.standing
+    reasons: dict[str, str] = {}
+    if told.commit_stage != SUCCESS:
+        reasons["COMMIT_STAGE_FAILED"] = f"the commit stage of this commit: {told.commit_stage}"
+    if standing.intake is None:
+        reasons["INTAKE_MISSING"] = "the change was never taken in"
+    if standing.build is None:
+        reasons["LOAD_RELEASE_PACKAGE_NOT_SUCCESS"] = "no build of it is recorded"
+    if standing.accepted is None and standing.refused is None:
+        reasons["ACCEPTANCE_STAGE_NOT_SUCCESS"] = "it was not accepted"
+    if standing.accepted is None:
+        reasons["ACCEPTANCE_DECISION_NOT_YES"] = "the decision of acceptance is not YES"
+    if standing.released is None:
+        reasons["RELEASE_MISSING"] = "it was not released"
+    if standing.invalid:
+        reasons["STAGES_OUT_OF_ORDER"] = standing.invalid[0]
+    if told.deploy_required and told.deployed is None:
+        reasons["PRODUCTION_STAGE_NOT_SUCCESS"] = "no deployment of this package stands"
+    for criterion, why in told.unmet.items():
+        reasons["PRODUCTION_DECISION_NOT_YES"] = "the Definition of Done is not met"
+        reasons[f"DONE_{criterion.upper()}"] = why
+    if slo.mode == "enforce" and told.took:
+        for stage, target in (("verification", slo.acceptance), ("deploy", slo.production)):
+            if told.took.get(stage, 0.0) > target:
+                code = f"{'ACCEPTANCE' if stage == 'verification' else 'PRODUCTION'}_SLO_NOT_MET"
+                reasons[code] = f"{stage} took {told.took[stage]:.0f} s, more than {target:.0f} s"
+    return Decision(reasons)
+
+
+def decision_file(told: Told, decision: Decision, manifest: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """`release/<sha>/decision.json` (contracts, B.8)."""
+    codes = decision.reasons
+    stage = "REPLAY" if told.replay else _word("COMMIT_STAGE_FAILED" not in codes)
+    accepted = not {"ACCEPTANCE_STAGE_NOT_SUCCESS", "ACCEPTANCE_DECISION_NOT_YES"} & set(codes)
+    production = not {"PRODUCTION_STAGE_NOT_SUCCESS", "PRODUCTION_DECISION_NOT_YES"} & set(codes)
+    return {
+        "schemaVersion": "1",
+        "generatedAt": now,
+        "headSha": told.commit,
+        "releasePackageSha": told.commit,
+        "replayMode": told.replay,
+        "commitStage": stage,
+        "acceptance": _word(accepted),
+        "production": _word(production),
+        "deployRequired": told.deploy_required,
+        "releaseable": decision.yes,
+        **reasoned(decision),
+        "releasePackage": manifest.get("releasePackage", {}),
+    }
+
+
+def production_file(
+    told: Told, decision: Decision, manifest: Mapping[str, Any], now: str, place: str
+) -> dict[str, Any]:
+    """`production/<sha>/result.json` (contracts, B.8). `place` names the environment, for the deployment's id."""
+    codes = {} if told.deploy_required else {"NO_DEPLOY_REQUIRED": "the change needs no deployment"}
+    if "ACCEPTANCE_DECISION_NOT_YES" in decision.reasons:
+        codes["ACCEPTANCE_DECISION_NOT_YES"] = decision.reasons["ACCEPTANCE_DECISION_NOT_YES"]
+    if told.deploy_required and told.deployed is None:
+        codes["DEPLOY_RELEASE_PACKAGE_FAILED"] = "no deployment of this package stands"
+    if told.unmet:
+        codes["PRODUCTION_BLACKBOX_VERIFY_FAILED"] = "; ".join(told.unmet.values())
+    scope = manifest.get("scope", {})
+    deployed = SUCCESS if told.deployed else "failure" if told.deploy_required else SKIPPED
+    verified = "failure" if told.unmet else deployed
+    good = set(codes) <= {"NO_DEPLOY_REQUIRED"}
+    return {
+        "schemaVersion": "1",
+        "generatedAt": now,
+        "headSha": told.commit,
+        "changeClass": manifest.get("changeClass", ""),
+        "decision": _word(good),
+        "deployRequired": told.deploy_required,
+        **reasoned(Decision(codes)),
+        "scope": {name: bool(scope.get(name)) for name in ("runtime", "desktop", "infra", "identity")},
+        "checks": {"deployReleasePackageResult": deployed, "productionBlackboxVerifyResult": verified},
+        "releasePackage": manifest.get("releasePackage", {}),
+        "deploymentId": f"{place}#{told.deployed.start}" if told.deployed else "",
+    }
+
+
+def timing_file(told: Told, slo: Slo, now: str, run: str) -> dict[str, Any]:
+    """`pipeline/<sha>/timing.json` (contracts, B.8): seconds, null for what was not measured."""
+    took = dict(told.took or {})
+    overall = took.pop("overall", None)
+    names = {"test": "commitStage", "build": "releasePackageBuild", "verification": "acceptanceStage"}
+    metrics: dict[str, float | None] = {"queueDelaySeconds": None, "overallExecutionSeconds": overall}
+    for stage, name in {**names, "deploy": "productionStage"}.items():
+        metrics[f"{name}Seconds"] = took.get(stage)
+    passed = {
+        "acceptancePass": _within(took.get("verification"), slo.acceptance),
+        "productionPass": _within(took.get("deploy"), slo.production),
+    }
+    slowest = sorted(took.items(), key=lambda item: -item[1])[:3]
+    return {
+        "schemaVersion": "1",
+        "generatedAt": now,
+        "runId": run,
+        "headSha": told.commit,
+        "runStatus": "completed",
+        "runConclusion": SUCCESS if told.deployed or not told.deploy_required else "failure",
+        "metrics": metrics,
+        "slo": {
+            "mode": slo.mode,
+            "acceptanceTargetSeconds": round(slo.acceptance),
+            "productionTargetSeconds": round(slo.production),
+            **passed,
+        },
+        "slowestJobsTop3": [
+            {"name": name, "conclusion": SUCCESS, "status": "completed", "durationSeconds": seconds}
+            for name, seconds in slowest
+        ],
+    }
+
+
+def _word(yes: bool) -> str:
+    return "YES" if yes else "NO"
+
+
+def _within(seconds: float | None, target: float) -> bool | None:
+    return None if seconds is None else seconds <= target

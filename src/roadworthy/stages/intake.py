@@ -1,0 +1,83 @@
+"""Intake: the intent to change a deployable system (deployment contract, section 5).
+
+The change is traced to a full commit, its scope is explicit, and the component that it is for is named. The
+scope is what differs from the last verified deployment of the environment, not from the parent commit: what a
+push before this one brought and nobody deployed is in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import CheckFailed, UsageError
+from ..facts import git
+from ..facts.history import read_history
+from ..facts.scope import Scope, docs_drift, docs_drift_json, scope_json, since_deployed
+from ..facts.standing import Done, read_standing
+from ..model import Outcome, Request, Result
+from .on_package import begin, place_of
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "intake"
+
+
+def scope_of(context: Context, environment: str, commit: str) -> Scope:
+    """What `commit` changes against the last verified deployment of `environment`; everything without one."""
+    history = read_history(context.log(environment).settled(), context.paths.state)
+    return since_deployed(context.paths.root, context.config.scope, history, commit)
+
+
+def intake(context: Context, request: Request) -> Done | None:
+    """Take the change of `request` in: what was recorded already with the same scope, else None after it is.
+
+    Raises UsageError for a change without an id or a reason, CheckFailed when documentation had to change and
+    did not.
+    """
+    from ..report import artifacts
+
+    commit, environment = request.commit, request.environment
+    why = request.why or git.subject(context.paths.root, commit)
+    if not why.strip() or not request.change:
+        raise UsageError(f"{commit[:12]} says nothing of why: give --why and --change")
+    scope = scope_of(context, environment, commit)
+    drift = docs_drift(context.config.docs_drift, scope.changed)
+    known = read_standing(context.log(place_of(commit)).entries()).intake
+    told = {
+        "for": environment,
+        "change": {"id": request.change, "why": why},
+        "component": {"name": context.config.package.component, "type": context.config.package.type},
+        "base": scope.base,
+        "class": scope.change_class,
+        "docs_drift": drift.outcome,
+    }
+    if known and all(known.details.get(key) == value for key, value in told.items()):
+        return known
+    now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
+    files = {
+        artifacts.SCOPE: artifacts.as_bytes({"generatedAt": now, **scope_json(scope, drift)}),
+        artifacts.DOCS_DRIFT: artifacts.as_bytes({"generatedAt": now, **docs_drift_json(drift, head=commit)}),
+    }
+    turn = begin(context, commit, NAME, "intake", change=told["change"])
+    attach = {"scope.json": files[artifacts.SCOPE], "docs-drift.json": files[artifacts.DOCS_DRIFT]}
+    end = turn.failed if drift.outcome == "blocking" else turn.done
+    end(None, told, attach)
+    for name, data in files.items():
+        artifacts.write(context, name, commit, data)
+    if drift.outcome == "blocking":
+        named = ", ".join(drift.paths[:5])
+        raise CheckFailed(f"{drift.reason_code}: {named} changed and no documentation did")
+    return None
+
+
+def report(context: Context, request: Request) -> Result:
+    """Intake, for the command."""
+    known = intake(context, request)
+    done = known or read_standing(context.log(place_of(request.commit)).entries()).intake
+    if done is None:
+        raise CheckFailed("the intake is not in the journal: run it again")
+    said = done.details
+    against = said["base"][:12] or "nothing"
+    line = f"{request.commit[:12]} is taken in for {request.environment}: {said['class']}, against {against}"
+    return Result(Outcome.SUCCEEDED, f"{line} (already)" if known else line, seq=done.seq, details=dict(said))

@@ -1,0 +1,35 @@
+"""Release: mark an accepted package as eligible (deployment contract, section 8). It deploys nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import Refused
+from ..facts.standing import read_standing
+from ..model import Outcome, Request, Result
+from . import build
+from .on_package import begin, place_of
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "release"
+
+
+def mark_released(context: Context, request: Request) -> Result:
+    """Release the accepted package of `request.commit`. Raises Refused before its turn."""
+    commit = request.commit
+    standing = read_standing(context.log(place_of(commit)).entries())
+    if lacks := standing.lacks("release"):
+        raise Refused(f"{commit[:12]} cannot be released: {lacks}")
+    if standing.build is None or standing.accepted is None:
+        raise ValueError("what lacks nothing was built and accepted")
+    if known := standing.released:
+        line = f"{commit[:12]} was released already (journal #{known.seq})"
+        return Result(Outcome.SUCCEEDED, line, seq=known.seq)
+    package = build.recorded(context, commit, standing.build)
+    told = {"change": {"id": request.change, "why": request.why}, "accepted": standing.accepted.seq}
+    turn = begin(context, commit, NAME, "release", package, **told)
+    entry = turn.done(package, told)
+    line = f"{commit[:12]} is released: it may be deployed, and nothing was deployed"
+    return Result(Outcome.SUCCEEDED, line, seq=entry.seq, evidence=turn.evidence(entry))
