@@ -155,7 +155,7 @@ kind=$(awk -v app="$app" '
         } else if (n == 4 && part[4] == "production") {
             if (is_string || (word != "true" && word != "false")) fail()
             if (word == "true") production[part[3]] = 1
-        } else if (n != 4 || (part[4] != "url" && part[4] != "certified_in") || !is_string) fail()
+        } else if (n != 4 || part[4] !~ /^(url|certified_in|watch)$/ || !is_string) fail()
         every[part[3]] = 1
     }
 

@@ -35,6 +35,7 @@ from .model import (
     Request,
     Result,
     RunCommand,
+    Step,
     Verdict,
 )
 from .record import describe, evidence_of, name_of, proofs, record, said, token
@@ -167,7 +168,7 @@ def _act(
                     fence()
                     say(phrase)
 
-                receipt = context.platform.apply(plan.app, step, token=token(start), progress=progress)
+                receipt = _do(context, plan, step, start, progress)
             receipts.append(receipt)
             if receipt.exit_status:
                 raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{_last(receipt)}")
@@ -181,6 +182,11 @@ def _act(
         return Confirmation((str(error), *_open_again(context, plan, start, len(receipts))), stands)
 
 
+def _do(context: Context, plan: Plan, step: Step, start: Entry, progress: Progress) -> Receipt:
+    """The effect. Nothing else in this package changes an environment."""
+    return context.platform.apply(plan.app, step, token=token(start), progress=progress)
+
+
 def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[str, ...]:
     """End the maintenance that a deploy began and whose release changed nothing; what is wrong with that, if so.
 
@@ -192,8 +198,7 @@ def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[
         current = context.platform.observe(plan.app).current
         if (current.version if current else 0) == plan.before["release"]:
             context.screen.line(f"turning maintenance off again: {plan.app} runs what it ran before")
-            off = Maintenance(False)
-            context.platform.apply(plan.app, off, token=token(start), progress=context.screen.line)
+            _do(context, plan, Maintenance(False), start, context.screen.line)
     except RoadworthyError as error:
         return (f"{plan.app} may still be in maintenance mode: {error}",)
     return ()

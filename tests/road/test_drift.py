@@ -287,6 +287,7 @@ def test_a_package_that_this_road_did_not_build_cannot_be_adopted_but_put_right(
 
 def test_a_package_of_ours_that_never_came_by_the_road_is_adopted_only_with_green_tests(twice: Project):
     third = twice.commit("Third")
+    twice.json("intake")
     released_by_hand(twice, twice.json("build")["details"])
     until(lambda: twice.runs() == third)
     said = twice.json("adopt", WHY, code=3)
@@ -386,6 +387,7 @@ def test_production_is_adopted_with_both_keys_and_only_what_was_verified_there(p
     project.json("adopt", "--env=prod", WHY, env=KEYS)
     assert project.json("verify", "--env=prod")["details"]["differences"] == []
     project.commit("Hotfix")
+    project.json("intake")
     released_by_hand(project, project.json("build")["details"], "prod")
     project.json("test")
     said = project.json("adopt", "--env=prod", WHY, env=KEYS, code=3)
@@ -444,6 +446,7 @@ def test_what_changes_while_it_is_being_adopted_is_not_adopted(twice: Project):
 
 def foreign(project: Project, commit: str = "") -> dict[str, Any]:
     """Somebody releases a package of their own, as `git push heroku` would; the release."""
+    project.json("intake")
     package = project.json("build")["details"]
     file = Path(package["file"])
     data = gzip.compress(gzip.decompress(file.read_bytes()))
