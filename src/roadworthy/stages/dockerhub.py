@@ -118,19 +118,21 @@ def build_version(context: Context, said: str | None, repository: str, version: 
 
 def login(context: Context, repository: str) -> Result:
     """Log the engine in to the repository's registry; the token goes to its standard input."""
+    wanted = context.config.package.engine
     user, token = (context.environ.get(name, "") for name in ("DOCKERHUB_USERNAME", "DOCKERHUB_TOKEN"))
     if not user or not token:
         raise UsageError("DOCKERHUB_USERNAME and DOCKERHUB_TOKEN are not both set: give an access token")
     at = references.repository(repository).registry
-    chosen = engine.find(context.config.package.engine, context.environ)
+    chosen = engine.find(wanted, context.environ)
     engine.run(engine.login(chosen, at, user), context.environ, engine.QUICKLY, token)
     return Result(Outcome.SUCCEEDED, f"{chosen} is logged in to {at} as {user}")
 
 
 def logout(context: Context, repository: str) -> Result:
     """Let the engine forget its login."""
+    wanted = context.config.package.engine
     at = references.repository(repository).registry
-    chosen = engine.find(context.config.package.engine, context.environ)
+    chosen = engine.find(wanted, context.environ)
     engine.run(engine.logout(chosen, at), context.environ, engine.QUICKLY)
     return Result(Outcome.SUCCEEDED, f"{chosen} is logged out of {at}")
 
