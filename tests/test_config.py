@@ -50,7 +50,7 @@ SLUG, IMAGE = 'kind = "slug"', 'kind = "image"\nrepository = "ns/app"'
 MISTAKES = {
     "unknown key at the top": ("schema = 1", "schema = 1\nnope = 1", "nope", "nope: unknown key: expected schema"),
     "unknown table": ("[blockers]", "[blocker]", "[blocker]", "blocker: unknown key"),
-    "unknown key of project": ('branch = "main"', 'brunch = "main"', "brunch", "expected name, branch"),
+    "unknown key of project": ('name = "capecontrol"', 'nome = "capecontrol"', "nome", "expected name"),
     "unknown key of package": ('kind = "slug"', 'kind = "slug"\nx = 1', "x =", "package.x: unknown key"),
     "unknown key of commands": ("[commands]", "[commands]\nx = 1", "x =", "expected test, migrate, revision"),
     "unknown key of a target": ("[targets.live]", "[targets.live]\nx = 1", "x =", "targets.live.x: unknown key"),

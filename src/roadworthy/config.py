@@ -32,7 +32,6 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is released."""
 
     name: str
-    branch: str = "main"
 
 
 class PackageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -109,6 +109,8 @@ def _road(head: str, before: str, root: Path, environ: Mapping[str, str]) -> Ite
     yield Step("production is locked", (make, "deploy-capecraft"), expect=2)
     yield Step("to production", (make, "deploy-capecraft", "ALLOW_PROD=1"))
     yield Step("smoke production", (make, "smoke-prod"))
+    yield Step("complete", (invoke, "complete", "--env", "prod"), keys=True)
+    yield Step("the decision", (invoke, "decide", "--env", "prod"))
     release = _release_of(before, root, environ)
     yield Step("roll back", (make, "heroku-rollback", f"REL=v{release}", "ALLOW_PROD=1"))
     yield Step("verify again", (invoke, "verify", "--env", "prod"))
