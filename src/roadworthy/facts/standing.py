@@ -3,7 +3,7 @@
 The stages are intake, build, verification and release, in this order (deployment contract, section 4). An
 entry counts only where it stands after the one that it builds on, about the same digest. What somebody with a
 key wrote out of order counts for nothing, and is named in `invalid`. A NO takes an earlier YES and the release
-that rested on it away.
+that rested on it away; an intake that was refused takes the earlier intake away, until the change is taken in.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ def after(standing: Standing, done: Done, *, well: bool) -> Standing:
     """The standing after one more action has ended, `well` or not. Pure: the whole order is here."""
     if done.action == "accept" and not well:
         return replace(standing, accepted=None, released=None, refused=done)
+    if done.action == "intake" and not well:
+        return replace(standing, intake=None)
     if not well:
         return standing
     lacks = standing.lacks(done.action)

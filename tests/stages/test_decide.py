@@ -1,0 +1,139 @@
+"""Decisions: YES exactly when nothing stands against it, whatever the journals tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadworthy.config import Slo
+from roadworthy.facts.standing import Done, Standing
+from roadworthy.stages import decide
+
+NOW = "2030-01-01T00:00:00Z"
+RESULTS = st.sampled_from(["success", "failure", "skipped", "unknown", ""])
+OUTCOMES = st.sampled_from(["success", "failure", "missing", "cancelled", "no answer"])
+SECONDS = st.floats(0, 3000, allow_nan=False)
+DONE = Done("build", 1, 2, NOW, NOW, "d" * 64, "e" * 64, {}, {})
+DEPLOYED = decide.Deployment(1, 2, NOW, NOW, 3)
+
+
+def maybe(value: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from([None, value])
+
+
+@st.composite
+def told(draw: st.DrawFn) -> decide.Told:
+    accepted = draw(maybe(DONE))
+    standing = Standing(
+        intake=draw(maybe(DONE)),
+        build=draw(maybe(DONE)),
+        accepted=accepted,
+        released=draw(maybe(DONE)),
+        refused=None if accepted else draw(maybe(DONE)),
+        invalid=draw(st.sampled_from([(), ("release #4: ACCEPTANCE_MISSING",)])),
+    )
+    return decide.Told(
+        commit="c" * 40,
+        standing=standing,
+        commit_stage=draw(OUTCOMES),
+        deploy_required=draw(st.booleans()),
+        deployed=draw(maybe(DEPLOYED)),
+        unmet=draw(st.sampled_from([{}, {"checks_pass": "check health: 503"}])),
+        replay=draw(st.booleans()),
+        took=draw(st.none() | st.fixed_dictionaries({"verification": SECONDS, "deploy": SECONDS})),
+    )
+
+
+SLOS = st.builds(Slo, mode=st.sampled_from(["observe", "enforce"]))
+MANIFEST = {"releasePackage": {"webRef": f"slug/x@sha256:{'d' * 64}"}, "scope": {}, "changeClass": "runtime"}
+
+
+def good(one: decide.Told, slo: Slo) -> bool:
+    """The rule, said once more: every stage says so, and no enforced time was exceeded."""
+    stages = one.standing
+    whole = stages.intake and stages.build and stages.accepted and stages.released and not stages.invalid
+    live = one.deployed or not one.deploy_required
+    took = one.took or {}
+    slow = slo.mode == "enforce" and (
+        took.get("verification", 0) > slo.acceptance or took.get("deploy", 0) > slo.production
+    )
+    return bool(whole and live and one.commit_stage == "success" and not one.unmet and not slow)
+
+
+@given(told(), SLOS)
+def test_a_release_is_good_exactly_when_every_stage_says_so(one: decide.Told, slo: Slo):
+    decision = decide.release(one, slo)
+    assert decision.yes == good(one, slo) == (not decision.reasons) == (decision.word == "YES")
+
+
+@given(told(), SLOS)
+def test_the_decision_file_says_releaseable_only_beside_no_reason_code(one: decide.Told, slo: Slo):
+    decision = decide.release(one, slo)
+    file = decide.decision_file(one, decision, MANIFEST, NOW)
+    assert file["releaseable"] == (file["reasonCodes"] == [])
+    assert [detail["code"] for detail in file["reasonDetails"]] == file["reasonCodes"]
+    assert len(file["reasons"]) == len(file["reasonCodes"])
+    if file["releaseable"]:
+        assert (file["acceptance"], file["production"]) == ("YES", "YES")
+        assert file["commitStage"] in ("YES", "REPLAY")
+    production = decide.production_file(one, decision, MANIFEST, NOW, "sandbox/prod")
+    assert production["decision"] == (
+        "NO" if set(production["reasonCodes"]) - {"NO_DEPLOY_REQUIRED"} else "YES"
+    )
+    if decision.yes:
+        assert production["decision"] == "YES"
+
+
+@given(told(), SLOS, st.data())
+def test_whatever_is_taken_away_a_no_never_becomes_a_yes(one: decide.Told, slo: Slo, data: st.DataObject):
+    field = data.draw(st.sampled_from(["intake", "build", "accepted", "released"]))
+    worse = data.draw(
+        st.sampled_from([
+            replace(one, standing=replace(one.standing, **{field: None})),
+            replace(one, standing=replace(one.standing, invalid=("build #3: INTAKE_MISSING",))),
+            replace(one, commit_stage="failure"),
+            replace(one, deploy_required=True, deployed=None),
+            replace(one, unmet={**one.unmet, "package_runs": "it does not"}),
+        ])
+    )  # fmt: skip
+    assert not decide.release(worse, slo).yes
+    assert set(decide.release(one, slo).reasons) <= set(decide.release(worse, slo).reasons)
+
+
+@given(
+    st.sets(st.sampled_from(decide.CHECKS)),
+    st.dictionaries(st.sampled_from(decide.CHECKS), RESULTS),
+    OUTCOMES,
+    SECONDS,
+    st.sampled_from([0.0, 900.0]),
+)
+def test_a_package_is_accepted_exactly_when_all_that_is_required_succeeded(
+    needed: set[str], results: dict[str, str], ci: str, took: float, target: float
+):
+    required = tuple(name for name in decide.CHECKS if name in needed)
+    decision = decide.acceptance(required, results, commit_stage=ci, took=took, target=target)
+    failed = [name for name, result in results.items() if result not in ("success", "skipped")]
+    assert decision.yes == (
+        ci == "success"
+        and all(results.get(name) == "success" for name in required)
+        and not failed
+        and not (target and took > target)
+    )
+    for name in required:
+        worse = {**results, name: "failure"}
+        assert not decide.acceptance(required, worse, commit_stage=ci, took=took, target=target).yes
+    more = decide.acceptance(decide.CHECKS, results, commit_stage=ci, took=took, target=target)
+    assert decision.yes or not more.yes, "asking for more checks never helps"
+
+
+def test_only_enforced_times_decide():
+    one = decide.Told(
+        "c" * 40, Standing(DONE, DONE, DONE, DONE), "success", True, DEPLOYED, {},
+        took={"verification": 901.0, "deploy": 1201.0},
+    )  # fmt: skip
+    assert decide.release(one, Slo(mode="observe")).yes
+    late = decide.release(one, Slo(mode="enforce"))
+    assert list(late.reasons) == ["ACCEPTANCE_SLO_NOT_MET", "PRODUCTION_SLO_NOT_MET"]
