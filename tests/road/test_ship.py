@@ -44,6 +44,15 @@ def test_a_ship_tests_builds_deploys_migrates_and_verifies(project: Project):
     assert log.name.endswith("Z.log")
 
 
+def test_a_second_ship_of_the_same_commit_finds_everything_done(project: Project):
+    project.json("ship")
+    kinds, package = project.kinds(), f"package-{project.first}"
+    before = project.kinds(package)
+    stages = project.json("ship")["details"]["stages"]
+    assert [row["outcome"] for row in stages] == ["succeeded"] * 7
+    assert (project.kinds(), project.kinds(package)) == (kinds, before)
+
+
 def test_a_ship_says_json_once(project: Project):
     said = project.json("ship", "--log")
     assert said["outcome"] == "succeeded"
