@@ -289,11 +289,12 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class RollbackTarget:
-    """Where a rollback would go, and whether the platform (or this machine) still has that package."""
+    """Where a rollback would go, and whether that package can still be had: from the platform, or from us."""
 
     deployed: Deployed
     available: bool
     why_not: str = ""
+    on_platform: bool = False
 
 
 @dataclass(frozen=True, slots=True)

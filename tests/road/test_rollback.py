@@ -121,3 +121,17 @@ def test_a_rollback_slower_than_its_bound_is_reported_as_a_failure(twice: Projec
     assert "later than the bound" in said["line"]
     assert twice.runs() == twice.first
     assert twice.json("verify")["details"]["differences"] == []
+
+
+def test_a_package_that_only_the_store_has_can_be_gone_back_to(project: Project):
+    project.released()
+    project.deployed()
+    project.commit("Second")
+    project.deployed()
+    for file in (project.root / ".release" / "packages").glob(f"{project.first}.*"):
+        file.unlink()
+    slug = project.entries()[1].record.details["to"]["slug"]  # the platform has destroyed it
+    project.faults({"kind": "status", "status": 404, "method": "GET", "path": f"/slugs/{slug}"})
+    said = project.json("rollback")
+    assert project.runs() == project.first
+    assert said["details"]["to"]["slug"] != slug

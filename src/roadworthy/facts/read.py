@@ -184,9 +184,11 @@ def _back(
     still_there = (
         release is not None and context.platform.package_of(app, release)[0] == deployed.package.digest
     )
-    here = (context.paths.packages / f"{deployed.package.commit}.tgz").is_file()
-    gone = "" if still_there or here else "the platform has destroyed it and it is not on this machine"
-    return RollbackTarget(deployed, not gone, gone)
+    from ..stages.build import bring
+
+    here = still_there or bring(context, deployed.package)
+    gone = "" if here else "the platform has destroyed it, and it is neither on this machine nor in the store"
+    return RollbackTarget(deployed, not gone, gone, still_there)
 
 
 def _asked(context: Context, to: str, app: str, history: History, observed: Observed) -> Deployed:

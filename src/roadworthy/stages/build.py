@@ -84,6 +84,20 @@ def recorded(context: Context, commit: str, done: Done) -> Package:
     return Package(commit, found.digest, found.size, str(found.file))
 
 
+def bring(context: Context, package: Package) -> bool:
+    """Whether a package's bytes are on this machine, brought from the store where that is needed."""
+    if (context.paths.packages / f"{package.commit}.tgz").is_file():
+        return True
+    built = read_standing(context.log(place_of(package.commit)).entries()).build
+    if built is None or built.digest != package.digest:
+        return False
+    try:
+        recorded(context, package.commit, built)
+    except UsageError:
+        return False
+    return True
+
+
 def package_of(context: Context, commit: str) -> Package:
     """The package that a deploy means: the recorded one, or, where none is recorded, a build of the commit."""
     standing = read_standing(context.log(place_of(commit)).entries())

@@ -36,8 +36,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     version = observed.current.version if observed.current else 0
     if runs(package, facts.history.value, observed) and not observed.maintenance:
         already = f"{package.commit[:12]} already runs on {facts.environment.app}"
-    listed = {r.slug for r in observed.releases}
-    steps: list[Step] = [ReleasePackage(package, there.slug if there.slug in listed else "")]
+    steps: list[Step] = [ReleasePackage(package, there.slug if target.on_platform else "")]
     if observed.maintenance:
         steps.append(Maintenance(False))  # it must be seen healthy
     return Plan(
