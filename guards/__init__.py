@@ -20,6 +20,7 @@ from .migrations_are_safe import migrations_are_safe
 from .migrations_can_be_rolled_back import migrations_can_be_rolled_back
 from .no_open_blockers import no_open_blockers
 from .one_head import one_head
+from .package_is_not_older import package_is_not_older
 from .package_is_pinned import package_is_pinned
 from .package_is_released import package_is_released
 from .package_is_running import package_is_running
@@ -44,6 +45,7 @@ GUARDS = {
         release_phase_is_disabled,
         ci_is_green,
         package_is_released,
+        package_is_not_older,
         staging_is_certified,
         one_head,
         migrations_are_safe,

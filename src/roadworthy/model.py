@@ -346,6 +346,7 @@ class Facts:
     back: Fact[RollbackTarget | None]
     eligible: Fact[Eligibility]
     credentials: Fact[tuple[Credential, ...]]
+    older: Fact[bool]  # whether the package's commit is an ancestor of the one that runs
     baseline: Fact[Mapping[str, Usual]] = Fact("baseline", missing="it was not measured")
 
 

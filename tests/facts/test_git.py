@@ -201,6 +201,19 @@ def test_a_huge_file_is_not_read(repository: Repository, monkeypatch: pytest.Mon
     assert "has 1000 bytes" in refusal(git.show, repository.root, commit, "big")
 
 
+def test_what_was_made_on_top_of_what(repository: Repository) -> None:
+    first, second, third = (repository.commit({"a": text}) for text in "123")
+    repository.git("checkout", "-q", "-B", "side", first)
+    repository.git("commit", "-q", "--allow-empty", "-m", "Aside")
+    side = repository.git("rev-parse", "HEAD")
+    assert git.is_ancestor(repository.root, first, third)
+    assert git.is_ancestor(repository.root, second, third)
+    for older, newer in ((third, first), (third, second), (side, third), (second, side)):
+        assert not git.is_ancestor(repository.root, older, newer)
+    assert "unknown here" in refusal(git.is_ancestor, repository.root, "f" * 40, third)
+    assert "unknown here" in refusal(git.is_ancestor, repository.root, third, "f" * 40)
+
+
 # ---- no fit repository -----------------------------------------------------------------------------------
 
 
@@ -215,6 +228,7 @@ def test_a_shallow_clone_fails_only_where_history_is_asked(repository: Repositor
     for said in (
         refusal(git.parent, root, second),
         refusal(git.resolve, root, first),
+        refusal(git.is_ancestor, root, second, second),
     ):
         assert said.endswith("git fetch --unshallow")
 

@@ -57,6 +57,7 @@ def last_intake(steps: list[Step]) -> bool:
 @given(HISTORIES)
 @example(ALL)
 @example([*ALL, ("accept", False, B), ("release", True, B)])
+@example([*ALL, ("accept", False, B), ("accept", True, B)])
 @example([*ALL[:2], ("build", True, C), ("accept", True, C), ("release", True, C)])
 @example([*ALL, ("intake", False, "")])
 def test_a_deploy_is_open_exactly_after_intake_build_a_yes_and_a_release_about_the_same_bytes(

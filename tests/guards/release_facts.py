@@ -77,6 +77,7 @@ KNOWN = {
     "back": RollbackTarget(deployed(OLD), True),
     "eligible": Eligibility(STANDING, ("load-release-package",)),
     "credentials": (),
+    "older": False,
 }
 RUNNING = {
     "history": History((deployed(NEW), deployed(OLD)), "0002"),

@@ -40,6 +40,22 @@ def test_a_shallow_or_detached_clone_is_clean_enough():
     assert asked("tree_is_clean", "deploy", tree=Tree(NEW.commit, None, True, (), True)).outcome == "pass"
 
 
+def test_a_commit_that_what_runs_was_not_made_on_top_of_passes():
+    assert asked("package_is_not_older", "deploy").outcome == "pass"
+
+
+def test_an_older_commit_over_a_newer_one_refuses_and_says_how_to_go_back():
+    words = (NEW.commit[:12], OLD.commit[:12], "invoke rollback --env prod", f"--sha {NEW.commit}")
+    assert refused(asked("package_is_not_older", "deploy", older=True), *words)
+
+
+def test_the_age_of_a_commit_matters_where_something_runs_in_production_and_nobody_means_an_earlier_one():
+    elsewhere = asked("package_is_not_older", "deploy", STAGING, older=True)
+    replay = asked("package_is_not_older", "deploy", plan={"replay": True}, older=True)
+    first = asked("package_is_not_older", "deploy", history=History(), older=True)
+    assert {elsewhere.outcome, replay.outcome, first.outcome} == {"n/a"}
+
+
 @pytest.mark.parametrize("action", ["deploy", "rollback"])
 def test_a_package_named_by_digest_and_full_commit_is_pinned(action):
     assert asked("package_is_pinned", action).outcome == "pass"

@@ -24,6 +24,8 @@ NEEDS = [
     ("deploy", "release_phase_is_disabled", "procfile"),
     ("deploy", "ci_is_green", "ci"),
     ("deploy", "staging_is_certified", "certificate"),
+    ("deploy", "package_is_not_older", "older"),
+    ("deploy", "package_is_not_older", "history"),
     ("deploy", "one_head", "migrations"),
     ("deploy", "migrations_are_safe", "migrations"),
     ("deploy", "migrations_are_safe", "revision"),

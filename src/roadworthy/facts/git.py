@@ -94,6 +94,15 @@ def parent(root: Path, commit: str) -> str | None:
     return sha
 
 
+def is_ancestor(root: Path, older: str, newer: str) -> bool:
+    """Whether `newer` was made on top of `older`. Raises UsageError for a commit that is not in this clone, and
+    where the clone was cut off, for then git cannot tell."""
+    if is_shallow(root):
+        raise UsageError("the history of this clone was cut off: git fetch --unshallow")
+    commits = resolve(root, full(older)), resolve(root, full(newer))
+    return not ask(root, "rev-list", "--max-count=1", commits[0], f"^{commits[1]}")
+
+
 def show(root: Path, commit: str, path: str) -> bytes | None:
     """The bytes of a file at a commit, None when there is no such file. Raises UsageError above 16 MiB."""
     found = _at(root, commit, path)

@@ -87,6 +87,7 @@ def read_facts(context: Context, request: Request) -> Facts:
         baseline=_fact("baseline", lambda: _baseline(context, request, package.value, history, observed)),
         eligible=_fact("eligible", lambda: _eligible(context, request, package.value)),
         credentials=Fact("credentials", missing="they are read for an acceptance only"),
+        older=_fact("older", lambda: _older(context, package.value, history)),
     )
 
 
@@ -112,6 +113,7 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
         back=Fact("back", missing=no_platform),
         eligible=Fact("eligible", missing="that is what is being decided"),
         credentials=_fact("credentials", lambda: read_credentials(context)),
+        older=Fact("older", missing=no_platform),
     )
 
 
@@ -123,6 +125,14 @@ def _eligible(context: Context, request: Request, package: Package) -> Eligibili
     standing = read_standing(context.log(f"package-{package.commit}").entries())
     scope = scope_of(context, request.environment, package.commit)
     return Eligibility(standing, required_checks(scope, context.config.acceptance))
+
+
+def _older(context: Context, package: Package, history: History) -> bool:
+    """Whether what runs was made on top of the package's commit."""
+    running = history.running.package.commit if history.running else ""
+    if running in ("", package.commit):
+        return False
+    return git.is_ancestor(context.paths.root, package.commit, running)
 
 
 def _fact(name: str, read: Callable[[], T]) -> Fact[T]:

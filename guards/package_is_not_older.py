@@ -1,0 +1,21 @@
+from roadworthy.guard import NotApplicable
+from roadworthy.model import Facts, Plan
+
+
+def package_is_not_older(plan: Plan, facts: Facts) -> str | None:
+    """A late run never puts an older commit over a newer one in production; going back is said as such."""
+    if not facts.environment.production:
+        raise NotApplicable(f"{facts.name} is where a package is proven")
+    if plan.request.replay:
+        raise NotApplicable("this is a replay: it means an earlier package")
+    running = facts.history.value.running
+    if running is None:
+        raise NotApplicable(f"this is the first deploy of {facts.name}")
+    if not facts.older.value:
+        return None
+    newer, package = running.package.commit[:12], plan.package
+    older = package.commit if package else ""
+    return (
+        f"{older[:12]} is an ancestor of {newer}, which runs: to go back, invoke rollback --env {facts.name}, "
+        f"or invoke replay --env {facts.name} --sha {older}"
+    )
