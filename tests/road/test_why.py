@@ -1,5 +1,7 @@
 """Why: what ran then, who sent it, why, and what was asked before; all from the journal."""
 
+import itertools
+
 from road.project import KEYS, Project
 
 
@@ -33,6 +35,12 @@ def test_a_release_to_production_names_its_certificate(project: Project):
     project.json("certify")
     project.json("deploy", "--env=prod", "--why=because of the audit", "--change=WO-12", env=KEYS)
     said = project.json("why", "--env=prod")["details"]
+    named = [row["stage"] for row in said["stages"]]
+    assert named == ["intake", "build", "verification", "release", "deploy", "post-deploy verification"]
+    times = [(row["began"], row["ended"]) for row in said["stages"]]
+    assert all(began <= ended for began, ended in times)
+    assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(times))
+    assert all(row["entry"] in project.invoke("why", "--env=prod").out for row in said["stages"])
     assert (said["change"], said["why"]) == ("WO-12", "because of the audit")
     assert said["certified"].startswith("staging #")
 

@@ -1,4 +1,4 @@
-"""Why: what ran in an environment at a moment, when it got there, who sent it, why, and what was asked before.
+"""Why: what ran in an environment at a moment, when it got there, who sent it, why, and what stood before it.
 
 Everything is read from the journals; the platform is not asked, so this also answers for a year ago.
 """
@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..facts.history import RUNS, read_history, test_run
+from ..facts.standing import STAGES, read_standing
 from ..model import Outcome, Result
 from ..record import evidence_of
+from .on_package import place_of
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.entry import Entry
+    from ..journal.index import Settled
+    from ..journal.log import Log
 
 
 def why(context: Context, environment: str, at: str) -> dict[str, Any]:
@@ -53,6 +58,7 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
         "change": said["change"]["id"],
         "why": said["change"]["why"],
         "from": said["from"].get("commit", ""),
+        "stages": _stages(context, log, settled, start, end, until),
         "revision": read_history(settled, context.paths.state).revision,
         "tested": _tested(context, to["commit"], end.record.digest),
         "certified": _certified(context, environment, end.record.digest, start.at),
@@ -78,6 +84,8 @@ def report(context: Context, environment: str, at: str) -> Result:
     screen.fact("why", f"{found['action']}: {found['why']} ({found['change']})")
     for seen in found["adopted"]:
         screen.fact("by hand", seen)
+    for row in found["stages"]:
+        screen.fact("stage", f"{row['stage']}, {row['began'][:19]}Z to {row['ended'][:19]}Z, {row['entry']}")
     screen.fact("instead of", found["from"] or "nothing")
     screen.fact("schema", found["revision"])
     screen.fact("tests", found["tested"])
@@ -87,6 +95,35 @@ def report(context: Context, environment: str, at: str) -> Result:
     screen.fact("claimed in", found["start"])
     line = f"{app} ran {found['commit'][:12]}"
     return Result(Outcome.SUCCEEDED, line, evidence=found["end"], details=found)
+
+
+def _stages(
+    context: Context, log: Log, settled: Sequence[Settled], start: Entry, end: Entry, until: str
+) -> list[dict[str, Any]]:
+    """Each stage of the contract that this package had passed by then: when, and the entry that says so.
+
+    Deploy and post-deploy verification share one entry: the first ends with the last of its recorded steps.
+    """
+    commit = end.record.details["to"]["commit"]
+    standing = read_standing(e for e in context.log(place_of(commit)).entries() if e.at <= until)
+    passed = (standing.intake, standing.build, standing.accepted, standing.released)
+    rows = [_stage(STAGES[d.action], d.began, d.ended, f"{place_of(commit)} #{d.seq}") for d in passed if d]
+    stepped = sum(receipt["millis"] for receipt in end.record.details["receipts"])
+    deployed = datetime.fromisoformat(start.at) + timedelta(milliseconds=stepped)
+    between = min(deployed.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), end.at)
+    rows.append(_stage("deploy", start.at, between, f"#{start.seq}"))
+    rows.append(_stage("post-deploy verification", between, end.at, f"#{end.seq}"))
+    completed = next((one for one in settled if (one.kind, one.deployment) == ("end", end.seq)), None)
+    if completed:
+        before = log.backwards(completed)
+        settles = next(before).record.details["settles"]
+        began = next(entry.at for entry in before if entry.seq == settles)
+        rows.append(_stage("completion", began, completed.at, f"#{completed.seq}"))
+    return rows
+
+
+def _stage(name: str, began: str, ended: str, entry: str) -> dict[str, Any]:
+    return {"stage": name, "began": began, "ended": ended, "entry": entry}
 
 
 def _moment(said: str) -> datetime:
