@@ -149,6 +149,13 @@ class Context:
 
         return open_bucket(journal, "sandbox" if sandbox else "")
 
+    @property
+    def shares_journal(self) -> bool:
+        """Whether other machines write this journal, too: then files beside it are not on all of them."""
+        from .journal.store import Folder
+
+        return not isinstance(self.store, Folder) or self.paths.journal.is_symlink()
+
     def log(self, place: str) -> Log:
         """The journal of an environment of the target, or of `package-<commit>`."""
         from .journal.index import Index, state_folder

@@ -21,6 +21,7 @@ ENV = "environment of release.toml, or its app's name"
 JSON = "print one JSON object on stdout, everything else on stderr"
 PLAN = "show the plan and the verdicts, change nothing"
 COMMIT = "full 40-character SHA; default: HEAD"
+HELD_COMMIT = "full SHA, for the journal of its package instead of an environment's"
 WHY = "why this is done; default for a deploy: the commit's subject"
 CHANGE = "id of the change, for example a work order or pull request"
 REPOSITORY = "where it is published: namespace/name on Docker Hub, or registry/name"
@@ -316,25 +317,31 @@ def guards_explain(c, env="staging", action="deploy", commit=None, json=False):
         finish(context, explain(context, asking(context, action, env, commit, "", "")))
 
 
-@task(name="status", help={"env": ENV, "json": JSON})
-def lock_status(c, env="staging", json=False):
-    """Who holds an environment."""
+@task(name="status", help={"env": ENV, "commit": HELD_COMMIT, "json": JSON})
+def lock_status(c, env="staging", commit=None, json=False):
+    """Who holds an environment, or the package of a commit."""
     from .stages import holding
 
     with session(json) as context:
-        finish(context, holding.status(context, context.config.name_of(env)))
+        finish(context, holding.status(context, holding.place_held(context, env, commit)))
 
 
 @task(
     name="unlock",
-    help={"env": ENV, "token": "number of the start that holds it", "reason": "why", "json": JSON},
+    help={
+        "env": ENV,
+        "commit": HELD_COMMIT,
+        "token": "number of the start that holds it",
+        "reason": "why",
+        "json": JSON,
+    },
 )
-def lock_unlock(c, env="staging", token=0, reason="", json=False):
+def lock_unlock(c, env="staging", commit=None, token=0, reason="", json=False):
     """Abandon an action whose holder is surely dead; a signed entry says who did it and why."""
     from .stages import holding
 
     with session(json) as context:
-        finish(context, holding.unlock(context, context.config.name_of(env), token, reason))
+        finish(context, holding.unlock(context, holding.place_held(context, env, commit), token, reason))
 
 
 @task(name="keys", help={"name": "name of the key", "folder": "where the private half goes",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..errors import NoPackage, Overtaken, RoadworthyError, UsageError
@@ -250,9 +251,14 @@ def _certificate(context: Context, place: str, package: Package) -> Certified | 
     """The certificate of this very package where there is one, else the newest, so a guard can say which."""
     if not place:
         return None
-    certified = read_history(context.log(place).settled(), context.paths.state).certified
+    log = context.log(place)
+    certified = read_history(log.settled(), context.paths.state).certified
     fitting = (c for c in certified if c.package_digest == package.digest)
-    return next(fitting, certified[0] if certified else None)
+    found = next(fitting, certified[0] if certified else None)
+    if found and not found.file_found and context.shares_journal:
+        log.evidence(found.file_sha256)  # it was certified on another machine: the store has the file
+        return replace(found, file_found=found.file_sha256)
+    return found
 
 
 def _migrations(

@@ -50,9 +50,14 @@ class HeldBy(Held):
 
     def __init__(self, holder: Holder, waited: float = 0.0) -> None:
         after = f" after {waited:g} s still" if waited else ""
+        name = holder.place.rpartition("/")[2]
+        commit = name.removeprefix("package-")
+        which, how = (
+            (f"--env {name}", ", as with --wait 10m") if commit == name else (f"--commit {commit}", "")
+        )
         super().__init__(
-            f"{holder.place} is{after} held by {holder}. Wait, as with --wait 10m, or if it is surely dead: "
-            f"`invoke lock.unlock --token {holder.token} --reason …`"
+            f"{holder.place} is{after} held by {holder}. Wait{how}, or if it is surely dead: "
+            f"`invoke lock.unlock {which} --token {holder.token} --reason …`"
         )
         self.holder = holder
 

@@ -80,25 +80,25 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         "class": scope.change_class,
         "verdicts": [{"guard": v.guard, "outcome": v.outcome, "sha256": v.sha256} for v in verdicts],
     }
-    turn = begin(context, commit, NAME, "accept", package, **told)
-    began = time.monotonic()
-    found = _examine(context, package, required)
-    took = time.monotonic() - began
-    slo = context.config.slo
-    ci = facts.ci.known.outcome if facts.ci.known else facts.ci.missing
-    target = slo.acceptance if slo.mode == "enforce" else 0.0
-    decision = decide.acceptance(required, found.results, commit_stage=ci, took=took, target=target)
-    result = artifacts.as_bytes(_result(context, scope, required, found, decision, commit))
-    details = {
-        **told,
-        "decision": decision.word,
-        "checks": found.results,
-        "reason_codes": list(decision.reasons),
-        "problems": [problem[:500] for problem in found.problems],
-        "millis": round(1000 * took),
-    }
-    end = turn.done if decision.yes else turn.failed
-    entry = end(package, details, {RESULT: result, **found.files})
+    with begin(context, commit, NAME, "accept", package, **told) as turn:
+        began = time.monotonic()
+        found = _examine(context, package, required)
+        took = time.monotonic() - began
+        slo = context.config.slo
+        ci = facts.ci.known.outcome if facts.ci.known else facts.ci.missing
+        target = slo.acceptance if slo.mode == "enforce" else 0.0
+        decision = decide.acceptance(required, found.results, commit_stage=ci, took=took, target=target)
+        result = artifacts.as_bytes(_result(context, scope, required, found, decision, commit))
+        details = {
+            **told,
+            "decision": decision.word,
+            "checks": found.results,
+            "reason_codes": list(decision.reasons),
+            "problems": [problem[:500] for problem in found.problems],
+            "millis": round(1000 * took),
+        }
+        end = turn.done if decision.yes else turn.failed
+        entry = end(package, details, {RESULT: result, **found.files})
     path = artifacts.write(context, artifacts.ACCEPTANCE, commit, result)
     evidence = context.shown(path)
     if decision.yes:

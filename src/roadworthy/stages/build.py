@@ -119,15 +119,15 @@ def stage(context: Context, commit: str) -> tuple[Package, bool]:
         package = recorded(context, commit, standing.build)
         _show_manifest(context, standing.build, commit)
         return package, True
-    turn = begin(context, commit, NAME, "build")
-    package = build(context, commit)
-    files = _keep(context, package)
-    manifest = artifacts.as_bytes(
-        _manifest(context, standing, package, f"{place_of(commit)}#{turn.start.seq}")
-    )
-    provenance = artifacts.as_bytes(_provenance(context, package, turn.start.at))
-    said = {"size": package.size, **({"ref": package.ref} if package.ref else {})}
-    turn.done(package, said, {MANIFEST: manifest, "provenance.json": provenance, **files})
+    with begin(context, commit, NAME, "build") as turn:
+        package = build(context, commit)
+        files = _keep(context, package)
+        manifest = artifacts.as_bytes(
+            _manifest(context, standing, package, f"{place_of(commit)}#{turn.start.seq}")
+        )
+        provenance = artifacts.as_bytes(_provenance(context, package, turn.start.at))
+        said = {"size": package.size, **({"ref": package.ref} if package.ref else {})}
+        turn.done(package, said, {MANIFEST: manifest, "provenance.json": provenance, **files})
     artifacts.write(context, artifacts.MANIFEST, commit, manifest)
     return package, False
 

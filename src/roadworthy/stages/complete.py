@@ -76,10 +76,20 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
 def complete(context: Context, request: Request, only_plan: bool = False) -> Result:
     """Take the road, and leave the contract's files in `.artifacts`, whatever the decision."""
     result = release.run(context, request, only_plan=only_plan)
-    if result.seq and result.outcome in (Outcome.SUCCEEDED, Outcome.FAILED) and result.plan:
-        entry = next(e for e in context.log(request.environment).backwards() if e.seq == result.seq)
-        _write(context, request.environment, entry, result.plan.request.commit)
+    if only_plan or result.plan is None or result.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
+        return result
+    # Of what was complete already another machine may have the files; here they come from the journal.
+    deployment, seq = result.plan.before["deployment"], result.seq
+    entries = context.log(request.environment).backwards()
+    ended = next(e for e in entries if e.seq == seq or (not seq and _completes(e, deployment)))
+    _write(context, request.environment, ended, result.plan.request.commit)
     return result
+
+
+def _completes(entry: Entry, deployment: int) -> bool:
+    record = entry.record
+    of_it = record.details.get("deployment") == deployment
+    return of_it and (record.kind, record.action) == ("end", "complete")
 
 
 def without_deployment(context: Context, request: Request) -> Result:

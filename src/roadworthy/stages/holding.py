@@ -47,18 +47,26 @@ def fate(context: Context, holder: Holder) -> Fate:
     return Fate(state == "completed", f"its run is {state}, says GitHub")
 
 
-def status(context: Context, environment: str) -> Result:
-    """Who holds the environment, from where, since when, when it was last heard of; whether it is proven dead."""
+def place_held(context: Context, env: str, commit: str | None) -> str:
+    """The journal that a person means: a package's where they name its commit, else an environment's."""
+    from ..facts import git
+    from .on_package import place_of
+
+    return place_of(git.resolve(context.paths.root, commit)) if commit else context.config.name_of(env)
+
+
+def status(context: Context, place: str) -> Result:
+    """Who holds an environment or a package, since when, when it was last heard of, whether it is proven dead."""
     from ..journal import lock
 
-    start = context.log(environment).open_start()
+    start = context.log(place).open_start()
     if start is None:
-        return Result(Outcome.SUCCEEDED, f"nobody holds {environment}")
+        return Result(Outcome.SUCCEEDED, f"nobody holds {place}")
     holder = lock.holder(start)
     dead, said = fate(context, holder)
     silent = _silent(context, start)
     heard = "never heard of" if silent is None else f"last heard of {silent} s ago"
-    line = f"{environment} is held by {holder}, {heard} (token {holder.token}); {said}"
+    line = f"{place} is held by {holder}, {heard} (token {holder.token}); {said}"
     details = {
         "holder": {k: v for k, v in asdict(holder).items() if v},
         "last_heard_of_seconds_ago": silent,
@@ -77,19 +85,17 @@ def _silent(context: Context, start: Entry) -> int | None:
     return None if beat is None else max(0, round(context.now().timestamp() - beat))
 
 
-def unlock(context: Context, environment: str, token: int, reason: str) -> Result:
+def unlock(context: Context, place: str, token: int, reason: str) -> Result:
     """Write a signed `abandon` for the open start with this token; its outcome stays what the platform shows."""
     from ..journal import lock
     from ..journal.entry import Record
 
-    log = context.log(environment)
+    log = context.log(place)
     start = log.open_start()
     if start is None:
-        raise UsageError(f"nobody holds {environment}")
+        raise UsageError(f"nobody holds {place}")
     if token != start.seq:
-        raise UsageError(
-            f"--token {token} does not hold {environment}: `invoke lock.status --env {environment}`"
-        )
+        raise UsageError(f"--token {token} does not hold {place}: ask `invoke lock.status` who does")
     if not reason.strip() or not reason.isprintable():
         raise UsageError("--reason is missing: say in one line why the holder is surely dead")
     details = {"settles": start.seq, "reason": reason.strip(), "actor": lock.this_process()}
@@ -99,12 +105,13 @@ def unlock(context: Context, environment: str, token: int, reason: str) -> Resul
             "abandon",
             record.stage,
             record.action,
-            environment,
+            place,
             context.target,
             record.subject,
             record.digest,
             details,
         )
     )
-    line = f"#{start.seq} of {environment} is abandoned; see `invoke verify --env {environment}`"
+    then = "run its command again" if place.startswith("package-") else f"see `invoke verify --env {place}`"
+    line = f"#{start.seq} of {place} is abandoned; {then}"
     return Result(Outcome.SUCCEEDED, line, seq=entry.seq)

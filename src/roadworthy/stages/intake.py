@@ -60,10 +60,10 @@ def intake(context: Context, request: Request) -> Done | None:
         artifacts.SCOPE: artifacts.as_bytes({"generatedAt": now, **scope_json(scope, drift)}),
         artifacts.DOCS_DRIFT: artifacts.as_bytes({"generatedAt": now, **docs_drift_json(drift, head=commit)}),
     }
-    turn = begin(context, commit, NAME, "intake", change=told["change"])
     attach = {"scope.json": files[artifacts.SCOPE], "docs-drift.json": files[artifacts.DOCS_DRIFT]}
-    end = turn.failed if drift.outcome == "blocking" else turn.done
-    end(None, told, attach)
+    with begin(context, commit, NAME, "intake", change=told["change"]) as turn:
+        end = turn.failed if drift.outcome == "blocking" else turn.done
+        end(None, told, attach)
     for name, data in files.items():
         artifacts.write(context, name, commit, data)
     if drift.outcome == "blocking":

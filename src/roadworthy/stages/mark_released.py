@@ -29,7 +29,7 @@ def mark_released(context: Context, request: Request) -> Result:
         return Result(Outcome.SUCCEEDED, line, seq=known.seq)
     package = build.recorded(context, commit, standing.build)
     told = {"change": {"id": request.change, "why": request.why}, "accepted": standing.accepted.seq}
-    turn = begin(context, commit, NAME, "release", package, **told)
-    entry = turn.done(package, told)
+    with begin(context, commit, NAME, "release", package, **told) as turn:
+        entry = turn.done(package, told)
     line = f"{commit[:12]} is released: it may be deployed, and nothing was deployed"
     return Result(Outcome.SUCCEEDED, line, seq=entry.seq, evidence=turn.evidence(entry))

@@ -1,15 +1,19 @@
 """An action on a package: a start and an outcome in the package's own journal. It changes no environment.
 
-Two of them never run at once on one package. What a killed one left open is given up: nothing has to be looked
-for, because the action can simply be done again.
+Two of them never run at once on one package. What ends by an error or Ctrl-C is given up at once, and what a
+killed one left open by whoever comes next and sees that it is dead: nothing has to be looked for, because the
+action can simply be done again. Where nobody can see that, a person gives it up (`invoke lock.unlock --commit`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import Refused, RoadworthyError
+from ..facts.standing import STAGES, read_standing
 from ..model import Package
 from ..record import evidence_of
 from .holding import fate
@@ -26,7 +30,7 @@ def place_of(commit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One action that has begun; end it with `done` or `failed`."""
+    """One action that has begun; end it with `done` or `failed`, once."""
 
     context: Context
     commit: str
@@ -62,6 +66,7 @@ class Turn:
         return self.context.log(place_of(self.commit)).append(record, attach=attach)
 
 
+@contextmanager
 def begin(
     context: Context,
     commit: str,
@@ -69,8 +74,11 @@ def begin(
     action: str,
     package: Package | None = None,
     **details: Any,
-) -> Turn:
-    """Claim a package for one action. Raises Held while another one that may still live works on it."""
+) -> Iterator[Turn]:
+    """Claim a package for one action.
+
+    Raises Held while another one that may still live works on it, Refused when it is not its turn (any more).
+    """
     from ..journal import lock
 
     log = context.log(place_of(commit))
@@ -78,14 +86,28 @@ def begin(
         holder = lock.holder(left)
         if not fate(context, holder).dead:
             raise lock.HeldBy(holder)
-        said = {"settles": left.seq, "reason": f"its process is gone; {action} begins"}
-        of = left.record
-        kind = of.subject.partition(":")[0]
-        given_up = Package(commit, of.digest, 0, kind=kind) if of.digest else None
-        log.append(_record(context, "abandon", commit, of.stage, of.action, given_up, said))
+        _give_up(context, commit, left, f"its process is gone; {action} begins")
     said = {"actor": lock.this_process(), **details}
     start = log.append(_record(context, "start", commit, stage, action, package, said))
-    return Turn(context, commit, stage, action, start)
+    try:
+        # What was read before the claim may be over: another machine's NO, for example. Now nobody else writes.
+        if action in STAGES and (lacks := read_standing(log.entries()).lacks(action)):
+            raise Refused(f"{commit[:12]}: {lacks}")
+        yield Turn(context, commit, stage, action, start)
+    except (KeyboardInterrupt, Exception) as error:
+        # When this cannot be written either, the start stays open, and whoever comes next decides by what is seen.
+        with suppress(RoadworthyError, OSError):
+            if log.open_start() == start:
+                _give_up(context, commit, start, f"it ended early: {type(error).__name__}")
+        raise
+
+
+def _give_up(context: Context, commit: str, start: Entry, reason: str) -> None:
+    of = start.record
+    package = Package(commit, of.digest, 0, kind=of.subject.partition(":")[0]) if of.digest else None
+    said = {"settles": start.seq, "reason": reason}
+    record = _record(context, "abandon", commit, of.stage, of.action, package, said)
+    context.log(place_of(commit)).append(record)
 
 
 def _record(

@@ -22,7 +22,7 @@ from ..errors import CheckFailed
 from ..facts import git
 from ..model import Outcome, Result
 from ..record import evidence_of
-from .build import build, unpack
+from .build import package_of, unpack
 from .on_package import begin, place_of
 
 if TYPE_CHECKING:
@@ -40,23 +40,23 @@ def test(context: Context, commit: str) -> Entry:
     """Run `commands.test` for a full commit SHA. Raises CheckFailed when it does not exit with 0."""
     from ..journal import predicates
 
-    package = build(context, commit)
+    package = package_of(context, commit)
     change = {"id": commit[:12], "why": git.subject(context.paths.root, commit)}
-    turn = begin(context, commit, NAME, "test", package, change=change)
     words = shlex.split(context.config.commands.test)
     words[0] = sys.executable if words[0] == "python" else words[0]
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     with (
+        begin(context, commit, NAME, "test", package, change=change) as turn,
         tempfile.TemporaryDirectory(prefix="roadworthy-test-") as folder,
         context.screen.step(f"testing {package.name[:17]}: {context.config.commands.test}"),
     ):
         unpack(context, package, Path(folder))
         how, output = _run(words, folder, environ, context.config.limits.oneoff)
-    end = turn.done if how == PASSED else turn.failed
-    details = {"change": change, "ended": how, "command": context.config.commands.test}
-    result = predicates.test_result((turn.start,), context.config.commands.test, passed=how == PASSED)
-    attach = {"test-output.txt": output, "test-result.json": predicates.as_file(result)}
-    entry = end(package, details, attach)
+        end = turn.done if how == PASSED else turn.failed
+        details = {"change": change, "ended": how, "command": context.config.commands.test}
+        result = predicates.test_result((turn.start,), context.config.commands.test, passed=how == PASSED)
+        attach = {"test-output.txt": output, "test-result.json": predicates.as_file(result)}
+        entry = end(package, details, attach)
     if how != PASSED:
         last = "\n".join(f"  {line}" for line in output.decode("utf-8", "replace").splitlines()[-15:])
         raise CheckFailed(f"the tests of {commit[:12]} {how}\n{last}".rstrip())
