@@ -1,6 +1,7 @@
 """The workflows keep the rules of `policy.py`; and every rule finds a copy in which it is broken."""
 
 import pytest
+
 from workflows.policy import ROOT, TRIGGERS, broken
 
 HERE = ROOT / ".github"

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from workflows.policy import ROOT
 
 pytestmark = pytest.mark.workflows
