@@ -65,6 +65,7 @@ def test_the_real_app_goes_to_production_and_back(real: RealProject):
     first = real.shipped()
     assert real.revision("prod") == "0003"
     (real.root / "app" / "migrations" / "versions" / "0004_owner.py").write_text(FOURTH)
+    (real.root / "docs" / "schema.md").write_text("A work order may have an owner.\n")
     real.git("add", "-A")
     real.git("commit", "-q", "-m", "Say who a work order is for")
     second = real.shipped()

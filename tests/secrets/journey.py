@@ -88,7 +88,10 @@ def _road(project: SecretProject, place: Path, journey: Journey) -> None:
     both("verify", code=2)
     both("deploy", code=3)
     both("test")
+    both("intake")
     both("build")
+    both("accept")
+    both("release")
     both("deploy", "--plan")
     both("deploy")
     dyno, home = (
@@ -113,7 +116,12 @@ def _road(project: SecretProject, place: Path, journey: Journey) -> None:
     both("rollback")
     both("certify")
     both("deploy", "--env", "prod", code=2)
+    for action in ("intake", "build", "accept", "release"):
+        run(action, "--env", "prod", "--commit", project.runs())
     run("deploy", "--env", "prod", "--commit", project.runs(), **KEYS)
+    run("migrate", "--env", "prod", "--approval", "CR-1", **KEYS)
+    run("complete", "--env", "prod", **KEYS)
+    both("decide", "--env", "prod", "--commit", project.runs())
     both("smoke", "--env", "prod")
     _unknown(project)
     for action in ("deploy", "migrate", "rollback", "certify", "adopt"):

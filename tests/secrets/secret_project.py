@@ -44,6 +44,9 @@ class SecretProject(Project):
         super().__init__(root, sandbox)
         self._secrets = secrets
         self.ran: list[tuple[tuple[str, ...], Ran]] = []
+        here = 'config = { ENV = "test", APP_FILE = "{folder}/app.db" }'
+        undocumented = ('critical = ["app/migrations/**", ', "critical = [")
+        self.change_config(('config = { ENV = "test" }', here), undocumented)
         self.commit("Tell", {"app/mood.py": TELLING})
         for app in (self.staging, self.prod):
             file = sandbox.parent / f"{app}.sqlite"
