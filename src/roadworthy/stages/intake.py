@@ -7,7 +7,7 @@ push before this one brought and nobody deployed is in it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import CheckFailed, UsageError
 from ..facts import git
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..context import Context
 
 NAME = "intake"
+RUNTIME_STATE: Final = "instances/"  # what a deployment never touches (deployment contract, section 3)
 
 
 def scope_of(context: Context, environment: str, commit: str) -> Scope:
@@ -32,8 +33,8 @@ def scope_of(context: Context, environment: str, commit: str) -> Scope:
 def intake(context: Context, request: Request) -> Done | None:
     """Take the change of `request` in: what was recorded already with the same scope, else None after it is.
 
-    Raises UsageError for a change without an id or a reason, CheckFailed when documentation had to change and
-    did not.
+    Raises UsageError for a change without an id or a reason, or of runtime state; CheckFailed when
+    documentation had to change and did not.
     """
     from ..report import artifacts
 
@@ -42,6 +43,8 @@ def intake(context: Context, request: Request) -> Done | None:
     if not why.strip() or not request.change:
         raise UsageError(f"{commit[:12]} says nothing of why: give --why and --change")
     scope = scope_of(context, environment, commit)
+    if state := [path for path in scope.changed if path.startswith(RUNTIME_STATE)]:
+        raise UsageError(f"{state[0]} is runtime state, and is never deployed: take it out of the commit")
     drift = docs_drift(context.config.docs_drift, scope.changed)
     known = read_standing(context.log(place_of(commit)).entries()).intake
     told = {
