@@ -33,6 +33,7 @@ __all__ = ["Anchor", "Finding", "audit", "read_anchors"]
 _ALONE = 2000
 """Entries that one process judges sooner than others could be started."""
 _PIECE = 1000
+_is_entry = re.compile(r"(?!0{8})[0-9]{8}\.json").fullmatch
 _BACK = 500
 """Entries before a piece that are looked at for an open start."""
 
@@ -191,26 +192,29 @@ def _all_well(log: _Log, last: int, crew: int) -> bool:
 def _piece(log: _Log, piece: tuple[int, int]) -> tuple[Walk, Walk] | None:
     """The state that entries `piece` assume and the one that they leave; None unless all of them are well."""
     first, last = piece
+    folder = os.open(log.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        walk = _assumed(log.folder, first)
+        walk = _assumed(folder, first)
         begin = replace(walk)
         for seq in range(first, last + 1):
-            data = bytes_of(f"{log.folder}/{seq:08d}.json")
+            data = bytes_of(f"{seq:08d}.json", folder=folder)
             _examine(data, seq, log, walk)
             walk.prev = hashlib.sha256(data).hexdigest()
     except (Bad, FileNotFoundError):
         return None
+    finally:
+        os.close(folder)
     return begin, walk
 
 
-def _assumed(folder: Path, first: int) -> Walk:
+def _assumed(folder: int, first: int) -> Walk:
     """What the entries before `first` say that they establish, unverified: whoever judges them will tell."""
     import base64
     import json
 
     walk = Walk(package=None)
     for seq in range(first - 1, max(0, first - 1 - _BACK), -1):
-        data = bytes_of(f"{folder}/{seq:08d}.json")
+        data = bytes_of(f"{seq:08d}.json", folder=folder)
         try:
             said, name, digest = understood(base64.b64decode(json.loads(data)["payload"]))
         except (ValueError, KeyError, TypeError) as error:
@@ -234,20 +238,15 @@ def _list(folder: Path) -> tuple[list[str], range | list[int]]:
         if path.is_symlink() or not path.is_dir():
             raise Bad("folder", f"{path} is not a folder")
     strays: list[str] = []
-    count = highest = 0
+    count, last = 0, ""
     for name in _names(folder):
-        if number := _number(name):
-            count, highest = count + 1, max(highest, number)
+        if _is_entry(name):
+            count, last = count + 1, max(last, name)
         elif not re.fullmatch(r"\.[0-9a-f]{16}\.part", name):
             strays.append(name)
-    if count == highest:
-        return sorted(strays), range(1, highest + 1)
-    return sorted(strays), sorted(filter(None, map(_number, _names(folder))))
-
-
-def _number(name: str) -> int:
-    """The number of an entry's file; 0 for any other."""
-    return int(name[:8]) if re.fullmatch(r"[0-9]{8}\.json", name, re.ASCII) else 0
+    if count == int(last[:8] or 0):
+        return sorted(strays), range(1, count + 1)
+    return sorted(strays), sorted(int(name[:8]) for name in _names(folder) if _is_entry(name))
 
 
 def _names(folder: Path) -> Iterator[str]:

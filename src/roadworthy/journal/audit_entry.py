@@ -11,14 +11,15 @@ import operator
 import os
 import re
 import stat
-from collections.abc import Mapping
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 _MAX_ENTRY, _MAX_EVIDENCE, _MAX_DEPTH, _MAX_INT = 1024**2, 64 * 1024**2, 64, 2**53 - 1
 SHA = r"[0-9a-f]{64}"
@@ -36,6 +37,8 @@ _FORMS = {
 # No form allows a line's end, so what fits line by line fits field by field.
 _TEXTS = operator.itemgetter(*_FORMS)
 _FIT = re.compile("\n".join(_FORMS.values()), re.ASCII).fullmatch
+# No link is followed, and a pipe in the place of a file must not hang us.
+_PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # Digits, and what stands before a number in canonical JSON. In a text there is seldom both.
 _DIGITS = bytes.maketrans(b"0123456789:,[-", b"0000000000::::")
 _LONG = b":" + b"0" * 16  # the shortest number beyond 2^53
@@ -53,23 +56,20 @@ class Bad(Exception):
 
 def opened(data: bytes, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
     """The key's id and the payload of a DSSE envelope with one good signature."""
-    from cryptography.exceptions import InvalidSignature
-
     try:
         envelope = _open(data)
-        same = _written(envelope) == data
+        (signed,) = envelope.signatures
+        keyid, signature, payload = signed.keyid, signed.sig, envelope.payload
+        raw = keys.get(keyid)
+        same = _ends_as_written(data, payload, keyid, signature) if raw else _written(envelope) == data
     except (ValueError, RecursionError) as error:
         raise Bad("form", "it is not a DSSE envelope") from error
-    (signed,) = envelope.signatures
-    keyid, signature, payload = signed.keyid, signed.sig, envelope.payload
     if not same or len(signature) != 64:
         raise Bad("form", "it is not a canonical DSSE envelope with one signature")
-    if keyid not in keys:
+    if raw is None:
         raise Bad("key", f"{keyid[:60]!r} is not a trusted key")
     try:
-        _key(keys[keyid]).verify(
-            signature, b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)
-        )
+        _verify(raw)(signature, b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload))
     except InvalidSignature as error:
         raise Bad("signature", f"the signature of {keyid} does not verify") from error
     return keyid, payload
@@ -113,15 +113,17 @@ def attached(item: dict[str, Any], path: Path) -> None:
         raise Bad("evidence", f"{item['name']} has other bytes than the entry says")
 
 
-def bytes_of(path: str, limit: int = _MAX_ENTRY) -> bytes:
-    """A regular file's bytes. Raises Bad, or FileNotFoundError when there is nothing."""
+def bytes_of(path: str, limit: int = _MAX_ENTRY, folder: int | None = None) -> bytes:
+    """A regular file's bytes; `folder` is open, and `path` then a name in it.
+
+    Raises Bad, or FileNotFoundError when there is nothing.
+    """
     try:
-        # No link is followed, and a pipe in the place of a file must not hang us.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, _PLAINLY, dir_fd=folder)
     except FileNotFoundError:
         raise
     except OSError as error:
-        _unreadable(path, error)
+        _unreadable(path, folder, error)
     try:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode):
@@ -133,7 +135,7 @@ def bytes_of(path: str, limit: int = _MAX_ENTRY) -> bytes:
             data += more
         return data
     except OSError as error:
-        _unreadable(path, error)
+        _unreadable(path, folder, error)
     finally:
         os.close(fd)
 
@@ -143,17 +145,16 @@ def text(value: Any, form: str) -> bool:
     return isinstance(value, str) and re.fullmatch(form, value, re.ASCII) is not None
 
 
-def _unreadable(path: str, error: OSError) -> NoReturn:
-    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-        raise Bad("file", "it is not a regular file") from error
+def _unreadable(path: str, folder: int | None, error: OSError) -> NoReturn:
+    with suppress(OSError):
+        if not stat.S_ISREG(os.stat(path, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise Bad("file", "it is not a regular file") from error
     raise Bad("file", f"it cannot be read: {error.strerror}") from error
 
 
 @functools.cache
-def _key(raw: bytes) -> Ed25519PublicKey:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    return Ed25519PublicKey.from_public_bytes(raw)
+def _verify(raw: bytes) -> Callable[[bytes, bytes], None]:
+    return Ed25519PublicKey.from_public_bytes(raw).verify
 
 
 def _no_float(said: str) -> NoReturn:
@@ -174,8 +175,22 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _open = msgspec.json.Decoder(_Envelope).decode
+_BEGIN = b'{"payload":"'
+_END = b'%s","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"%s","sig":"%s"}]}'
 _decode = msgspec.json.Decoder(float_hook=_no_float).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def _ends_as_written(data: bytes, payload: bytes, keyid: str, signature: bytes) -> bool:
+    """Is `data` the one way to write the envelope that was decoded from it? `keyid` needs no escapes.
+
+    Its begin and its end are compared, the last four letters of the payload with them: they alone could differ
+    and mean the same. In what lies between is no room for anything but the other letters, four for three bytes.
+    """
+    before = max(len(payload) - 1, 0) // 3
+    last = b2a_base64(payload[3 * before :], newline=False)
+    end = _END % (last, keyid.encode(), b2a_base64(signature, newline=False))
+    return len(data) == len(_BEGIN) + 4 * before + len(end) and data.startswith(_BEGIN) and data.endswith(end)
 
 
 def _json(data: bytes) -> Any:
