@@ -200,10 +200,18 @@ def test_e05_a_version_is_built_once_and_never_stands_for_other_bytes(project: P
     assert stages(project, project.first).count("end build") == 1
     file = package_of(project, project.first)
     file.chmod(0o644)
-    file.write_bytes(file.read_bytes().replace(b"healthy", b"heal7hy", 1))
+    data = file.read_bytes()
+    other = data.replace(b"healthy", b"heal7hy", 1)
+    file.write_bytes(other)
     before = project.kinds(f"package-{project.first}")
     for command in ("build", "accept", "test"):
         project.json(command, code=2)
+    old, new = (hashlib.sha256(text).hexdigest() for text in (data, other))
+    described = file.with_suffix(".json")
+    described.chmod(0o644)
+    described.write_text(described.read_text().replace(old, new))  # a package that is sound in itself
+    for command in ("build", "accept", "test"):
+        assert "RELEASE_PACKAGE_DIGEST_MISMATCH" in project.json(command, code=2)["line"]
     assert project.kinds(f"package-{project.first}") == before
 
 
