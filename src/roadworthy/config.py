@@ -189,10 +189,15 @@ class Blockers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GitHub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the commit's CI result and the open blockers are read."""
+    """Where the commit's CI result and the open blockers are read.
+
+    `gate` says whose check it is: the released commit's own, or that of the head of the pull request that was
+    merged as it, for a queue that squashes.
+    """
 
     repository: str
     check: str
+    gate: Literal["commit", "pull-request"] = "commit"
     app_id: int = 15368  # GitHub Actions
     api: str = "https://api.github.com"
     blocker_labels: tuple[str, ...] = ("P0", "P1")

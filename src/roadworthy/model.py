@@ -269,6 +269,28 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class StageRun:
+    """The run that tested a commit, as its source tells it; None is what that source does not say.
+
+    `commit` is the one that was tested: with a squash another than the one that is released. `workflow` is the
+    name of its file, `suite` is GitHub's check suite.
+    """
+
+    commit: str
+    id: int | str
+    url: str = ""
+    status: str | None = None
+    conclusion: str | None = None
+    updated: str | None = None
+    workflow: str | None = None
+    number: int | None = None
+    event: str | None = None
+    branch: str | None = None
+    pull_request: int | None = None
+    suite: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CiState:
     """The test result of one commit: `outcome` as its source says it, `source` in words, `url` to look at."""
 
@@ -276,6 +298,7 @@ class CiState:
     source: str
     url: str = ""
     proof: Proof | None = None  # where the journal itself holds the run
+    run: StageRun | None = field(default=None, compare=False)  # what was read of the run itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,60 +1,70 @@
 """What GitHub says about a commit's tests, about open problems, and about a run of CI.
 
-- Only reads. They are retried until a deadline, follow no redirect and no address that an answer names.
 - A test counts as passed only when the check run of the configured name, of this very commit and of the
   configured app is completed with success. Where several are the newest (one per event that started a run),
   all must be. Whatever GitHub does not say is never assumed: it is a missing fact, and that refuses.
-- The token is sent to the configured API only, over TLS (loopback excepted), and is never in a message.
+- Where `gate` is "pull-request" that commit is the head of the one pull request that was merged as the released
+  commit, for a squash has a SHA that no test ever saw.
 
 Source of names and fields: GitHub REST API 2022-11-28, "List check runs for a Git reference", "List
-repository issues" and "Get a workflow run".
+pull requests associated with a commit", "List repository issues", "List workflow runs for a repository" and "Get a
+workflow run".
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any, Final
 
 import msgspec
 import requests
 
 from ..config import GitHub
 from ..errors import UsageError
-from ..http import is_loopback, read_limited, reason
-from ..model import Blocker, CiState, MissingFact
-from ..retry import reads
+from ..model import Blocker, CiState, MissingFact, StageRun
+from .github_api import pages
 
-MOST: Final = 8 << 20  # bytes of one answer
-PAGES: Final = 10  # of 100 items
-_REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/(?!\.\.?$)[A-Za-z0-9._-]{1,100}")
-_WHY: Final = {
-    301: "the repository has moved: correct github.repository in release.toml",
-    401: "the token is refused: renew GITHUB_TOKEN",
-    403: "the token may not read this, or its rate limit is used up",
-    404: "it knows no such repository, or the token may not see it",
-    422: "it does not know this commit: push it",
-    429: "the rate limit is used up: try again later",
-}
+ACTIONS: Final = 15368  # the app that GitHub's own workflows report as
+_SHA: Final = re.compile(r"[0-9a-f]{40}")
 
 
 class _App(msgspec.Struct, frozen=True):
     id: int
 
 
+class _Suite(msgspec.Struct, frozen=True):
+    id: int
+
+
 class _CheckRun(msgspec.Struct, frozen=True):
+    id: int
     name: str
     head_sha: str
     status: str
     conclusion: str | None
     app: _App | None
     html_url: str | None = None
+    completed_at: str | None = None
+    check_suite: _Suite | None = None
 
 
 class _CheckRuns(msgspec.Struct, frozen=True):
     total_count: int
     check_runs: tuple[_CheckRun, ...]
+
+
+class _Head(msgspec.Struct, frozen=True):
+    sha: str
+
+
+class _Pull(msgspec.Struct, frozen=True):
+    number: int
+    merged_at: str | None
+    merge_commit_sha: str | None
+    head: _Head
 
 
 class _Issue(msgspec.Struct, frozen=True):
@@ -67,6 +77,23 @@ class _Repository(msgspec.Struct, frozen=True):
     full_name: str
 
 
+class _WorkflowRun(msgspec.Struct, frozen=True):
+    id: int
+    run_number: int
+    html_url: str
+    event: str
+    head_branch: str | None
+    head_sha: str
+    status: str | None
+    conclusion: str | None
+    updated_at: str
+    path: str
+
+
+class _WorkflowRuns(msgspec.Struct, frozen=True):
+    workflow_runs: tuple[_WorkflowRun, ...]
+
+
 class _Run(msgspec.Struct, frozen=True):
     id: int
     html_url: str
@@ -75,35 +102,98 @@ class _Run(msgspec.Struct, frozen=True):
     run_attempt: int = 1
 
 
-_T = TypeVar("_T")
-
-
 def ci_state(
     github: GitHub, commit: str, token: str, session: requests.Session, within: float = 30.0
 ) -> CiState:
-    """The state of the configured check of `commit`, a full SHA; `within` is seconds for all of it.
+    """The state of the configured check for `commit`, a full SHA; `within` is seconds for all of it.
 
     `outcome` is "success", or GitHub's word for what is not ("failure", "in_progress", …), or "not found".
     `session` is one of `roadworthy.http`. Raises MissingFact when GitHub cannot tell.
     """
-    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+    if not _SHA.fullmatch(commit):
         raise UsageError(f"{commit!r} is no full commit: name all 40 characters")
+    deadline = time.monotonic() + within
+    source = f"GitHub's check {github.check!r} of {github.repository}"
+    tested, pull = commit, 0
+    if github.gate == "pull-request":
+        merged = _merged_as(github, commit, token, session, deadline)
+        tested, pull = merged.head.sha, merged.number
+        source += f", of pull request #{pull}"
     query: dict[str, str | int] = {"check_name": github.check, "app_id": github.app_id, "filter": "latest"}
-    path, deadline = f"commits/{commit}/check-runs", time.monotonic() + within
-    pages = list(_pages(github, path, query, token, session, deadline, _CheckRuns))
-    runs = [run for page in pages for run in page.check_runs]
-    if len(runs) < max(page.total_count for page in pages):
+    path = f"commits/{tested}/check-runs"
+    found = list(pages(github, path, query, token, session, deadline, _CheckRuns))
+    runs = [run for page in found for run in page.check_runs]
+    if len(runs) < max(page.total_count for page in found):
         raise MissingFact("GitHub listed fewer check runs than it counted: run the command again")
     ours = [
         run
         for run in runs
-        if run.name == github.check and run.head_sha == commit and run.app and run.app.id == github.app_id
+        if run.name == github.check and run.head_sha == tested and run.app and run.app.id == github.app_id
     ]
-    source = f"GitHub's check {github.check!r} of {github.repository}"
     if not ours:
         return CiState("not found", source)
     worst = next((run for run in ours if _outcome(run) != "success"), ours[0])
-    return CiState(_outcome(worst), source, worst.html_url or "")
+    url = worst.html_url or ""
+    run = StageRun(
+        commit=tested,
+        id=worst.id,
+        url=url,
+        status=worst.status,
+        conclusion=worst.conclusion,
+        updated=worst.completed_at,
+        pull_request=pull or None,
+        suite=worst.check_suite.id if worst.check_suite else 0,
+    )
+    return CiState(_outcome(worst), source, url, run=run)
+
+
+def with_workflow(
+    github: GitHub, state: CiState, token: str, session: requests.Session, within: float = 30.0
+) -> CiState:
+    """The same state with the workflow run that made its check; a check of another app is its own run.
+
+    Raises MissingFact when GitHub does not tell of exactly one run for the check's suite and commit.
+    """
+    run = state.run
+    if run is None or github.app_id != ACTIONS:
+        return state
+    deadline = time.monotonic() + within
+    query: dict[str, str | int] = {"check_suite_id": run.suite, "head_sha": run.commit}
+    found = list(pages(github, "actions/runs", query, token, session, deadline, _WorkflowRuns))
+    made = [one for page in found for one in page.workflow_runs if one.head_sha == run.commit]
+    if len(made) != 1 or not run.suite:
+        raise MissingFact(f"GitHub names {len(made)} workflow runs for the check {github.check!r}, not one")
+    (one,) = made
+    told = replace(
+        run,
+        id=one.id,
+        number=one.run_number,
+        url=one.html_url,
+        event=one.event,
+        branch=one.head_branch,
+        status=one.status,
+        conclusion=one.conclusion,
+        updated=one.updated_at,
+        workflow=PurePosixPath(one.path.partition("@")[0]).name,
+    )
+    return replace(state, run=told)
+
+
+def _merged_as(github: GitHub, commit: str, token: str, session: requests.Session, deadline: float) -> _Pull:
+    """The one pull request that was merged as `commit`. Raises MissingFact when there is none, or several."""
+    found = pages(github, f"commits/{commit}/pulls", {}, token, session, deadline, tuple[_Pull, ...])
+    pulls = [pull for page in found for pull in page]
+    merged = [pull for pull in pulls if pull.merged_at and pull.merge_commit_sha == commit]
+    if len(merged) == 1 and _SHA.fullmatch(merged[0].head.sha):
+        return merged[0]
+    named = ", ".join(f"#{pull.number}" for pull in (merged or pulls)[:5])
+    if len(merged) > 1:
+        why = f"{named} were all merged as it"
+    elif not pulls:
+        why = "it knows none of this commit"
+    else:
+        why = f"{named} was not merged, or as another commit"
+    raise MissingFact(f"GitHub does not name one pull request that became {commit[:12]}: {why}")
 
 
 def blockers(
@@ -117,7 +207,7 @@ def blockers(
     deadline = time.monotonic() + within
     for label in github.blocker_labels:
         query = {"state": "open", "labels": label}
-        for page in _pages(github, "issues", query, token, session, deadline, tuple[_Issue, ...]):
+        for page in pages(github, "issues", query, token, session, deadline, tuple[_Issue, ...]):
             for issue in page:
                 if issue.pull_request is None and issue.number not in found:
                     title = "".join(c if c.isprintable() else " " for c in issue.title)[:200]
@@ -142,7 +232,7 @@ def run_state(
     if not re.fullmatch(r"[1-9][0-9]{0,18}", run):
         raise MissingFact("the number of its run makes no sense")
     deadline = time.monotonic() + within
-    found = next(_pages(github, f"actions/runs/{run}", {}, token, session, deadline, _Run))
+    found = next(pages(github, f"actions/runs/{run}", {}, token, session, deadline, _Run))
     ours = found.repository.full_name.lower() == github.repository.lower()
     if not ours or (str(found.id), found.html_url) != (run, url):
         raise MissingFact(f"GitHub tells of another run than {url[:200]}")
@@ -153,49 +243,3 @@ def run_state(
 
 def _outcome(run: _CheckRun) -> str:
     return run.conclusion or "no conclusion" if run.status == "completed" else run.status
-
-
-def _pages(
-    github: GitHub,
-    path: str,
-    query: Mapping[str, str | int],
-    token: str,
-    session: requests.Session,
-    deadline: float,
-    kind: type[_T],
-) -> Iterator[_T]:
-    """The answers to one question, page by page."""
-    if not _REPOSITORY.fullmatch(github.repository):
-        raise UsageError(f"github.repository {github.repository!r}: expected owner/name in release.toml")
-    if not github.api.startswith("https://") and not is_loopback(github.api):
-        raise UsageError(f"github.api {github.api!r}: expected an address that begins with https://")
-    if not token:
-        raise MissingFact("GITHUB_TOKEN is not set: give one that may read checks and issues")
-    if not (token.isascii() and token.isprintable() and " " not in token and len(token) <= 500):
-        raise MissingFact("GITHUB_TOKEN holds what no token does, a space or line end perhaps: set it again")
-    headers = {
-        "Accept": "application/vnd.github+json",
-        "Authorization": f"Bearer {token}",
-        "X-GitHub-Api-Version": "2022-11-28",
-    }
-    url = f"{github.api.rstrip('/')}/repos/{github.repository}/{path}"
-    for page in range(1, PAGES + 1):
-        asked = {**query, "per_page": 100, "page": page}
-        try:
-            response = reads(deadline, what=path)(
-                session.get, url, params=asked, headers=headers, allow_redirects=False, stream=True
-            )
-            with response:
-                body = read_limited(response, MOST)
-        except requests.RequestException as error:
-            raise MissingFact(f"GitHub cannot be asked: {reason(error)}") from error
-        if response.status_code != 200:
-            why = _WHY.get(response.status_code, "try again later")
-            raise MissingFact(f"GitHub answered {response.status_code}: {why}")
-        try:
-            yield msgspec.json.decode(body, type=kind)
-        except msgspec.MsgspecError as error:
-            raise MissingFact(f"GitHub's answer is not what its API promises: {error}") from error
-        if "next" not in response.links:
-            return
-    raise MissingFact(f"GitHub lists more than {PAGES * 100} items: close what is solved")

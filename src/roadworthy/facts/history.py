@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model import Certified, CiState, Deployed, History, Newest, Observed, Package, Proof
+from ..model import Certified, CiState, Deployed, History, Newest, Observed, Package, Proof, StageRun
 from ..record import token
 
 if TYPE_CHECKING:
@@ -116,7 +116,16 @@ def test_run(settled: Sequence[Settled], digest: str) -> CiState:
         return CiState("missing", "no test run of this commit is in the journal")
     outcome = "success" if newest.kind == "end" else "failure"
     source, where = f"this repository's own test run, {newest.at}", f"journal #{newest.seq}"
-    return CiState(outcome, source, where, _proof(newest))
+    run = StageRun(
+        commit=newest.environment.removeprefix("package-"),
+        id=f"{newest.environment}#{newest.seq}",
+        status="completed",
+        conclusion=outcome,
+        updated=newest.at,
+        number=newest.seq,
+        event="invoke test",
+    )
+    return CiState(outcome, source, where, _proof(newest), run)
 
 
 def _proof(one: Settled) -> Proof:

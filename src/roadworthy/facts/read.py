@@ -103,7 +103,7 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
         tree=_fact("tree", lambda: git.read_tree(context.paths.root)),
         package=Fact("package", package),
         procfile=_fact("procfile", lambda: _procfile(context, package)),
-        ci=_fact("ci", lambda: _ci(context, package)),
+        ci=_fact("ci", lambda: _ci(context, package, with_run=True)),
         certificate=Fact("certificate", missing=no_platform),
         migrations=Fact("migrations", missing=no_platform),
         revision=Fact("revision", missing=no_platform),
@@ -235,15 +235,16 @@ def _procfile(context: Context, package: Package) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _ci(context: Context, package: Package) -> CiState:
-    if context.config.github:
+def _ci(context: Context, package: Package, *, with_run: bool = False) -> CiState:
+    """The commit stage of the package's commit; `with_run` also asks which workflow run it was."""
+    if github := context.config.github:
         from .. import http
-        from .github import ci_state
+        from .github import ci_state, with_workflow
 
         token = context.environ.get("GITHUB_TOKEN", "")
-        return ci_state(
-            context.config.github, package.commit, token, http.session(context.config.limits.http)
-        )
+        session = http.session(context.config.limits.http)
+        state = ci_state(github, package.commit, token, session)
+        return with_workflow(github, state, token, session) if with_run else state
     return test_run(context.log(f"package-{package.commit}").settled(), package.digest)
 
 

@@ -16,6 +16,7 @@ from .evidence import write_atomically
 if TYPE_CHECKING:
     from ..context import Context
 
+COMMIT_STAGE: Final = "commit-stage/{commit}/evidence.json"
 SCOPE: Final = "commit-stage/{commit}/scope.json"
 DOCS_DRIFT: Final = "docs-drift/{commit}/result.json"
 MANIFEST: Final = "release-package/{commit}/manifest.json"

@@ -19,7 +19,7 @@ from ..errors import CheckFailed, Refused, UsageError
 from ..facts.read import read_acceptance
 from ..facts.standing import read_standing
 from ..model import Outcome, Package, Plan, Receipt, Request, Result
-from . import build, decide
+from . import build, commit_stage, decide
 from .intake import scope_of
 from .migrate import revision_in
 from .on_package import begin, place_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NAME = "verification"
 RESULT: Final = "acceptance.json"
+COMMIT_STAGE: Final = "commit-stage.json"
 
 
 @dataclass(slots=True)
@@ -85,10 +86,12 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         found = _examine(context, package, required)
         took = time.monotonic() - began
         slo = context.config.slo
-        ci = facts.ci.known.outcome if facts.ci.known else facts.ci.missing
+        tested = commit_stage.outcome(facts.ci)
         target = slo.acceptance if slo.mode == "enforce" else 0.0
-        decision = decide.acceptance(required, found.results, commit_stage=ci, took=took, target=target)
+        decision = decide.acceptance(required, found.results, commit_stage=tested, took=took, target=target)
         result = artifacts.as_bytes(_result(context, scope, required, found, decision, commit))
+        now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
+        stage = artifacts.as_bytes(commit_stage.evidence(facts.ci, commit, now))
         details = {
             **told,
             "decision": decision.word,
@@ -98,7 +101,8 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
             "millis": round(1000 * took),
         }
         end = turn.done if decision.yes else turn.failed
-        entry = end(package, details, {RESULT: result, **found.files})
+        entry = end(package, details, {RESULT: result, COMMIT_STAGE: stage, **found.files})
+    artifacts.write(context, artifacts.COMMIT_STAGE, commit, stage)
     path = artifacts.write(context, artifacts.ACCEPTANCE, commit, result)
     evidence = context.shown(path)
     if decision.yes:
