@@ -1,6 +1,7 @@
 """`invoke` that is killed (kill -9) at one exact point between two effects, and notes what it has done.
 
-The effects are every put into the journal's store and every HTTP call. CRASH_AT names the point, for example
+The effects are every put into the journal's store, every HTTP call and every file that is put in its place
+(os.replace). CRASH_AT names the point, for example
 `store:3:after` or `http:7:before`; without it the process runs to its end. `late:/dynos:2` is the second POST to a
 path that ends like that, which then reaches the platform only LATE seconds after this process has died. CRASH_NOTES
 is a file to which a line is added before each effect, and one for each put that returned: it must never be lost.
@@ -70,7 +71,7 @@ def _die_late(asked: requests.PreparedRequest) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _watch(owner: type, name: str, kind: str, said: Callable[..., str]) -> None:
+def _watch(owner: Any, name: str, kind: str, said: Callable[..., str]) -> None:
     true = getattr(owner, name)
 
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -93,6 +94,7 @@ def _watch(owner: type, name: str, kind: str, said: Callable[..., str]) -> None:
 def main() -> None:
     _watch(Folder, "put", "store", lambda name, data: name)
     _watch(Bucket, "put", "store", lambda name, data: name)
+    _watch(os, "replace", "file", lambda there: there)
     _watch(requests.Session, "send", "http", lambda asked: f"{asked.method} {urlsplit(asked.url).path}")
     Program(namespace=mount(Path.cwd())).run(["invoke", *sys.argv[1:]])
 

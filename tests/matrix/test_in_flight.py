@@ -11,7 +11,7 @@ from road.project import ended, until
 
 from roadworthy.record import token
 
-from .site import HEAD, Site, site
+from .site import Site, site
 
 pytestmark = pytest.mark.matrix
 
@@ -26,27 +26,27 @@ def place(tmp_path: Path) -> Iterator[Site]:
 def test_a_release_that_comes_after_the_kill_is_seen(place: Site, action: str) -> None:
     project = place.project
     before = len(project.releases())
-    words = place.prepare(action)
-    assert ended(place.start(words, "late:/releases:1")).code == -signal.SIGKILL
+    act = place.prepare(action)
+    assert ended(place.start(act, "late:/releases:1")).code == -signal.SIGKILL
     assert len(project.releases()) == before, "the effect came before the kill"
     said = project.invoke("reconcile", "--json")
     until(lambda: len(project.releases()) > before)
     start, settled = project.entries()[-2:]
     assert project.releases()[-1]["description"].endswith(f"({token(start)})")
     assert (said.code, settled.record.kind) == (0, "end"), said.text
-    project.json(*words)
-    place.check(action)
+    project.json(*act.words)
+    place.check(act)
 
 
 def test_a_migration_that_begins_after_the_kill_is_seen(place: Site) -> None:
     project = place.project
-    words, upgrades = place.prepare("migrate"), place.upgrades()
+    act, upgrades = place.prepare("migrate"), place.upgrades()
     # The first one-off asks for the revision, the second one migrates.
-    assert ended(place.start(words, "late:/dynos:2")).code == -signal.SIGKILL
-    assert project.revision() != HEAD, "the effect came before the kill"
+    assert ended(place.start(act, "late:/dynos:2")).code == -signal.SIGKILL
+    assert project.revision() != place.head, "the effect came before the kill"
     said = until(lambda: (ran := project.invoke("reconcile", "--json")).code != 4 and ran)
-    until(lambda: project.revision() == HEAD)
+    until(lambda: project.revision() == place.head)
     assert (said.code, project.kinds()[-1]) == (0, "end migrate"), said.text
-    project.json(*words)
+    project.json(*act.words)
     assert place.upgrades() == upgrades + 1
-    place.check("migrate")
+    place.check(act)

@@ -14,7 +14,7 @@ from roadworthy.journal.entry import Entry
 from roadworthy.record import token
 
 from .conftest import Journal
-from .site import Site, site
+from .site import Act, Site, site
 
 pytestmark = pytest.mark.matrix
 RACERS = 8
@@ -54,7 +54,7 @@ def _race(place: Site, number: int, seconds: float, *wait: str) -> int:
     before, called = len(project.entries()), len(project.calls())
     if seconds:
         project.faults({"kind": "delay", "seconds": seconds, "method": "POST", "path": "/slugs"})
-    racers = [place.start(("deploy", "--commit", commit, *wait)) for commit in commits]
+    racers = [place.start(Act("deploy", ("deploy", "--commit", commit, *wait))) for commit in commits]
     ran = [ended(racer, within=240) for racer in racers]
     codes = [r.code for r in ran]
     winners = [commit for commit, code in zip(commits, codes, strict=True) if code == 0]
@@ -68,7 +68,7 @@ def _race(place: Site, number: int, seconds: float, *wait: str) -> int:
     _effects_do_not_mix(project, entries, project.calls()[called:])
     place.wanted = str(ends[-1].record.details["to"]["commit"])
     assert place.wanted in winners
-    place.check("deploy")
+    place.check(Act("deploy", ("deploy",)))
     return len(winners)
 
 

@@ -15,6 +15,7 @@ from .evidence import write_atomically
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.log import Log
 
 COMMIT_STAGE: Final = "commit-stage/{commit}/evidence.json"
 SCOPE: Final = "commit-stage/{commit}/scope.json"
@@ -34,6 +35,19 @@ def as_bytes(value: Mapping[str, Any]) -> bytes:
 def path_of(context: Context, name: str, commit: str) -> Path:
     """Where the file of that name lies for a commit (40 hex characters)."""
     return context.artifacts / name.format(commit=commit)
+
+
+def restore(
+    context: Context, log: Log, evidence: Mapping[str, str], views: Mapping[str, str], commit: str
+) -> None:
+    """Bring back the files that are missing, or not what the journal holds: who wrote them may have been killed.
+
+    `evidence` is the sha256 of each file that an entry of `log` attaches, `views` the name of its file here.
+    """
+    for attached, name in views.items():
+        data, path = log.evidence(evidence[attached]), path_of(context, name, commit)
+        if not path.is_file() or path.read_bytes() != data:
+            write(context, name, commit, data)
 
 
 def write(context: Context, name: str, commit: str, data: bytes) -> Path:

@@ -65,6 +65,8 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     required = decide.required_checks(scope, context.config.acceptance)
     known = standing.accepted
     if known and not again and not missing_checks(known.details, required):
+        views = {RESULT: artifacts.ACCEPTANCE}
+        artifacts.restore(context, context.log(place_of(commit)), known.evidence, views, commit)
         line = f"{commit[:12]} was accepted already (journal #{known.seq})"
         return Result(Outcome.SUCCEEDED, line, seq=known.seq, details=dict(known.details))
     build.check_manifest(context, standing.build, commit)

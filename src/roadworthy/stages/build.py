@@ -158,9 +158,8 @@ def _show_manifest(context: Context, done: Done, commit: str) -> None:
     from ..report import artifacts
 
     check_manifest(context, done, commit)
-    if not artifacts.path_of(context, artifacts.MANIFEST, commit).exists():
-        data = context.log(place_of(commit)).evidence(done.evidence[MANIFEST])
-        artifacts.write(context, artifacts.MANIFEST, commit, data)
+    views = {MANIFEST: artifacts.MANIFEST}
+    artifacts.restore(context, context.log(place_of(commit)), done.evidence, views, commit)
 
 
 def _kept(digest: str) -> str:

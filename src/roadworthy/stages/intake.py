@@ -15,6 +15,7 @@ from ..facts.history import read_history
 from ..facts.scope import Scope, docs_drift, docs_drift_json, scope_json, since_deployed
 from ..facts.standing import Done, read_standing
 from ..model import Outcome, Request, Result
+from ..report import artifacts
 from .on_package import begin, place_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "intake"
 RUNTIME_STATE: Final = "instances/"  # what a deployment never touches (deployment contract, section 3)
+VIEWS: Final = {"scope.json": artifacts.SCOPE, "docs-drift.json": artifacts.DOCS_DRIFT}
 
 
 def scope_of(context: Context, environment: str, commit: str) -> Scope:
@@ -36,8 +38,6 @@ def intake(context: Context, request: Request) -> Done | None:
     Raises UsageError for a change without an id or a reason, or of runtime state; CheckFailed when
     documentation had to change and did not.
     """
-    from ..report import artifacts
-
     commit, environment = request.commit, request.environment
     why = request.why or git.subject(context.paths.root, commit)
     if not why.strip() or not request.change:
@@ -57,13 +57,14 @@ def intake(context: Context, request: Request) -> Done | None:
     }
     # Once it runs there, it changes nothing there any more; what it changed was taken in before.
     if known and (scope.base == commit or all(known.details.get(k) == value for k, value in told.items())):
+        artifacts.restore(context, context.log(place_of(commit)), known.evidence, VIEWS, commit)
         return known
     now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
     files = {
         artifacts.SCOPE: artifacts.as_bytes({"generatedAt": now, **scope_json(scope, drift)}),
         artifacts.DOCS_DRIFT: artifacts.as_bytes({"generatedAt": now, **docs_drift_json(drift, head=commit)}),
     }
-    attach = {"scope.json": files[artifacts.SCOPE], "docs-drift.json": files[artifacts.DOCS_DRIFT]}
+    attach = {attached: files[name] for attached, name in VIEWS.items()}
     with begin(context, commit, NAME, "intake", change=told["change"]) as turn:
         end = turn.failed if drift.outcome == "blocking" else turn.done
         end(None, told, attach)
