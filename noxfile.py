@@ -25,6 +25,7 @@ UNITS = (
     "test_globs.py",
     "test_retry.py",
 )
+_installed: dict[str, str] = {}
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")
 
 
@@ -113,9 +114,11 @@ def stores(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """The crash matrix: kills at every point of every action and at random instants, and eight deploys at once.
+    """The crash matrix: kills between the effects of every action, at random instants, and eight deploys at once.
 
-    CRASH_KILLS=300 widens the random kills on each store from their quick 40.
+    As it comes it takes a sample, in a few minutes. CRASH_POINTS is how many points of each action are tried
+    (0 for all of them, about 1,000), CRASH_KILLS how many kills at random instants each store gets, CRASH_SEED
+    what is drawn. A full run is `CRASH_POINTS=0 CRASH_KILLS=300 nox -s faults`: about an hour on two cores.
     """
     words = session.posargs or ["tests/matrix"]
     session.run("python", "-m", "pytest", "-m", "matrix", *words, env=_store_servers(session))
@@ -130,17 +133,18 @@ def images(session: nox.Session) -> None:
 
 
 def _store_servers(session: nox.Session) -> dict[str, str]:
-    """Install the servers that stand for the providers; the variables that name them."""
+    """Install the servers that stand for the providers, once a run of nox; the variables that name them."""
+    if _installed:
+        return _installed
     session.run("python", "-m", "venv", "--clear", ".nox/stores")
     install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
     session.run(".nox/stores/bin/python", *install, "-r", "requirements-stores.lock", external=True)
     session.run(
         "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/azurite", "azurite@3.35.0"
     )
-    return {
-        "MOTO_SERVER": ".nox/stores/bin/moto_server",
-        "AZURITE_BLOB": ".nox/azurite/node_modules/.bin/azurite-blob",
-    }
+    _installed["MOTO_SERVER"] = ".nox/stores/bin/moto_server"
+    _installed["AZURITE_BLOB"] = ".nox/azurite/node_modules/.bin/azurite-blob"
+    return _installed
 
 
 @nox.session

@@ -98,6 +98,7 @@ class Site:
         self.wanted = self.project.runs()
         made = getattr(self, f"_{action}")()
         assert isinstance(made, Act)
+        self._known = len(self.project.entries(made.place))
         return made
 
     def _deploy(self) -> Act:
@@ -236,7 +237,7 @@ class Site:
 
     def _code_again(self, act: Act) -> int:
         """How the action ends when it is done again, after what reconcile has found."""
-        last = self.project.kinds(act.place)[-1]
+        last = next(iter(self.project.kinds(act.place)[self._known :][::-1]), "")
         if act.action == "adopt":
             return 3 if last == "end adopt" else 0  # nothing to adopt any more
         if act.action == "incomplete":

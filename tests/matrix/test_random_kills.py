@@ -35,12 +35,12 @@ def test_killed_at_random_instants(
     journal: Journal = request.getfixturevalue(kept_in)
     chance = random.Random(SEED)
     kills = inside = number = 0
+    took: dict[str, float] = {}
     while kills < KILLS:
         number += 1
         assert number < KILLS, "the commands end before they can be killed"
         actions = ACTIONS if number % ALONE else (MAINTENANCE,)
         with site(tmp_path / f"{number}", journal()) as place:
-            took: dict[str, float] = {}
             for _ in range(min(ON_ONE_SITE, KILLS - kills)):
                 action, part = chance.choice(actions), chance.uniform(STARTING, 1.0)
                 took[action] = took.get(action) or _took(place, action)
