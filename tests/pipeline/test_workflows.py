@@ -1,0 +1,151 @@
+"""The workflows' own command lines, each job on a machine of its own, as GitHub would run them one after another.
+
+What stands for GitHub is small: the jobs go in the order of their `needs`, a step's variables come from its `env`,
+and a job whose step fails ends, with every job that needs it unless its condition says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from facts.answering import Answers
+from road.project import Project
+
+from pipeline.green import ENV, read_from, says
+
+Machine = Callable[[], Project]
+WORKFLOWS = Path(__file__).resolve().parents[2] / ".github" / "workflows"
+
+
+@pytest.fixture(scope="module")
+def github() -> Iterator[Answers]:
+    answers = Answers()
+    yield answers
+    answers.close()
+
+
+def run(name: str, machine: Machine, inputs: Mapping[str, str] | None = None) -> dict[str, list[int]]:
+    """Run a workflow; the exit codes of each job's commands."""
+    codes: dict[str, list[int]] = {}
+    for job, said in yaml.safe_load((WORKFLOWS / name).read_text())["jobs"].items():
+        needed = said.get("needs")
+        if needed and any(codes.get(needed, [1])) and "cancelled" not in said.get("if", ""):
+            continue
+        here, codes[job] = machine(), []
+        for step in said["steps"]:
+            if "run" not in step or (any(codes[job]) and "cancelled" not in step.get("if", "")):
+                continue
+            env = variables(step.get("env", {}), inputs or {})
+            line = [env[word[1:]] if word.startswith("$") else word for word in shlex.split(step["run"])]
+            assert line[0] == ".venv/bin/invoke"
+            ran = here.invoke(*line[1:], env=env)
+            print(ran.text)
+            codes[job].append(ran.code)
+    return codes
+
+
+def variables(env: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, str]:
+    """A step's environment; the sandbox has a key of its own, so the secrets are left out."""
+    given = {}
+    for name, value in env.items():
+        if typed := re.fullmatch(r"\$\{\{ inputs\.(\w+) \}\}", value):
+            given[name] = inputs[typed[1]]
+        elif "${{" not in value:
+            given[name] = value
+    return {**given, **ENV}
+
+
+def add_a_change(project: Project, github: Answers) -> str:
+    commit = project.commit("Second")
+    says(github, commit, commit)
+    return commit
+
+
+def test_a_push_goes_through_all_jobs_and_a_later_one_too(
+    project: Project, machine: Machine, github: Answers
+) -> None:
+    commit = read_from(github, project, "commit")
+    says(github, commit, commit)
+    codes = run("cloud-delivery-pipeline.yml", machine)
+    # The first deployment of all has migrations, and in production those need a person's approval.
+    assert codes.pop("production") == [0, 3]
+    assert codes.pop("decision") == [1, 0]
+    assert set(codes) == {"intake", "build", "acceptance", "release", "staging"}
+    assert not any(map(any, codes.values()))
+    inputs = {"commit": commit, "why": "its migration is approved", "approval": "WO-17"}
+    assert run("deploy-heroku.yml", machine, inputs) == {"production": [0, 0, 0]}
+    assert (project.runs(), project.runs("prod")) == (commit, commit)
+
+    second = add_a_change(project, github)
+    codes = run("cloud-delivery-pipeline.yml", machine)
+    assert not any(map(any, codes.values())) and codes["production"] == [0, 0, 0]
+    assert codes["decision"] == [0, 0]
+    assert (project.runs(), project.runs("prod")) == (second, second)
+    built = [e.record.action for e in project.entries(f"package-{second}") if e.record.kind == "end"]
+    assert built == ["intake", "build", "accept", "release"]  # each once: production built nothing
+
+
+def test_a_replay_takes_an_earlier_commit_through_again(
+    project: Project, machine: Machine, github: Answers
+) -> None:
+    first = in_production(project, machine, github)
+    second = add_a_change(project, github)
+    run("cloud-delivery-pipeline.yml", machine)
+    assert project.runs("prod") == second
+    says(github, first, first)
+    machine().json("replay", "--sha", first, env=ENV)  # production takes what staging has certified
+    machine().json("certify", env=ENV)
+    inputs = {"release_package_sha": first, "why": "the second one is slow"}
+    codes = run("cloud-delivery-replay.yml", machine, inputs)
+    assert codes == {"production": [0], "decision": [0, 0]}
+    assert project.runs("prod") == first
+    assert project.entries("prod")[-1].record.details["change"]["why"] == "the second one is slow"
+
+
+def test_a_replay_of_what_was_never_built_changes_nothing(
+    project: Project, machine: Machine, github: Answers
+) -> None:
+    first = in_production(project, machine, github)
+    second = add_a_change(project, github)
+    inputs = {"release_package_sha": second, "why": "perhaps"}
+    assert run("cloud-delivery-replay.yml", machine, inputs) == {"production": [3], "decision": [1, 0]}
+    assert project.runs("prod") == first
+
+
+def test_a_red_commit_stage_ends_the_pipeline_before_anything_changes(
+    project: Project, machine: Machine, github: Answers
+) -> None:
+    first = in_production(project, machine, github)
+    second = project.commit("Second")
+    says(github, second, second, conclusion="failure")
+    before = (project.calls(), project.calls("prod"))
+    codes = run("cloud-delivery-pipeline.yml", machine)
+    assert codes == {"intake": [0], "build": [0], "acceptance": [1], "decision": [1, 0]}
+    assert (project.calls(), project.calls("prod")) == before
+    assert project.runs("prod") == first
+
+
+def test_a_branch_goes_to_staging_and_is_certified(
+    project: Project, machine: Machine, github: Answers
+) -> None:
+    commit = read_from(github, project, "commit")
+    says(github, commit, commit)
+    assert run("deploy-staging.yml", machine) == {"staging": [0, 0]}
+    assert project.runs() == commit
+    assert project.entries()[-1].record.action == "certify"
+
+
+def in_production(project: Project, machine: Machine, github: Answers) -> str:
+    """The first commit, in production; by the workflows."""
+    commit = read_from(github, project, "commit")
+    says(github, commit, commit)
+    run("cloud-delivery-pipeline.yml", machine)
+    run("deploy-heroku.yml", machine, {"commit": commit, "why": "approved", "approval": "WO-17"})
+    assert project.runs("prod") == commit
+    return commit
