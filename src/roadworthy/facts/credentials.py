@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,19 +52,21 @@ def _same_as(context: Context, name: str, value: str) -> tuple[str, ...]:
         other
         for other, said in known.items()
         if other == name
-        or (said.strip() and hmac.compare_digest(said.strip().encode(), value.strip().encode()))
+        or (said.strip() and hmac.compare_digest(os.fsencode(said.strip()), os.fsencode(value.strip())))
     )
 
 
 def _opens(context: Context, value: str) -> tuple[str, ...]:
     """The production apps that a platform's API shows to whoever holds this value."""
+    from requests.auth import HTTPBasicAuth
+
     from .. import http
 
     api = _api(context)
     apps = [e.app for e in context.config.environments.values() if e.production] if api else []
     session = http.session(context.config.limits.http)
     session.headers["Accept"] = "application/vnd.heroku+json; version=3"
-    session.auth = ("", value)
+    session.auth = HTTPBasicAuth("", os.fsencode(value))  # a variable may hold bytes that are no text
     opened = []
     for app in apps:
         try:

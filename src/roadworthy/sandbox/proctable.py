@@ -70,11 +70,17 @@ def end_carriers(variable: str, signum: int = signal.SIGKILL, wait: float = 0.0)
     return [pid for pid, _ in found]
 
 
+def children() -> set[int]:
+    """The processes whose parent is this one."""
+    own = os.getpid()
+    return {pid for pid, _, parent, _ in _states() if parent == own}
+
+
 def group_is_alive(group: int) -> bool:
     """Whether a process group has a member that is not a zombie."""
     with suppress(ProcessLookupError):
         os.killpg(group, 0)
-        return any(state not in "ZX" and member == group for state, member in _states())
+        return any(state not in "ZX" and member == group for _, state, _, member in _states())
     return False
 
 
@@ -89,10 +95,10 @@ def _environ(pid: int) -> bytes:
         return b""
 
 
-def _states() -> Iterator[tuple[str, int]]:
-    """State letter and process group of each process."""
+def _states() -> Iterator[tuple[int, str, int, int]]:
+    """Pid, state letter, parent and process group of each process."""
     for pid in _pids():
         with suppress(OSError, IndexError, ValueError):
             # The command's name is in parentheses and may hold any character, so count from the last one.
             fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-            yield fields[0].decode(), int(fields[2])
+            yield pid, fields[0].decode(), int(fields[1]), int(fields[2])

@@ -164,10 +164,10 @@ def _migrations(context: Context, place: Trial, found: Findings) -> list[str]:
         ran = place.run(commands.migrate)
         said += ran.output
         found.files["migrations.txt"] = said
-        if ran.how:
+        if not ran.well:
             return [f"{commands.migrate!r} {ran.how}"]
         asked = place.run(commands.revision)
-        if asked.how:
+        if not asked.well:
             return [f"{commands.revision!r} {asked.how}"]
         lines = tuple(asked.output.decode("utf-8", "replace").splitlines())
         try:
@@ -181,6 +181,7 @@ def _serve(context: Context, package: Package, place: Trial, found: Findings, st
     """Start the app and ask it the checks of release.toml; its address while `stack` is open, "" when it fails."""
     from ..checks import http
     from ..packages.procfile import processes
+    from .trial import tail
 
     limits = context.config.limits
     log = place.folder.parent / "web.log"
@@ -203,7 +204,7 @@ def _serve(context: Context, package: Package, place: Trial, found: Findings, st
     found.files["acceptance-checks.json"] = (
         json.dumps([asdict(r) for r in results], indent=2).encode() + b"\n"
     )
-    found.files["web.txt"] = log.read_bytes()[-(1 << 20) :]
+    found.files["web.txt"] = tail(log)
     found.note(decide.API, [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"])
     return url
 
@@ -221,7 +222,7 @@ def _own_check(
     for value in given.values():
         output = output.replace(value.encode(), b"***") if value else output
     found.files[f"{name}.txt"] = output
-    return [f"{shlex.split(command)[0]} {ran.how}"] if ran.how else []
+    return [f"{shlex.split(command)[0]} {ran.how}"] if not ran.well else []
 
 
 def _result(

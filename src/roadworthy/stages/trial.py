@@ -1,43 +1,31 @@
 """A package in a place of its own: unpacked, with an empty database, on loopback, and gone afterwards.
 
-It runs as it would on the platform (the Procfile's `web`, PORT, config vars), with no credential of anybody, so
-whatever it does changes no environment. Its whole process group ends with it.
+It runs as it would on the platform (the Procfile's `web`, PORT, config vars) and is handed no credential of
+anybody. Nothing of it is left afterwards (apart.py).
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import UsageError
 from ..wait import until
+from . import apart
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..model import Package
 
 POLL: Final = 0.02  # seconds between two looks whether the app listens
-GRACE: Final = 5.0  # seconds to end after SIGTERM
-OUTPUT_LIMIT: Final = 1 << 20  # bytes of a command's output that are kept
 PASSED_ON: Final = ("LANG", "LC_ALL", "TZ")
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """How one command ended: `how` in words, "" when it exited with 0; and the end of what it said."""
-
-    how: str
-    output: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +36,9 @@ class Trial:
     environ: Mapping[str, str]
     within: float
 
-    def run(self, command: str, more: Mapping[str, str] | None = None) -> Ran:
+    def run(self, command: str, more: Mapping[str, str] | None = None) -> apart.Ran:
         """Run shell words to their end, with `more` variables."""
-        try:
-            process = self._start(command, subprocess.PIPE, more or {})
-        except OSError as error:
-            return Ran(f"could not be started: {error.strerror}", b"")
-        with _ending(process):
-            try:
-                output, _ = process.communicate(timeout=self.within)
-            except subprocess.TimeoutExpired:
-                return Ran(f"did not end within {self.within:g} s", b"")
-        how = f"exited with {process.returncode}" if process.returncode else ""
-        return Ran(how, output[-OUTPUT_LIMIT:])
+        return apart.run(shlex.split(command), self.folder, {**self.environ, **(more or {})}, self.within)
 
     @contextmanager
     def serving(self, command: str, log: Path, within: float) -> Iterator[str]:
@@ -70,10 +48,11 @@ class Trial:
         port = free_port()
         with log.open("wb") as out:
             try:
-                process = self._start(command, out.fileno(), {"PORT": str(port)})
+                environ = {**self.environ, "PORT": str(port)}
+                process = apart.start(shlex.split(command), self.folder, environ, out.fileno())
             except OSError as error:
                 raise UsageError(f"{command!r} could not be started: {error.strerror}") from error
-        with _ending(process):
+        with apart.ending(process):
 
             def answers() -> bool | None:
                 return False if process.poll() is not None else _listens(port) or None
@@ -88,25 +67,14 @@ class Trial:
                 raise UsageError(f"{command!r} {how}\n{_last(log)}".rstrip())
             yield f"http://127.0.0.1:{port}"
 
-    def _start(self, command: str, out: int, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            shlex.split(command),
-            cwd=self.folder,
-            env={**self.environ, **more},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
-
 
 @contextmanager
 def unpacked(context: Context, package: Package) -> Iterator[Trial]:
     """The package's files in a new folder. Raises UsageError when they are not what the digest says."""
     from ..packages import slug
 
-    with tempfile.TemporaryDirectory(prefix="roadworthy-trial-", ignore_cleanup_errors=True) as made:
-        place, data = Path(made) / "app", Path(made) / "data"
+    with apart.place_apart() as made:
+        place, data = made / "app", made / "data"
         place.mkdir()
         data.mkdir()
         slug.unpack(Path(package.file), place)
@@ -120,6 +88,7 @@ def unpacked(context: Context, package: Package) -> Iterator[Trial]:
             **config,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "HOME": str(data),
+            apart.MARKER: made.name,
         }
         yield Trial(place, environ, context.config.limits.oneoff)
 
@@ -130,24 +99,13 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@contextmanager
-def _ending(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Whatever happens, nothing of its process group is left."""
-    try:
-        yield
-    finally:
-        for sign, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, sign)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=grace)
-                break
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        if process.stdout:
-            process.stdout.close()
-
-
 def _last(log: Path) -> str:
-    lines = log.read_bytes()[-4000:].decode("utf-8", "replace").splitlines()[-12:]
+    lines = tail(log, 4000).decode("utf-8", "replace").splitlines()[-12:]
     return "\n".join(f"  {line}" for line in lines)
+
+
+def tail(log: Path, limit: int = apart.OUTPUT_LIMIT) -> bytes:
+    """The last bytes of a file that may be long."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - limit))
+        return file.read(limit)
