@@ -3,8 +3,8 @@
     python tests/journal/bench_audit.py [ENTRIES] [--at-least PERCENT]
 
 Both use every core: the audit as it comes; the bare verification in as many processes, timed without their
-start and with all messages in memory. Prints the ratio of the medians, by the clock and by the processor's time (which other
-work on the machine changes less), and the memory that the auditor's processes needed.
+start and with all messages in memory. Prints the ratio of the medians, by the clock and by the processor's time
+(which other work on the machine changes less), and the memory that the auditor's processes needed.
 """
 
 from __future__ import annotations
