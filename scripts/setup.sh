@@ -29,6 +29,9 @@ pip() {
 }
 pip --require-hashes -r requirements.lock
 pip --no-deps --no-build-isolation -e .
+# Where Python may not keep what it compiled (PYTHONDONTWRITEBYTECODE, as in many containers) each command would
+# compile this package anew: a third of its start. pip did the same for what it installed.
+.venv/bin/python -m compileall -q src || stop 'src was not compiled, Python says why above'
 if ! (cd .venv && pwd -P) >.venv/.ready.new || ! mv .venv/.ready.new .venv/.ready; then
     stop 'the disk is full, or .venv was removed meanwhile: try again'
 fi

@@ -9,6 +9,7 @@ bar that is missed is printed as MISSED and makes the exit code 1 only with --st
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.request
@@ -79,6 +81,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--strict", action="store_true")
     said = parser.parse_args()
+    # As installed: where Python may not keep what it compiles, every command would compile everything anew.
+    for place in (sysconfig.get_path("purelib"), ROOT / "src"):
+        compileall.compile_dir(place, quiet=2)
     with tempfile.TemporaryDirectory(prefix="roadworthy-bench-") as name:
         folder = Path(name)
         bare = folder / "bare"
@@ -131,6 +136,9 @@ def measure(rounds: int, here: Path, bare: Path, environ: dict[str, str]) -> Non
         f"bare {empty:.3f} s + 0.2 s + slowest curl {slowest:.3f} s",
     )
 
+    again, _ = medians(rounds, lambda: seconds([INVOKE, "ship"], here, environ), signed)
+    show("ship, all seven stages, nothing to do (s)", again, 2.0, "everything is asked again")
+
     for commit in commits(here):
         seconds([INVOKE, "test", "--commit", commit], here, environ)
     turn = iter(commits(here)[::-1] * rounds)  # HEAD runs already, so its parent is first
@@ -138,6 +146,13 @@ def measure(rounds: int, here: Path, bare: Path, environ: dict[str, str]) -> Non
         rounds, lambda: deployed(here, environ, next(turn)), lambda: booted(folder_of(here))
     )
     show("deploy, start to verified (s)", deploy, boot + 0.5, f"the app boots in {boot:.3f} s, + 0.5 s")
+
+    broken = break_health(here)
+    seconds([INVOKE, "test", "--commit", broken], here, environ)
+    back, boot = medians(
+        min(rounds, 5), lambda: rolled_back(here, environ, broken), lambda: booted(folder_of(here))
+    )
+    show("rollback, detection to verified (s)", back, boot + 2.0, f"the app boots in {boot:.3f} s, + 2 s")
 
     journal, _ = medians(rounds, lambda: journalled(here), signed)
     show(
@@ -185,6 +200,30 @@ def deployed(here: Path, environ: dict[str, str], commit: str) -> float:
     if result["plan"]["already"]:
         raise RuntimeError("nothing was deployed, so nothing was measured")
     return float(result["details"]["millis"]) / 1000
+
+
+def break_health(here: Path) -> str:
+    """A commit beside HEAD whose app is not healthy once a platform runs it."""
+    api, asked = here / "app" / "capecontrol" / "api.py", "if answer.connected else"
+    text = api.read_text()
+    if asked not in text:
+        raise RuntimeError("the app answers for its health otherwise now: break it otherwise")
+    api.write_text(text.replace(asked, "if answer.connected and 'DYNO' not in __import__('os').environ else"))
+    committed = ["git", "-c", "user.name=b", "-c", "user.email=b@b.invalid", "commit", "-qam", "Break health"]
+    subprocess.run(committed, cwd=here, check=True)
+    commit = commits(here)[0]
+    subprocess.run(["git", "reset", "-q", "--hard", "HEAD~1"], cwd=here, check=True)
+    return commit
+
+
+def rolled_back(here: Path, environ: dict[str, str], broken: str) -> float:
+    """Seconds from the verdict on a broken release to its predecessor being verified healthy."""
+    command = [INVOKE, "deploy", "--commit", broken, "--json"]
+    said = subprocess.run(command, cwd=here, env=environ, check=False, capture_output=True)
+    result = json.loads(said.stdout)
+    if said.returncode != 1 or "rolled back" not in result["line"]:
+        raise RuntimeError(f"nothing was rolled back, so nothing was measured: {result['line']}")
+    return float(result["details"]["rollback"]["millis"]) / 1000
 
 
 def folder_of(here: Path) -> Path:

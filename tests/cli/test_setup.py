@@ -20,7 +20,8 @@ case "$2" in
     venv)
         [ -z "${NO_VENV:-}" ] || { echo "Traceback, and then"; echo "$NO_VENV"; exit 1; }
         rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-    pip) case "$*" in *"${PIP_FAILS:-nothing}"*) echo "pip: no route to host" >&2; exit 1 ;; esac
+    pip) case "$*" in *"${PIP_FAILS:-nothing}"*) echo "pip: no route to host" >&2; exit 1 ;; esac ;;
+    compileall) [ -z "${NO_COMPILE:-}" ] || exit 1 ;;
 esac
 """
 
@@ -75,10 +76,11 @@ def machine(tmp_path: Path) -> Machine:
 def test_it_makes_the_environment_from_the_lock_with_hashes_and_nothing_else(machine: Machine):
     done = machine.run()
     assert (done.returncode, done.stderr) == (0, "")
-    _, venv, lock, ours = machine.called
+    _, venv, lock, ours, compiled = machine.called
     assert venv == "-m venv --clear .venv"
     assert lock.endswith("--require-hashes -r requirements.lock")
     assert ours.endswith("--no-deps --no-build-isolation -e .")
+    assert compiled == "-m compileall -q src"
     assert machine.ready.read_text() == f"{machine.root.resolve()}/.venv\n"
 
 
@@ -112,6 +114,10 @@ def test_a_python_without_ensurepip_is_one_line(machine: Machine):
 def test_dependencies_that_cannot_be_had_are_one_line(machine: Machine):
     for step in ("--require-hashes", "-e ."):
         machine.refused("the dependencies were not installed, pip says why above", PIP_FAILS=step)
+
+
+def test_a_package_that_does_not_compile_is_one_line(machine: Machine):
+    machine.refused("src was not compiled, Python says why above", NO_COMPILE="1")
 
 
 def test_a_folder_that_may_not_be_written_is_one_line(machine: Machine):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..globs import matches
 from ..toml import FILE
 from .git import resolve
-from .git_objects import ask, full
+from .git_objects import ask, full, look
 
 if TYPE_CHECKING:
     from ..config import DocsDriftRules, ScopeRules
@@ -140,8 +140,12 @@ def changed_between(root: Path, base: str, head: str) -> tuple[str, ...]:
     Paths are relative to `root`; those outside of it begin with `../`. A byte of a name that is no UTF-8 is
     shown as `\\xNN`. Raises UsageError for a commit that is not in this clone.
     """
-    old = resolve(root, full(base)) if base else EMPTY_TREE
-    new = resolve(root, full(head))
+    old, new = full(base) if base else EMPTY_TREE, full(head)
+    for name, found in zip((base, head), look(root, old, new), strict=True):
+        if name and (found is None or found.kind != "commit"):
+            resolve(root, name)  # says what is wrong with it
+    if old == new:
+        return ()
     # Two trees, no merge base. Plumbing looks for no renames; submodules may ask to be ignored, even so.
     words = ("-r", "-z", "--name-only", "--ignore-submodules=none", old, new, "--")
     listed = ask(root, "diff-tree", *words).split(b"\0")[:-1]
