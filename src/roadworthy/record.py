@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .model import Facts, Maintenance, Plan, ReleasePackage, RunCommand, Step, Verdict
+from .model import Facts, Maintenance, Plan, Proof, ReleasePackage, RunCommand, Step, Verdict
 
 if TYPE_CHECKING:
     from .context import Context
@@ -58,15 +58,21 @@ def said(plan: Plan, verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
 
 
 def proofs(plan: Plan, facts: Facts) -> dict[str, Any]:
-    """The entries of other journals that say that a deploy's package was tested and certified, by digest.
+    """The entries of other journals that opened a deploy's way, by digest.
 
-    Auditors follow them, so a package that was deployed and never tested or certified shows.
+    They are the package's test run and certificate and, for production, its acceptance and release. Auditors
+    follow them, so a package that was deployed without one of them shows.
     """
-    ci, certified = facts.ci.known, facts.certificate.known
-    if plan.request.action != "deploy" or plan.package is None:
+    package = plan.package
+    if plan.request.action != "deploy" or package is None:
         return {}
+    ci, certified, eligible = facts.ci.known, facts.certificate.known, facts.eligible.known
     found = [ci.proof] if ci and ci.outcome == "success" else []
-    found += [certified.proof] if certified and certified.package_digest == plan.package.digest else []
+    if facts.environment.production and eligible and eligible.standing.digest == package.digest:
+        place = f"package-{package.commit}"
+        passed = filter(None, (eligible.standing.accepted, eligible.standing.released))
+        found += [Proof(done.action, place, done.seq, done.sha256) for done in passed]
+    found += [certified.proof] if certified and certified.package_digest == package.digest else []
     return {"proofs": named} if (named := [asdict(proof) for proof in found if proof]) else {}
 
 
