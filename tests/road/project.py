@@ -277,6 +277,19 @@ class Project:
         """The commit that answers."""
         return str((self.get("/api/version", place)[1] or {}).get("gitSha", ""))
 
+    def forge(self, commit: str, action: str, digest: str, *, well: bool = True) -> None:
+        """What somebody with the key writes about a package past the commands: a start and its outcome."""
+        from roadworthy.facts.standing import STAGES
+        from roadworthy.journal import lock
+        from roadworthy.journal.entry import Record
+
+        place = f"package-{commit}"
+        subject = f"slug:{commit}" if digest else "none"
+        words = (STAGES[action], action, place, "sandbox", subject, digest)
+        start = self.log(place).append(Record("start", *words, {"actor": lock.this_process()}))
+        outcome = {"settles": start.seq, "outcome": "succeeded" if well else "failed"}
+        self.log(place).append(Record("end" if well else "failed", *words, outcome))
+
     # ---- what goes wrong -----------------------------------------------------------------------------
 
     def faults(self, *faults: Mapping[str, object]) -> None:

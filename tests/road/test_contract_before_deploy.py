@@ -6,7 +6,6 @@ Each test is named for the requirement that it shows, on a real project, journal
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import subprocess
@@ -16,10 +15,6 @@ from pathlib import Path
 import pytest
 
 from road.project import KEYS, Project, paths
-from roadworthy.context import Context
-from roadworthy.model import Package
-from roadworthy.report.terminal import Screen
-from roadworthy.stages.on_package import begin
 
 REFUSED_TURNS = {
     "build": "INTAKE_MISSING",
@@ -41,13 +36,6 @@ def package_of(project: Project, commit: str) -> Path:
 
 def stages(project: Project, commit: str) -> list[str]:
     return [kind for kind in project.kinds(f"package-{commit}") if not kind.startswith("start")]
-
-
-def by_hand(project: Project, commit: str, digest: str, stage: str, action: str) -> None:
-    """What somebody with the key writes past the commands."""
-    context = Context(project.root, Screen(json=True, stream=io.StringIO()), {})
-    package = Package(commit, digest, 1)
-    begin(context, commit, stage, action, package).done(package, {})
 
 
 # ---- E1, E2: one recorded transition, stage by stage -----------------------------------------------------
@@ -104,7 +92,7 @@ def test_e02_each_stage_opens_the_next_one_only(project: Project):
 def test_e02_a_deviation_makes_the_deployment_invalid(project: Project):
     project.json("intake")
     digest = project.json("build")["details"]["digest"]
-    by_hand(project, project.first, digest, "release", "release")  # before any acceptance
+    project.forge(project.first, "release", digest)  # before any acceptance
     assert "ACCEPTANCE_MISSING" in project.json("release", code=3)["line"]
     said = project.json("ship", code=1)
     assert "STAGES_OUT_OF_ORDER" in "".join(said["reasons"])
