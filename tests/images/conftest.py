@@ -29,9 +29,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Regis
 
 
 @pytest.fixture(scope="session")
-def engine(registry: servers.Registry, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def engine(registry: servers.Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment in which buildah and podman run."""
-    return servers.containers(tmp_path_factory.mktemp("containers"), registry.host)
+    folder = tmp_path_factory.mktemp("containers")
+    yield servers.containers(folder, registry.host)
+    servers.let_go(folder)
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,13 @@ def containers(folder: Path, insecure: str = "") -> dict[str, str]:
     return {**kept, **files, "BUILDAH_ISOLATION": "chroot"}
 
 
+def let_go(folder: Path) -> None:
+    """Undo the mount that the tools leave over their store in `folder`, so that it can be removed."""
+    mounted = folder / "graph" / "overlay"
+    if mounted.is_mount():
+        subprocess.run(["umount", "--lazy", mounted], check=True, timeout=60)
+
+
 def run(words: list[str | Path], environ: dict[str, str], **options: object) -> str:
     """What a tool says; its complaint when it ends badly."""
     done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=100, check=False)
