@@ -30,6 +30,7 @@ OF_A_COMMIT: Final = {
     "accept": "for",
     "release": "for",
     "decide": "for",
+    "ship": "to",
     "replay": "to",
 }  # actions that a person names a commit for, and the word between it and the app
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
@@ -110,7 +111,7 @@ def asking(
         raise UsageError("--to (REL) is empty: say vNNN, a commit or a package digest; see `invoke history`")
     full = git.resolve(root, commit)
     request = Request(
-        action="deploy" if action == "replay" else action,  # it is one, of a package that exists
+        action="deploy" if action in ("ship", "replay") else action,  # both end in one
         environment=name,
         commit=full,
         change=_said("change", change) or full[:12],

@@ -108,7 +108,7 @@ def ship(c, env="staging", commit=None, why="", change="", approval="", log=Fals
     from .stages.ship import logged, ship
 
     with session(json) as context, logged(context, env, log):
-        request = asking(context, "deploy", env, commit, why, change, approval=approval, wait=wait)
+        request = asking(context, "ship", env, commit, why, change, approval=approval, wait=wait)
         finish(context, ship(context, request))
 
 

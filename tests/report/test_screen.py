@@ -193,6 +193,35 @@ def test_a_long_step_spins_with_its_seconds_and_leaves_one_line(terminal: Any) -
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") == 1  # the cursor is back
 
 
+def test_stages_stand_in_a_live_table_below_what_is_said_and_leave_none_of_it(terminal: Any) -> None:
+    one = terminal()
+    screen = Screen(stream=one.stream)
+    with screen.board(("intake", "build", "release")):
+        screen.stage(1, 3, "intake")
+        screen.line("  taken in")
+        screen.stage(2, 3, "build")
+        with screen.step("packing") as say:
+            until(one, r"✓  intake +0\.\d s\s+\S  build +0\.\d s  packing\s+·  release")
+            say("file 7")
+            until(one, "packing: file 7")
+    seen = one.seen()
+    left = visible(seen).rstrip("\n")  # the table's own lines, cleared
+    assert SECONDS.sub("N s", left) == "  1/3 intake\n  taken in\n  2/3 build\n  ✓ packing N s"
+    assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") == 1  # the cursor is back
+
+
+def test_elsewhere_there_is_no_live_table_and_a_step_says_lines() -> None:
+    out = io.StringIO()
+    screen = Screen(stream=out)
+    with screen.board(("intake", "build")):
+        screen.stage(1, 2, "intake")
+        with screen.step("packing") as say:
+            say("file 7")
+    first, second, third = out.getvalue().splitlines()
+    assert (first, second.strip()) == ("  1/2 intake", "file 7")
+    assert "packing ... done" in third
+
+
 def test_an_interrupted_step_is_marked_and_the_interrupt_goes_on(terminal: Any) -> None:
     one = terminal()
     screen = Screen(stream=one.stream)

@@ -1,5 +1,7 @@
 """The live line of a step that takes long, on a terminal: what is being done, and for how many seconds.
 
+With `table`, several lines: those that it says for the frame and the phrase of the moment.
+
 It draws in a thread of its own and begins only after PATIENCE, so a step that is quick never waits for rich to
 be imported. Whoever prints while it draws must hold `lock` and print through `write`.
 """
@@ -9,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.live import Live
 
+Table = Callable[[str, str], list[str]]
 PATIENCE: Final = 0.15  # seconds
 _EACH: Final = 0.1
 _DOTS: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -23,11 +27,14 @@ _LINE: Final = "-\\|/"
 class Spinner:
     """Draws `text` on `stream` from `start` to `stop`. `say` sets what stands behind it."""
 
-    def __init__(self, stream: TextIO, text: str, *, colour: bool, unicode: bool) -> None:
+    def __init__(
+        self, stream: TextIO, text: str, *, colour: bool, unicode: bool, table: Table | None = None
+    ) -> None:
         self.lock = threading.Lock()
         self._stream, self._text, self._colour = stream, text, colour
         self._frames = _DOTS if unicode else _LINE
         self._phrase = ""
+        self._table = table
         self._live: Live | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._draw, daemon=True)
@@ -74,6 +81,8 @@ class Spinner:
                 seconds = time.monotonic() - self._began
                 frame = self._frames[int(seconds / _EACH) % len(self._frames)]
                 said = f"  {frame} {self._text} {seconds:.1f} s  {self._phrase}"
+                if self._table:
+                    said = "\n".join(self._table(frame, self._phrase))
                 live.update(Text(said, no_wrap=True, overflow="ellipsis"), refresh=True)
                 if self._done.wait(_EACH):
                     break

@@ -15,14 +15,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from .plain import plain, plain_lines
 
 if TYPE_CHECKING:
-    from .spinner import Spinner
+    from .board import Board
+    from .spinner import Spinner, Table
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
 _MARKS: Final = {True: ("✓", "ok", _GREEN), False: ("✗", "FAIL", _RED), None: ("?", "??", _YELLOW)}
@@ -45,6 +46,7 @@ class Screen:
         self._colour = terminal and not os.environ.get("NO_COLOR")
         self._unicode = _writes_unicode(self._stream)
         self._spinner: Spinner | None = None
+        self._board: Board | None = None
         self._silent = False
 
     def title(self, text: str) -> None:
@@ -71,13 +73,16 @@ class Screen:
         """
         name, began = plain(text), time.monotonic()
         spinner = self._spin(name)
+        on_board = self._spinner if self._board else None
+        if on_board:
+            on_board.say(name)
 
         def say(phrase: str) -> None:
-            if spinner is None:
-                self._put((f"    {plain(phrase)}", _DIM))
-            else:
-                spinner.say(plain(phrase))
+            if shown := spinner or on_board:
+                shown.say(plain(phrase) if spinner else f"{name}: {plain(phrase)}")
                 self._copy(f"    {plain(phrase)}")
+            else:
+                self._put((f"    {plain(phrase)}", _DIM))
 
         ended = False
         try:
@@ -87,6 +92,8 @@ class Screen:
             if spinner is not None:
                 self._spinner = None
                 spinner.stop()
+            if on_board:
+                on_board.say("")
             how = "" if self._terminal else "… done " if ended else "… failed "
             self._put(*self._mark(ended), (f"{name} ", ""), (f"{how}{time.monotonic() - began:.1f} s", _DIM))
 
@@ -103,8 +110,24 @@ class Screen:
             indent = sum(len(text) for text, _ in mark) + len(name) + len(answer)
             self._put(*mark, (name, ""), (answer, _DIM), (said, "" if row.reason else _DIM), indent=indent)
 
+    @contextmanager
+    def board(self, names: Sequence[str]) -> Iterator[None]:
+        """On a terminal, keep a live table of these stages below everything else until the block ends."""
+        from .board import Board
+
+        self._board = Board(names, unicode=self._unicode)
+        spinner = self._spin("", table=self._board.lines)
+        try:
+            yield
+        finally:
+            self._board = self._spinner = None
+            if spinner is not None:
+                spinner.stop()
+
     def stage(self, number: int, of: int, name: str) -> None:
         """The heading of one stage of several."""
+        if self._board:
+            self._board.begin(name)
         self._put((f"  {number}/{of} {plain(name)}", _BOLD))
 
     def stages(self, names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -116,8 +139,11 @@ class Screen:
                 self._put(*self._glyph(_SKIPPED), (f"{plain(name):<25}", _DIM), ("not reached", _DIM))
                 continue
             ok = {"succeeded": True, "unknown": None}.get(str(row["outcome"]), False)
-            took = f"{row['seconds']:>6.1f} s  "
-            self._put(*self._mark(ok), (f"{plain(name):<25}", ""), (took, _DIM), (plain(row["line"]), ""))
+            took, said = f"{row['seconds']:>6.1f} s  ", plain(row["line"])
+            room = self._columns() - 41 if self._terminal else len(said)  # its whole line stands above
+            self._put(
+                *self._mark(ok), (f"{plain(name):<25}", ""), (took, _DIM), (_cut(said, max(room, 20)), "")
+            )
 
     def verdicts(self, verdicts: Iterable[Any]) -> None:
         """What each guard said (guard, outcome: pass, refuse or n/a, reason)."""
@@ -147,14 +173,14 @@ class Screen:
             sys.stdout.write(json.dumps(value, default=str) + "\n")
             sys.stdout.flush()
 
-    def _spin(self, text: str) -> Spinner | None:
+    def _spin(self, text: str, table: Table | None = None) -> Spinner | None:
         """A live line, on a terminal and when no outer step has one."""
         if not self._terminal or self._silent or self._spinner is not None:
             return None
         from .spinner import Spinner
 
         shown = self._encodable(text)
-        self._spinner = Spinner(self._stream, shown, colour=self._colour, unicode=self._unicode)
+        self._spinner = Spinner(self._stream, shown, colour=self._colour, unicode=self._unicode, table=table)
         self._spinner.start()
         return self._spinner
 

@@ -49,22 +49,23 @@ def ship(context: Context, request: Request) -> Result:
     rows: list[dict[str, Any]] = []
     walk = _replayed if request.replay else _shipped
     result = Result(Outcome.SUCCEEDED, "")
-    for stage, go in walk(context, request):
-        context.screen.stage(STAGES.index(stage) + 1, len(STAGES), stage)
-        began = time.monotonic()
-        result = go()
-        seconds = round(time.monotonic() - began, 1)
-        rows.append(
-            {
-                "stage": stage,
-                "outcome": result.outcome,
-                "seconds": seconds,
-                "line": result.line.split("\n")[0],
-            }
-        )
-        if result.outcome is not Outcome.SUCCEEDED:
-            break
-        context.screen.line(f"  {result.line}")
+    with context.screen.board(STAGES):
+        for stage, go in walk(context, request):
+            context.screen.stage(STAGES.index(stage) + 1, len(STAGES), stage)
+            began = time.monotonic()
+            result = go()
+            seconds = round(time.monotonic() - began, 1)
+            rows.append(
+                {
+                    "stage": stage,
+                    "outcome": result.outcome,
+                    "seconds": seconds,
+                    "line": result.line.split("\n")[0],
+                }
+            )
+            if result.outcome is not Outcome.SUCCEEDED:
+                break
+            context.screen.line(f"  {result.line}")
     context.screen.stages(STAGES, rows)
     if result.outcome is Outcome.SUCCEEDED:
         result = replace(result, line=_shipped_line(context, request, rows))
