@@ -1,0 +1,109 @@
+"""No way around: whatever is typed in whatever order, production changes only behind a YES, a lock and a start.
+
+Long random walks over the real commands, with forged entries and apps that do not work among them. At each
+effect on production the driver is watched, and the rule is told once more, from the journals as they then are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from facts.test_standing import may_be_deployed
+
+from road.project import KEYS, Project
+from roadworthy.facts.standing import STAGES
+from roadworthy.model import Package, Receipt, ReleasePackage, Step
+from roadworthy.platforms.heroku import Heroku
+from roadworthy.record import token
+
+STEPS = 12
+PROD = ("--env", "prod", "--approval", "CR-1")
+UNRELEASED = [("test",), ("deploy",), ("certify",), ("deploy", *PROD)]
+OPENING = [*[[("ship",), ("certify",), ("ship", *PROD)]] * 2, UNRELEASED]
+
+
+class Watched:
+    """Every effect on production, judged at the moment when it happens."""
+
+    def __init__(self, project: Project, apply: Callable[..., Receipt]) -> None:
+        self.project, self.apply = project, apply
+        self.effects: list[str] = []
+
+    def __call__(self, driver: Heroku, app: str, step: Step, **said: object) -> Receipt:
+        if app == self.project.prod:
+            start = self.project.log("prod").open_start()
+            assert start is not None, "there is a start, and it holds the environment"
+            assert said["token"] == token(start)
+            if isinstance(step, ReleasePackage):
+                self.effects.append(start.record.action)
+                self._judge(start.record.action, step.package)
+        return self.apply(driver, app, step, **said)
+
+    def _judge(self, action: str, package: Package) -> None:
+        if action == "rollback":
+            verified = [e.record.digest for e in self.project.entries("prod") if e.record.kind == "end"]
+            assert package.digest in verified
+            return
+        entries = self.project.entries(f"package-{package.commit}")
+        steps = [
+            (e.record.action, e.record.kind == "end", e.record.digest)
+            for e in entries
+            if e.record.action in STAGES and e.record.kind in ("end", "failed")
+        ]
+        assert may_be_deployed(steps) == package.digest, steps
+
+
+def forge(project: Project, commit: str, dice: random.Random) -> None:
+    """What somebody with the key writes past the commands."""
+    action = dice.choice(sorted(STAGES))
+    digest = dice.choice(
+        ["f" * 64, *(e.record.digest for e in project.entries(f"package-{commit}") if e.record.digest)]
+    )
+    project.forge(commit, action, "" if action == "intake" else digest, well=dice.random() < 0.5)
+
+
+def typed(dice: random.Random, commit: str) -> list[tuple[str, ...]]:
+    """The next commands, about this commit."""
+    of_it = ("--commit", commit)
+    alone = dice.choice(["intake", "build", "test", "accept", "release"])
+    return dice.choice([
+        [(alone, *of_it)],
+        [(alone, *of_it, *(PROD[:2] if alone in ("intake", "accept") else ()))],
+        [("ship", *of_it), ("certify",)],
+        [("ship", *of_it), ("certify",), ("ship", *PROD, *of_it)],
+        [("deploy", *PROD, *of_it)],
+        [("ship", *PROD, *of_it)],
+        [("replay", *PROD, "--sha", commit)],
+        [("rollback", *PROD[:2])],
+        [("complete", *PROD[:2])],
+        [("migrate", *PROD)],
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_production_changes_only_behind_a_yes_a_lock_and_a_start(
+    project: Project, monkeypatch: pytest.MonkeyPatch, seed: int
+):
+    dice = random.Random(seed)
+    watched = Watched(project, Heroku.apply)
+    monkeypatch.setattr(Heroku, "apply", lambda driver, *words, **said: watched(driver, *words, **said))
+    commits, before = [project.first], len(project.releases("prod"))
+    ended: set[int] = set()
+    walk = [*OPENING, *(None for _ in range(STEPS))]
+    for number, opening in enumerate(walk):
+        if opening or dice.random() < 0.3:
+            mood = {} if opening else dice.choice([{}, {}, {"health": "degraded"}, {"boot": "die"}])
+            commits.append(project.commit(f"Change {number}", {"app/x.py": f"x = {number}\n"}, **mood))
+        commit = commits[-1] if opening else dice.choice(commits[-3:])
+        if not opening and dice.random() < 0.15:
+            forge(project, commit, dice)
+        for words in opening or typed(dice, commit):
+            keys = KEYS if opening or dice.random() < 0.9 else None
+            ran = project.invoke(*words, "--json", env=keys)
+            ended.add(ran.code)
+            assert ran.code in (0, 1, 2, 3), ran.text
+        assert len(project.releases("prod")) == before + len(watched.effects), "nothing else changed it"
+    assert watched.effects[:2] == ["deploy", "deploy"], "production was reached"
+    assert {0, 3} <= ended
