@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 
-POINTS = int(os.environ.get("CRASH_POINTS", "10"))
+POINTS = int(os.environ.get("CRASH_POINTS", "3"))
 SEED = int(os.environ.get("CRASH_SEED", "3"))
 
 

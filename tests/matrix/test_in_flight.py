@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from road.project import ended, until
@@ -16,9 +15,9 @@ from .site import Site, site
 pytestmark = pytest.mark.matrix
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Site]:
-    with site(tmp_path / "site") as made:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("in-flight") / "site") as made:
         yield made
 
 

@@ -19,7 +19,7 @@ from .sampling import SEED
 from .site import ACTIONS, MAINTENANCE, Act, Site, site
 
 pytestmark = pytest.mark.matrix
-KILLS = int(os.environ.get("CRASH_KILLS", "16"))
+KILLS = int(os.environ.get("CRASH_KILLS", "8"))
 ON_ONE_SITE = 20
 ALONE = 5
 """One site in so many is for deploys under maintenance alone, the others for everything else."""
