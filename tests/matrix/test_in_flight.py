@@ -37,6 +37,19 @@ def test_a_release_that_comes_after_the_kill_is_seen(place: Site, action: str) -
     place.check(act)
 
 
+def test_the_rollback_that_is_offered_for_a_release_that_fails_later_goes_to_what_ran_before(
+    place: Site,
+) -> None:
+    project = place.project
+    act = place.prepare("sick")
+    assert ended(place.start(act, "late:/releases:1")).code == -signal.SIGKILL
+    said = project.invoke("reconcile", "--json")
+    assert (said.code, project.kinds()[-1]) == (1, "failed deploy"), said.text
+    assert "run `invoke rollback --env staging`" in said.said["line"]
+    project.json("rollback")
+    place.check(act)
+
+
 def test_a_migration_that_begins_after_the_kill_is_seen(place: Site) -> None:
     project = place.project
     act, upgrades = place.prepare("migrate"), place.upgrades()

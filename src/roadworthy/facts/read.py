@@ -184,11 +184,15 @@ def _package(
 def _back(
     context: Context, request: Request, app: str, history: History, observed: Observed
 ) -> RollbackTarget | None:
-    """A deploy would go back to what runs now; a rollback to what was asked for, or the last verified."""
-    if request.action == "rollback":
-        deployed = _asked(context, request.to, app, history, observed) if request.to else history.previous
-    else:
-        deployed = history.running
+    """A deploy would go back to what runs now; a rollback to what was asked for, or the last verified.
+
+    Where a deploy failed and was left behind, the last verified is what ran before it.
+    """
+    deployed = history.running
+    if request.action == "rollback" and request.to:
+        deployed = _asked(context, request.to, app, history, observed)
+    elif request.action == "rollback" and not _left_behind(history, observed):
+        deployed = history.previous
     if deployed is None:
         return None
     release = next((r for r in observed.releases if r.slug == deployed.slug), None)
@@ -200,6 +204,13 @@ def _back(
     here = still_there or bring(context, deployed.package)
     gone = "" if here else "the platform has destroyed it, and it is neither on this machine nor in the store"
     return RollbackTarget(deployed, not gone, gone, still_there)
+
+
+def _left_behind(history: History, observed: Observed) -> bool:
+    """Does the platform run a release of ours that failed, and not what was verified last?"""
+    current, running = observed.current, history.running
+    failed = [release for release in history.known if running is None or release[0] != running.release]
+    return current is not None and (current.version, current.slug) in failed
 
 
 def _asked(context: Context, to: str, app: str, history: History, observed: Observed) -> Deployed:
