@@ -20,6 +20,8 @@ def package_is_pinned(plan: Plan, facts: Facts) -> str | None:
         if step.package != package:
             other = step.package.digest[:12]
             return f"a step would release {other}, the plan says {package.digest[:12]}: plan again"
+        if package.kind == "image" and not package.ref.endswith(f"@sha256:{package.digest}"):
+            return f"{package.ref or 'no reference'!r} does not name the image by its digest: plan again"
         if not step.slug:
             continue  # the road uploads this very package
         if not SLUG_ID.fullmatch(step.slug):

@@ -36,7 +36,8 @@ class Outcome(StrEnum):
 class Package:
     """What is deployed: built once per commit, named by digest.
 
-    `file` is "" when it is not on this machine, `ref` is where an image is (`registry/name@sha256:…`).
+    `file` is "" when it is not on this machine. `ref` is where an image is (`registry/name@sha256:…`), and
+    `config` the digest of its config (`sha256:…`), by which Heroku releases it; "" of one for several platforms.
     """
 
     commit: str
@@ -45,6 +46,7 @@ class Package:
     file: str = ""
     kind: str = "slug"
     ref: str = ""
+    config: str = ""
 
     @property
     def name(self) -> str:
@@ -120,7 +122,10 @@ class Fact(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class PlatformRelease:
-    """One release as the platform lists it; `version` is its number (12 for v12)."""
+    """One release as the platform lists it; `version` is its number (12 for v12).
+
+    `slug` is the id of what it runs: a slug's UUID, or the first 12 digits of the digest of an image's config.
+    """
 
     version: int
     status: str
@@ -129,6 +134,19 @@ class PlatformRelease:
     description: str
     user: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a start says by which its release can be recognised: its `token`, for the platform's description.
+
+    A release of an image takes no description. It is recognised by being newer than `before`, the newest release
+    when the start was written, and of `image` (12 digits); "" is that of a slug.
+    """
+
+    token: str
+    before: int = 0
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +168,7 @@ class Observed:
     maintenance: bool
     releases: tuple[PlatformRelease, ...]
     dynos: tuple[Dyno, ...]
-    digest: str = ""  # of the newest release's slug, "" when it has none
+    digest: str = ""  # of the newest release's package, "" when it has none
     commit: str = ""
 
     @property
@@ -223,7 +241,7 @@ class History:
     `completed` are the numbers of the deployments that were found complete.
 
     `known` are the releases that may be the platform's current one, newest first, each as its number and its
-    slug: the last verified, and what failed after it. `claims` are the tokens of starts since then
+    slug: the last verified, and what failed after it. `claims` are those of starts since then
     whose release may be there unrecorded: given up, or open. `maintenance` says that an action of ours may have
     left maintenance mode on.
     """
@@ -233,7 +251,7 @@ class History:
     certified: Sequence[Certified] = ()
     completed: frozenset[int] = frozenset()
     known: tuple[tuple[int, str], ...] = ()
-    claims: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
     maintenance: bool = False
 
     @property

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from .model import Facts, Maintenance, Plan, Proof, ReleasePackage, RunCommand, Step, Verdict
+from .model import (
+    Claim,
+    Facts,
+    Maintenance,
+    Package,
+    Plan,
+    PlatformRelease,
+    Proof,
+    ReleasePackage,
+    RunCommand,
+    Step,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from .context import Context
     from .journal.entry import Entry, Record
+    from .model import Observed
+
+_IMAGE: Final = re.compile(r"Deployed web \(([0-9a-f]{12})\)")  # Heroku's own words
 
 
 def record(context: Context, kind: str, stage: str, plan: Plan, details: Mapping[str, Any]) -> Record:
@@ -82,6 +98,42 @@ def token(start: Entry) -> str:
     The entry's digest is part of it: another journal of the same environment has a start of that number, too.
     """
     return f"roadworthy {start.record.environment}#{start.seq} {start.sha256[:12]}"
+
+
+def before(observed: Observed) -> dict[str, Any]:
+    """What a start records of what ran. `newest` is the newest release, which may have failed and not run."""
+    return {
+        "commit": observed.commit,
+        "digest": observed.digest,
+        "release": observed.current.version if observed.current else 0,
+        "newest": observed.releases[0].version if observed.releases else 0,
+    }
+
+
+def after(package: Package) -> dict[str, Any]:
+    """What a start records of the package that is to run."""
+    told = {"commit": package.commit, "digest": package.digest, "size": package.size}
+    return {**told, "ref": package.ref, "config": package.config} if package.kind == "image" else told
+
+
+def claim(start: Entry) -> Claim:
+    """What the release of this start can be recognised by."""
+    was, to = start.record.details.get("from", {}), start.record.details.get("to", {})
+    image = str(to.get("config", "")).removeprefix("sha256:")[:12]
+    return Claim(token(start), int(was.get("newest", 0)) if image else 0, image)
+
+
+def made_by(claim: Claim, release: PlatformRelease) -> bool:
+    """Whether the start that claims this made the release."""
+    if claim.image:
+        return release.version > claim.before and image_named(release.description) == claim.image
+    return release.description.endswith(f"({claim.token})")
+
+
+def image_named(description: str) -> str:
+    """The image (12 digits) that a release's description names; "" when it names none."""
+    named = _IMAGE.fullmatch(description)
+    return named[1] if named else ""
 
 
 def evidence_of(context: Context, environment: str, entry: Entry) -> str:

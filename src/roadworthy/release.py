@@ -38,7 +38,7 @@ from .model import (
     Step,
     Verdict,
 )
-from .record import describe, evidence_of, name_of, proofs, record, said, token
+from .record import claim, describe, evidence_of, name_of, proofs, record, said, token
 
 if TYPE_CHECKING:
     from .context import Context
@@ -252,7 +252,7 @@ def _left_behind(context: Context, plan: Plan, start: Entry) -> Receipt | None:
     if not any(isinstance(step, ReleasePackage) for step in plan.steps):
         return None
     try:
-        found = context.platform.find(plan.app, token(start))
+        found = context.platform.find(plan.app, claim(start))
     except RoadworthyError:
         return None
     return Receipt("release", 0, release=found.version, slug=found.slug) if found else None

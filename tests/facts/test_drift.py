@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from roadworthy.facts.drift import drift
-from roadworthy.model import Deployed, History, Observed, Package, PlatformRelease
+from roadworthy.model import Claim, Deployed, History, Observed, Package, PlatformRelease
 
 AT = datetime(2030, 1, 2, 12, tzinfo=UTC)
 PACKAGE = Package("c" * 40, "d" * 64, 1000)
@@ -62,9 +62,9 @@ def test_a_config_change_keeps_the_package_and_is_drift_all_the_same():
     "history",
     [
         replace(VERIFIED, known=((8, "s2"), (7, "s1"))),  # failed, and left behind
-        replace(VERIFIED, claims=(CLAIM,)),  # open, or given up
+        replace(VERIFIED, claims=(Claim(CLAIM),)),  # open, or given up
         History(known=((8, "s2"),)),  # the first deploy, and it failed
-        History(claims=(CLAIM,)),
+        History(claims=(Claim(CLAIM),)),
     ],
 )
 def test_what_the_journal_knows_of_its_own_is_no_drift(history):
@@ -74,7 +74,7 @@ def test_what_the_journal_knows_of_its_own_is_no_drift(history):
 
 @pytest.mark.parametrize("description", [f"Deploy ({CLAIM[:-1]}c)", f"({CLAIM}) by hand", "Deploy", CLAIM])
 def test_another_journals_token_is_not_ours(description):
-    history = replace(VERIFIED, claims=(CLAIM,))
+    history = replace(VERIFIED, claims=(Claim(CLAIM),))
     assert drift("prod", history, observed(release(8, description=description), release(7)))
 
 

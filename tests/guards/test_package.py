@@ -77,6 +77,22 @@ def test_a_package_named_by_anything_else_refuses(package, word):
     assert refused(ask("package_is_pinned", plan, facts_of("deploy")), word)
 
 
+@pytest.mark.parametrize(
+    ("ref", "passes"),
+    [
+        (f"registry.example.com/team/web@sha256:{NEW.digest}", True),
+        (f"registry.example.com/team/web@sha256:{OLD.digest}", False),
+        ("registry.example.com/team/web:latest", False),
+        ("", False),
+    ],
+)
+def test_an_image_is_pinned_when_its_reference_names_its_digest(ref, passes):
+    image = replace(NEW, kind="image", ref=ref)
+    plan = replace(plan_of("deploy"), package=image, steps=(ReleasePackage(image),))
+    verdict = ask("package_is_pinned", plan, facts_of("deploy"))
+    assert verdict.outcome == "pass" if passes else refused(verdict, "by its digest")
+
+
 def test_a_plan_without_a_package_refuses():
     assert refused(ask("package_is_pinned", replace(plan_of("deploy"), package=None), facts_of("deploy")))
 

@@ -21,7 +21,7 @@ from roadworthy import http
 from roadworthy.config import Duration, GitHub, Limits
 from roadworthy.errors import RoadworthyError
 from roadworthy.facts.github import blockers, ci_state
-from roadworthy.model import Maintenance, MissingFact, Package, ReleasePackage, RunCommand
+from roadworthy.model import Claim, Maintenance, MissingFact, Package, ReleasePackage, RunCommand
 from roadworthy.platforms.heroku import Heroku
 
 KEY = canary("heroku")
@@ -45,7 +45,7 @@ def calls(heroku: Heroku) -> dict[str, Callable[[], object]]:
     return {
         "url": lambda: heroku.url("app"),
         "observe": lambda: heroku.observe("app"),
-        "find": lambda: heroku.find("app", "t"),
+        "find": lambda: heroku.find("app", Claim("t")),
         "query": lambda: heroku.query("app", "true"),
         "logs": lambda: heroku.logs("app", datetime.now(UTC) - timedelta(hours=1)),
         "config": lambda: heroku.config("app"),

@@ -1,7 +1,7 @@
 """What drifted: where the platform is not as the journal left it. Pure; status, verify and the guards ask here.
 
-A release of ours is recognised by its number and slug, as its `end` or `failed` recorded them, or by the
-token of a start that is open or was given up. So what failed and was left behind is no drift, and neither is
+A release of ours is recognised by its number and slug, as its `end` or `failed` recorded them, or by what
+a start claimed that is open or was given up. So what failed and was left behind is no drift, and neither is
 what is under way; a release that arrived after its start was settled without it is.
 Every change of an app's code or config makes a release, so a config var that was changed by hand shows, too.
 """
@@ -12,6 +12,7 @@ from datetime import UTC
 from typing import Final
 
 from ..model import Drift, History, Observed, PlatformRelease
+from ..record import made_by
 
 SHOWN: Final = 40  # characters of what the platform tells of a release and its author
 
@@ -32,7 +33,7 @@ def _unknown(history: History, observed: Observed) -> list[PlatformRelease]:
     current = observed.current
     if current is None or _recorded(history, observed, current):
         return []
-    if current.description.endswith(tuple(f"({claim})" for claim in history.claims)):
+    if any(made_by(claim, current) for claim in history.claims):
         return []
     if not history.known and not current.slug:
         return []  # a new app: nobody has deployed anything yet

@@ -8,8 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model import Certified, CiState, Deployed, History, Newest, Observed, Package, Proof, StageRun
-from ..record import token
+from ..model import (
+    Certified,
+    CiState,
+    Claim,
+    Deployed,
+    History,
+    Newest,
+    Observed,
+    Package,
+    Proof,
+    StageRun,
+)
+from ..record import claim
 
 if TYPE_CHECKING:
     from ..journal.entry import Entry
@@ -58,15 +69,15 @@ def read_history(settled: Sequence[Settled], state: Path, start: Entry | None = 
         Newest(certified, lambda one: _certified(one, found(one.certificate))),
         completed=frozenset(completed),
         known=known,
-        claims=(*claims, *([token(start)] if start else ())),
+        claims=(*claims, *([claim(start)] if start else ())),
         maintenance=closed or (start is not None and bool(start.record.details.get("maintenance"))),
     )
 
 
-def _left(settled: Sequence[Settled]) -> tuple[tuple[tuple[int, str], ...], tuple[str, ...], bool]:
+def _left(settled: Sequence[Settled]) -> tuple[tuple[tuple[int, str], ...], tuple[Claim, ...], bool]:
     """How the journal left the platform: `known`, `claims` and `maintenance` of a History, newest first."""
     known: list[tuple[int, str]] = []
-    claims: list[str] = []
+    claims: list[Claim] = []
     closed = False
     for one in reversed(settled):
         if one.kind == "end" and one.action in RUNS:
@@ -91,7 +102,7 @@ def runs(package: Package, history: History, observed: Observed) -> bool:
 
 
 def _deployed(end: Settled, revision: str | None) -> Deployed:
-    package = Package(end.commit, end.digest, end.size)
+    package = Package(end.commit, end.digest, end.size, kind=end.package)
     return Deployed(package, end.release, end.slug, end.seq, end.at, revision)
 
 

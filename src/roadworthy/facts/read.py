@@ -33,6 +33,7 @@ from .adoptable import adoptable
 from .credentials import read_credentials
 from .drift import drift
 from .history import read_history, runs, test_run
+from .images import image_target, releasable
 from .standing import read_standing
 
 if TYPE_CHECKING:
@@ -168,11 +169,10 @@ def _package(
     if request.action == "deploy":
         from ..stages.build import package_of
 
-        if context.config.package.kind != "slug":
-            raise UsageError(
-                'package.kind = "image" is built and published, but deploys take slugs: say "slug"'
-            )
-        return package_of(context, request.commit)
+        package = package_of(context, request.commit)
+        if package.kind == "image":
+            releasable(context, context.config.environment(request.environment).app, package)
+        return package
     if request.action == "rollback":
         target = back.value
         if target is None:
@@ -195,6 +195,8 @@ def _back(
         deployed = history.previous
     if deployed is None:
         return None
+    if deployed.package.kind == "image":
+        return image_target(context, app, deployed)
     release = next((r for r in observed.releases if r.slug == deployed.slug), None)
     still_there = (
         release is not None and context.platform.package_of(app, release)[0] == deployed.package.digest
@@ -240,6 +242,8 @@ def _name(context: Context, app: str) -> str:
 
 
 def _procfile(context: Context, package: Package) -> str:
+    if package.kind == "image":
+        return ""  # its one process is what its Dockerfile says; it has no release phase
     text = git.show(context.paths.root, package.commit, f"{context.config.package.path}/Procfile")
     if text is None:
         raise UsageError(f"the package of {package.commit[:12]} has no Procfile")

@@ -32,13 +32,14 @@ from roadworthy.journal.chain import State
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.policy import Named
 from roadworthy.journal.sign import Trust
-from roadworthy.record import token
+from roadworthy.model import Claim
+from roadworthy.record import claim
 
 WORTH = 100
 """Entries beyond the index that are worth writing it anew; verifying them takes about 20 ms on a folder."""
 _LIMIT = 1 << 30
 _KEY, _MAC = 32, 32
-_FORM = f"3 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"4 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -55,12 +56,13 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size: int
     release: int  # the platform's number
     slug: str
+    package: str  # slug or image
     certificate: str  # a certificate's file name, the sha256 of its text, and its end
     certificate_sha256: str
     expires: str
     revised: bool  # does it say where the database is? None in `revision` is an empty database
     revision: str | None
-    claim: str  # the token of a start that was given up
+    claim: Claim | None  # what a start that was given up may have made
     closed: bool  # was it to turn maintenance mode on?
     deployment: int  # the number of the deployment that a completion is about
 
@@ -147,12 +149,13 @@ def settled_by(entry: Entry, start: Entry) -> Settled:
         size=_number(to.get("size")),
         release=_number(to.get("release")),
         slug=_text(to.get("slug")),
+        package=record.subject.partition(":")[0],
         certificate=certificate,
         certificate_sha256=next((e.sha256 for e in record.evidence if e.name == certificate), ""),
         expires=_text(said.get("expires")),
         revised="revision" in said,
         revision=revision if isinstance(revision, str) else None,
-        claim=token(start) if record.kind == "abandon" else "",
+        claim=claim(start) if record.kind == "abandon" else None,
         closed=bool(start.record.details.get("maintenance")),
         deployment=_number(said.get("deployment")),
     )

@@ -162,16 +162,21 @@ def _build(
 def check_commit(image: Manifest, commit: str, environ: Mapping[str, str]) -> None:
     """Raises UsageError when the image, or one of an index, is not labelled as being of this commit."""
     for one in image.all:
-        if one.config is None:
-            continue
-        data = registry.content(one.ref, one.config, MOST_CONFIG, environ=environ)
-        try:
-            document: dict[str, Any] = msgspec.json.decode(data, type=dict)
-            said = ((document.get("config") or {}).get("Labels") or {}).get(REVISION)
-        except (msgspec.DecodeError, AttributeError):
-            said = None
-        if said != commit:
+        if one.config and commit_of(one, environ) != commit:
             raise UsageError(f"{one.ref} is not labelled as built from {commit}: the name is taken")
+
+
+def commit_of(image: Manifest, environ: Mapping[str, str]) -> str:
+    """The commit that an image's label names; "" when it names none."""
+    if image.config is None:
+        return ""
+    data = registry.content(image.ref, image.config, MOST_CONFIG, environ=environ)
+    try:
+        document: dict[str, Any] = msgspec.json.decode(data, type=dict)
+        said = ((document.get("config") or {}).get("Labels") or {}).get(REVISION)
+    except (msgspec.DecodeError, AttributeError):
+        said = None
+    return said if isinstance(said, str) else ""
 
 
 def _record(file: Path, rules: PackageRules) -> Record | None:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ..config import Config
 from ..errors import UsageError
 from ..mask import Mask
-from ..model import Observed, Paths, PlatformRelease, Receipt, Step
+from ..model import Claim, Observed, Paths, PlatformRelease, Receipt, Step
 
 Progress = Callable[[str], None]
 """Called with what comes next, before it is done. It may raise: then nothing more is to be done."""
+REGISTRY: Final = "registry.heroku.com"
 
 
 class Platform(Protocol):
@@ -40,8 +41,12 @@ class Platform(Protocol):
         """Do one step to its end. `token` marks the effect, so that it can be recognised afterwards."""
         ...
 
-    def find(self, app: str, token: str) -> PlatformRelease | None:
-        """The release that carries this token, or None when surely no such release exists."""
+    def find(self, app: str, claim: Claim) -> PlatformRelease | None:
+        """The release that a start made, by what it claimed, or None when surely no such release exists."""
+        ...
+
+    def repository(self, app: str) -> str:
+        """Where the app's images lie (`registry/name`). Raises UsageError when it can have none."""
         ...
 
     def query(self, app: str, command: str) -> Receipt:
@@ -79,10 +84,12 @@ def open_platform(config: Config, paths: Paths, environ: Mapping[str, str]) -> P
         here = control.find(paths.sandbox)
         if here is None:
             raise UsageError("the sandbox is not up: run `invoke sandbox.up`")
-        api, key = here.url, here.api_key
+        api, key, registry = here.url, here.api_key, target.registry
     else:
-        api, key = target.api, environ.get("HEROKU_API_KEY", "")
+        api, key, registry = target.api, environ.get("HEROKU_API_KEY", ""), REGISTRY
         if not key:
             raise UsageError(f"HEROKU_API_KEY is not set: target {config.target!r} needs it")
     urls = {e.app: e.url for e in config.environments.values() if e.url and config.target != "sandbox"}
-    return Heroku(api, key, limits=config.limits, poll=target.poll, urls=urls)
+    return Heroku(
+        api, key, limits=config.limits, poll=target.poll, urls=urls, registry=registry, environ=environ
+    )

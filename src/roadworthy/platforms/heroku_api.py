@@ -70,8 +70,12 @@ class Api:
 
         return self.read(look, f"GET {path}")
 
-    def write(self, method: str, path: str, body: Mapping[str, Any], *, again: bool = False) -> Any:
+    def write(
+        self, method: str, path: str, body: Mapping[str, Any], *, again: bool = False, accept: str = ""
+    ) -> Any:
         """Send a change and give the JSON answer. `again` says that repeating it is harmless.
+
+        `accept` names a variant of the API.
 
         Raises CheckFailed when it surely did not happen, and OutcomeUnknown when nobody can tell: no
         answer, a broken answer or a 5xx.
@@ -79,9 +83,10 @@ class Api:
         import requests
 
         what, deadline = f"{method} {path}", self._deadline()
+        headers = {"Accept": accept} if accept else {}
         for attempt in range(1, WRITES + 1):
             try:
-                response = self._session.request(method, self._api + path, json=body)
+                response = self._session.request(method, self._api + path, json=body, headers=headers)
                 self._note(what, f"answered {response.status_code}", attempt)
                 response.raise_for_status()
                 return response.json()
@@ -155,6 +160,19 @@ class Api:
             kind = CheckFailed if 400 <= status < 500 and status != 429 else Unreachable
             return kind(f"{what}: the platform answered {status}{_message(response)}")
         return Unreachable(f"{what}: {_say(error)}")
+
+
+def known(app: str, look: Callable[[], T]) -> T:
+    """What `look` sees after an effect: not being able to look is then not a failure, it is unknown."""
+    try:
+        return look()
+    except (Unreachable, UsageError) as error:
+        raise OutcomeUnknown(f"{error}; {app} was changed and cannot be looked at now") from error
+
+
+def millis(started: float) -> int:
+    """Since this moment of the monotonic clock."""
+    return round(1000 * (time.monotonic() - started))
 
 
 def _message(response: Any) -> str:

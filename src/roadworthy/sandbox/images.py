@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from roadworthy.errors import RoadworthyError, UsageError
+from roadworthy.http import is_loopback
 
 PULL: Final = 120.0  # seconds
 # runc needs no control groups of systemd, and on small machines the usual limits are more than one may set.
 PODMAN: Final = ("podman", "--runtime", "runc", "--cgroup-manager=cgroupfs")
+# Passed through, output is one stream; podman would carry stdout and stderr apart, and mix up their lines.
 RUN: Final = (
-    *("run", "--rm", "--network=host", "--pull=never", "--log-driver=none"),
+    *("run", "--rm", "--network=host", "--pull=never", "--log-driver=passthrough"),
     *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"),
 )
 OURS: Final = frozenset({"PATH", "HOME", "LANG"})  # of this machine; an image brings its own
@@ -42,23 +44,28 @@ class Container:
     shared: Path
 
     def line(self, command: str, env: Mapping[str, str]) -> str:
-        """A line for the shell. `command` is split into words and runs in the container; "" is the image's own.
+        """A line for the shell that becomes this process."""
+        return shlex.join(("exec", *self.words(command, env)))
+
+    def words(self, command: str, env: Mapping[str, str], *more: str) -> tuple[str, ...]:
+        """The process. `command` is split into words and runs in the container; "" is the image's own.
+
+        `more` are further words for podman.
 
         Variables are named and not said, so that no value is on a command line.
         """
         storage = [f"{name}={os.environ[name]}" for name in STORAGE if name in os.environ]
         seen = [word for name in sorted(env) if name not in OURS for word in ("--env", name)]
         volume = ("--volume", f"{self.shared}:{self.shared}")
-        words = ("exec", "env", *storage, *PODMAN, *RUN, *seen, *volume, self.image, *shlex.split(command))
-        return shlex.join(words)
+        return ("env", *storage, *PODMAN, *RUN, *more, *seen, *volume, self.image, *shlex.split(command))
 
 
 def why_not(host: str) -> str:
     """Why no image can be run here; "" when they can."""
     if not host:
         return "this sandbox has no registry: name one in targets.sandbox.registry, or release a slug"
-    missing = [tool for tool in ("podman", "runc") if not shutil.which(tool)]
-    return f"not installed here: {', '.join(missing)}; release a slug, or install it" if missing else ""
+    missing = lacking()
+    return f"not installed here: {missing}; release a slug, or install it" if missing else ""
 
 
 def fetch(host: str, app: str, images: Mapping[str, str]) -> None:
@@ -75,11 +82,36 @@ def fetch(host: str, app: str, images: Mapping[str, str]) -> None:
             ref = next((m.ref for m in found if m.config and m.config.digest == image), None)
             if ref is None:
                 raise UsageError(f"{repository} has no image {image}: push it first")
-            registry.verify(ref, environ=os.environ)
+            pull(ref, os.environ)
         except RoadworthyError as error:
             raise UsageError(str(error)) from error
-        words = ["podman", "--cgroup-manager=cgroupfs", "pull", "--quiet", "--tls-verify=false", ref]
-        try:
-            subprocess.run(words, capture_output=True, timeout=PULL, check=True, stdin=subprocess.DEVNULL)
-        except (subprocess.SubprocessError, OSError) as error:
-            raise UsageError(f"podman cannot pull {ref}: {type(error).__name__}") from error
+
+
+def pull(ref: str, environ: Mapping[str, str]) -> None:
+    """Read every byte of the image, then bring it into podman's store.
+
+    Raises UsageError, CheckFailed when any byte is not what its digest says, Unreachable.
+    """
+    from roadworthy.packages import registry
+
+    registry.verify(ref, environ=environ)
+    plain = "--tls-verify=false" if is_loopback(f"http://{ref}") else "--tls-verify=true"
+    words = ("podman", "--cgroup-manager=cgroupfs", "pull", "--quiet", plain, ref)
+    try:
+        subprocess.run(words, capture_output=True, timeout=PULL, check=True, stdin=subprocess.DEVNULL)
+    except (subprocess.SubprocessError, OSError) as error:
+        raise UsageError(f"podman cannot pull {ref}: {type(error).__name__}") from error
+
+
+def lacking() -> str:
+    """What has to be installed before an image can be run here; "" when nothing."""
+    return ", ".join(tool for tool in ("podman", "runc") if not shutil.which(tool))
+
+
+def remove(label: str) -> None:
+    """End what runs under this label, and leave nothing of it."""
+    asked = ("podman", "--cgroup-manager=cgroupfs", "ps", "--all", "--quiet", "--filter", f"label={label}")
+    found = subprocess.run(asked, capture_output=True, text=True, timeout=PULL, check=False).stdout.split()
+    if found:
+        words = ("podman", "--cgroup-manager=cgroupfs", "rm", "--force", "--ignore", "--time", "0", *found)
+        subprocess.run(words, capture_output=True, timeout=PULL, check=False, stdin=subprocess.DEVNULL)

@@ -186,7 +186,9 @@ def _serve(context: Context, package: Package, place: Trial, found: Findings, st
     limits = context.config.limits
     log = place.folder.parent / "web.log"
     try:
-        command = processes((place.folder / "Procfile").read_text("utf-8", "replace")).get("web")
+        command: str | None = ""  # an image's own
+        if package.kind == "slug":
+            command = processes((place.folder / "Procfile").read_text("utf-8", "replace")).get("web")
         if command is None:
             raise UsageError("the Procfile has no web process")
         url = stack.enter_context(place.serving(command, log, limits.boot))
@@ -217,7 +219,7 @@ def _own_check(
         return ["the app does not run"]
     named = context.config.acceptance.credentials
     given = {key: context.environ[key] for key in named if key in context.environ}
-    ran = place.run(command, {**given, "BASE_URL": url})
+    ran = place.run_beside(command, {**given, "BASE_URL": url})
     output = ran.output
     for value in given.values():
         output = output.replace(value.encode(), b"***") if value else output

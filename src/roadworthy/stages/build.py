@@ -36,7 +36,8 @@ def build(context: Context, commit: str) -> Package:
 
         with context.screen.step(f"building the image of {commit[:12]}, or finding it"):
             built = image.find_or_build(root, commit, rules=rules, store=store, environ=context.environ)
-        return Package(commit, built.digest.removeprefix("sha256:"), built.size, kind="image", ref=built.ref)
+        digest = built.digest.removeprefix("sha256:")
+        return Package(commit, digest, built.size, kind="image", ref=built.ref, config=built.config)
     from ..packages import slug
 
     made = slug.find_or_build(root, commit, path=rules.path, store=store)
@@ -63,8 +64,13 @@ def recorded(context: Context, commit: str, done: Done) -> Package:
         from ..packages import registry
 
         ref = str(done.details["ref"])
-        registry.read(ref, environ=context.environ)
-        return Package(commit, done.digest, int(done.details["size"]), kind="image", ref=ref)
+        there = registry.read(ref, environ=context.environ)
+        if there.digest != f"sha256:{done.digest}":
+            raise UsageError(
+                f"RELEASE_PACKAGE_DIGEST_MISMATCH: {ref} is not {done.digest[:12]}, which was built"
+            )
+        config = there.config.digest if there.config else ""
+        return Package(commit, done.digest, there.size, kind="image", ref=ref, config=config)
     from ..packages import slug
 
     found = slug.find(commit, store=context.paths.packages)

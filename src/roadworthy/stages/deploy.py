@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..facts.history import runs
 from ..model import Confirmation, Facts, Maintenance, Plan, Receipt, ReleasePackage, Request, RunCommand, Step
+from ..record import after, before
 from . import migrate, watch
 from .running import look
 
@@ -30,8 +31,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if runs(package, history, observed) and not closed:
         already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{version}"
     known = next((d.slug for d in history.deployed if d.package.digest == package.digest), "")
-    listed = {r.slug for r in observed.releases}
-    steps: tuple[Step, ...] = (ReleasePackage(package, known if known in listed else ""),)
+    there = package.kind == "slug" and known in {r.slug for r in observed.releases}
+    steps: tuple[Step, ...] = (ReleasePackage(package, known if there else ""),)
     if request.maintenance:
         commands = context.config.commands
         migration = (RunCommand(commands.migrate), RunCommand(commands.revision)) if pending else ()
@@ -42,12 +43,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         app=facts.environment.app,
         steps=() if already else steps,
         package=package,
-        before={
-            "commit": observed.commit,
-            "digest": observed.digest,
-            "release": version,
-        },
-        after={"commit": package.commit, "digest": package.digest, "size": package.size},
+        before=before(observed),
+        after=after(package),
         already=already,
         pending=pending,
         watch=None if already else watch.planned(facts, context),

@@ -1,6 +1,7 @@
 """Reconcile: settle an open start by looking at the platform, so that nothing is guessed.
 
-A release is recognised by its token in the platform's own description, a migration by the database's revision.
+A release is recognised by its token in the platform's own description, or as the one of its image that is newer
+than what the start saw; a migration by the database's revision.
 What cannot be told stays unknown. What is not there is looked for a while: the last request of a process that
 was killed may still be on its way, and "nothing was changed" must stay true. A deploy with a degradation window
 is watched again, for the whole of it: nobody knows what the killed process had seen.
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown
-from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
-from ..record import token
+from ..model import Claim, Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
+from ..record import claim
 from ..wait import until
 from . import adopt, watch
 from .migrate import missing, revision_in
@@ -44,7 +45,7 @@ def reconcile(context: Context, environment: str) -> Result | None:
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()
     if start.record.action in ("deploy", "rollback"):
-        found = _find(context, plan.app, token(start))
+        found = _find(context, plan.app, claim(start))
         if found is None:
             seen = _never_released(context, plan)
         else:
@@ -63,8 +64,8 @@ def reconcile(context: Context, environment: str) -> Result | None:
     return result
 
 
-def _find(context: Context, app: str, said: str) -> PlatformRelease | None:
-    """The release that carries the token, as soon as there is one; None after ON_ITS_WAY seconds."""
+def _find(context: Context, app: str, said: Claim) -> PlatformRelease | None:
+    """The release that the start made, as soon as there is one; None after ON_ITS_WAY seconds."""
     within = min(ON_ITS_WAY, context.config.limits.release)
     return until(lambda: context.platform.find(app, said), within=within, every=_poll(context))
 
@@ -136,8 +137,11 @@ def _plan_of(context: Context, environment: str, start: Entry) -> Plan:
         approval=str(details.get("approval", "")),
         maintenance=bool(details.get("maintenance", False)),
     )
-    commit = record.subject.removeprefix("slug:")
-    package = Package(commit, record.digest, int(to.get("size", 0))) if record.digest else None
+    kind, _, commit = record.subject.partition(":")
+    package = None
+    if record.digest:
+        config = str(to.get("config", ""))
+        package = Package(commit, record.digest, int(to.get("size", 0)), kind=kind, config=config)
     return Plan(
         request=request,
         app=str(details["app"]),

@@ -9,11 +9,13 @@ being left, and production must be well again within `limits.rollback`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import NoPackage
 from ..facts.history import runs
-from ..model import Confirmation, Facts, Maintenance, Package, Plan, Receipt, ReleasePackage, Request, Step
+from ..model import Confirmation, Facts, Maintenance, Plan, Receipt, ReleasePackage, Request, Step
+from ..record import after, before
 from .running import look
 
 if TYPE_CHECKING:
@@ -23,17 +25,14 @@ NAME = "rollback"
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
-    """Release the target's package again: its slug when the platform has it, else its bytes from here."""
+    """Release the target's package again: its slug when the platform has it, else its bytes from where they are."""
     target = facts.back.value
     if target is None:
         raise NoPackage(f"no verified package of {facts.name} is known to go back to")
     observed, there = facts.observed.value, target.deployed
     file = context.paths.packages / f"{there.package.commit}.tgz"
-    package = Package(
-        there.package.commit, there.package.digest, there.package.size, str(file) if file.is_file() else ""
-    )
+    package = replace(there.package, file=str(file) if file.is_file() else "")
     already = ""
-    version = observed.current.version if observed.current else 0
     if runs(package, facts.history.value, observed) and not observed.maintenance:
         already = f"{package.commit[:12]} already runs on {facts.environment.app}"
     steps: list[Step] = [ReleasePackage(package, there.slug if target.on_platform else "")]
@@ -44,12 +43,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         app=facts.environment.app,
         steps=() if already else tuple(steps),
         package=package,
-        before={
-            "commit": observed.commit,
-            "digest": observed.digest,
-            "release": version,
-        },
-        after={"commit": package.commit, "digest": package.digest, "size": package.size},
+        before=before(observed),
+        after=after(package),
         already=already,
     )
 

@@ -1,7 +1,8 @@
 """A package in a place of its own: unpacked, with an empty database, on loopback, and gone afterwards.
 
 It runs as it would on the platform (the Procfile's `web`, PORT, config vars) and is handed no credential of
-anybody. Nothing of it is left afterwards (apart.py).
+anybody. Nothing of it is left afterwards (apart.py). An image runs itself, in podman, after each of its bytes was
+read; beside it lies the tree that it was built from, for the project's own checks.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..errors import UsageError
+from ..errors import CheckFailed, Unreachable, UsageError
+from ..sandbox import images
 from ..wait import until
 from . import apart
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..model import Package
+    from ..sandbox.images import Container
 
 POLL: Final = 0.02  # seconds between two looks whether the app listens
 PASSED_ON: Final = ("LANG", "LC_ALL", "TZ")
@@ -30,15 +33,29 @@ PASSED_ON: Final = ("LANG", "LC_ALL", "TZ")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An unpacked package: `folder` is its root, `environ` what its processes see, `within` the longest run."""
+    """A package: `folder` is its root, `environ` what its processes see, `within` the longest run.
+
+    Of an image, `folder` is what it was built from, and `container` runs it, under `label`.
+    """
 
     folder: Path
     environ: Mapping[str, str]
     within: float
+    container: Container | None = None
+    label: str = ""
 
-    def run(self, command: str, more: Mapping[str, str] | None = None) -> apart.Ran:
-        """Run shell words to their end, with `more` variables."""
-        return apart.run(shlex.split(command), self.folder, {**self.environ, **(more or {})}, self.within)
+    def run(self, command: str) -> apart.Ran:
+        """Run shell words to their end, in the image where the package is one."""
+        return apart.run(self._words(command, self.environ), self.folder, self.environ, self.within)
+
+    def run_beside(self, command: str, more: Mapping[str, str]) -> apart.Ran:
+        """Run shell words of the project's own to their end, with `more` variables, on this machine."""
+        return apart.run(shlex.split(command), self.folder, {**self.environ, **more}, self.within)
+
+    def _words(self, command: str, environ: Mapping[str, str]) -> Sequence[str]:
+        if self.container is None:
+            return shlex.split(command)
+        return self.container.words(command, environ, "--label", self.label)
 
     @contextmanager
     def serving(self, command: str, log: Path, within: float) -> Iterator[str]:
@@ -49,7 +66,7 @@ class Trial:
         with log.open("wb") as out:
             try:
                 environ = {**self.environ, "PORT": str(port)}
-                process = apart.start(shlex.split(command), self.folder, environ, out.fileno())
+                process = apart.start(self._words(command, environ), self.folder, environ, out.fileno())
             except OSError as error:
                 raise UsageError(f"{command!r} could not be started: {error.strerror}") from error
         with apart.ending(process):
@@ -71,13 +88,13 @@ class Trial:
 @contextmanager
 def unpacked(context: Context, package: Package) -> Iterator[Trial]:
     """The package's files in a new folder. Raises UsageError when they are not what the digest says."""
-    from ..packages import slug
+    from .build import unpack
 
     with apart.place_apart() as made:
         place, data = made / "app", made / "data"
         place.mkdir()
         data.mkdir()
-        slug.unpack(Path(package.file), place)
+        unpack(context, package, place)
         said = {"DATABASE_URL": "sqlite:///{folder}/acceptance.db", **context.config.acceptance.config}
         config = {name: value.replace("{folder}", str(data)) for name, value in said.items()}
         kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -90,7 +107,28 @@ def unpacked(context: Context, package: Package) -> Iterator[Trial]:
             "HOME": str(data),
             apart.MARKER: made.name,
         }
-        yield Trial(place, environ, context.config.limits.oneoff)
+        within = context.config.limits.oneoff
+        if package.kind != "image":
+            yield Trial(place, environ, within)
+            return
+        if home := os.environ.get("HOME"):
+            environ["HOME"] = home  # podman's store is there; a container does not see this
+        container, label = _pulled(context, package, data), f"roadworthy.trial={made.name}"
+        try:
+            yield Trial(place, environ, within, container, label)
+        finally:
+            images.remove(label)
+
+
+def _pulled(context: Context, package: Package, shared: Path) -> Container:
+    """The image, in podman's store. Raises UsageError when it cannot be run here or was altered."""
+    if missing := images.lacking():
+        raise UsageError(f"an image is accepted by running it, and not installed here: {missing}")
+    try:
+        images.pull(package.ref, context.environ)
+    except (CheckFailed, Unreachable) as error:
+        raise UsageError(str(error)) from error
+    return images.Container(package.config, shared)
 
 
 def _listens(port: int) -> bool:

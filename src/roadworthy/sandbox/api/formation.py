@@ -49,7 +49,16 @@ async def _shapes(request: Request, app: App) -> list[dict[str, Any]]:
     release = here.current(app)
     runs = release and (release.slug or release.images)
     commands = (await here.runnable(app, release)).processes if release and runs else {}
-    return [shapes.formation(row, app, commands.get(row.type, "")) for row in here.formation(app)]
+    images = release.images if release and _of_images(request) else {}
+    return [
+        shapes.formation(row, app, commands.get(row.type, ""), images.get(row.type))
+        for row in here.formation(app)
+    ]
+
+
+def _of_images(request: Request) -> bool:
+    """Whether the caller asks for the docker-releases variant."""
+    return "version=3.docker-releases" in request.headers.get("accept", "")
 
 
 @endpoint
@@ -74,7 +83,7 @@ async def update(request: Request) -> Response:
 @endpoint
 async def batch(request: Request) -> Response:
     app, body = find_app(request), await read(request, Batch)
-    if "version=3.docker-releases" in request.headers.get("accept", ""):
+    if _of_images(request):
         return await _release_images(request, app, body.updates)
     rows = {change.type: _row(request, app, change.type) for change in body.updates}
     wanted = {
@@ -87,11 +96,18 @@ async def batch(request: Request) -> Response:
 
 
 async def _release_images(request: Request, app: App, updates: list[TypedChange]) -> Response:
-    """Release images by their id. Where none can be run they are recorded, and the release fails."""
+    """Release images by their id; what runs already makes no release, as on Heroku.
+
+    Where none can be run they are recorded, and the release fails.
+    """
     here = platform(request)
     images = {change.type: change.docker_image or "" for change in updates}
     if not images or not all(IMAGE.fullmatch(image) for image in images.values()):
         raise invalid("Each update needs a type and a docker_image: sha256: and 64 hexadecimal digits.")
+    current = here.current(app)
+    if current and dict(current.images) == images:
+        known = {row.type: row for row in here.formation(app)}
+        return reply([shapes.formation(known[name], app, "", image) for name, image in images.items()])
     description = "Deployed " + ", ".join(f"{name} ({image[7:19]})" for name, image in images.items())
     release = await here.release(app, description, images=images, fate=fate(request))
     note_release(request, release.version)

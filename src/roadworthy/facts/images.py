@@ -1,0 +1,39 @@
+"""Images as packages: what the platform takes, and where an image can still be had."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import RoadworthyError, UsageError
+from ..model import Deployed, Package, RollbackTarget
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+
+def releasable(context: Context, app: str, package: Package) -> None:
+    """Raise UsageError, before anything is done, when the platform cannot run this image."""
+    context.platform.repository(app)
+    if not package.config:
+        raise UsageError(
+            f"the image of {package.commit[:12]} is for several platforms, and Heroku runs an image of one: "
+            "name one in package.platforms and commit again"
+        )
+
+
+def image_target(context: Context, app: str, deployed: Deployed) -> RollbackTarget:
+    """The image with the place where it still is: the package's own repository, or else the app's."""
+    from ..packages import registry
+
+    why: list[str] = []
+    for repository in (context.config.package.repository, context.platform.repository(app)):
+        ref = f"{repository}@sha256:{deployed.package.digest}"
+        try:
+            found = registry.read(ref, environ=context.environ)
+        except RoadworthyError as error:
+            why.append(str(error))
+            continue
+        package = replace(deployed.package, ref=ref, config=found.config.digest if found.config else "")
+        return RollbackTarget(replace(deployed, package=package), True)
+    return RollbackTarget(deployed, False, "; ".join(why))

@@ -1,0 +1,115 @@
+"""Heroku's list of releases: what there is, which one is ours, how it ends.
+
+A release of a slug says of itself which one it is. That of an image says so in its description, "Deployed web
+(142013fe2b5c)", the first digits of its config digest; one that only changes config vars keeps the image before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from ..config import Limits
+from ..errors import OutcomeUnknown
+from ..model import Claim, PlatformRelease
+from ..record import image_named, made_by
+from ..wait import until
+from .heroku_api import Api, known
+
+RELEASES: Final = 30  # how far back releases are read; Heroku destroys artifacts beyond 20
+BACK: Final = "Rollback to v"  # how the description of Heroku's own rollback begins
+LOOK: Final = 2.0  # seconds to look for an effect whose answer was lost
+
+
+class Releases:
+    """The releases of apps; `poll` is seconds between looks."""
+
+    def __init__(self, api: Api, limits: Limits, poll: float) -> None:
+        self._api, self._limits, self._poll = api, limits, poll
+
+    def app(self, app: str) -> Any:
+        """heroku3's object of the app."""
+        client = self._api.client()
+        return self._api.read(lambda: client.app(app), f"app {app}")
+
+    def of(self, here: Any) -> tuple[PlatformRelease, ...]:
+        """The releases of an app of heroku3's, newest first."""
+        found = self._api.read(
+            lambda: here.releases(order_by="version", limit=RELEASES, sort="desc"), f"releases of {here.name}"
+        )
+        return with_images(
+            [
+                PlatformRelease(
+                    version=int(r.version),
+                    status=str(r.status),
+                    current=bool(r.current),
+                    slug=str(r.slug.id or "") if r.slug else "",
+                    description=str(r.description or ""),
+                    user=str(r.user.email or "") if r.user else "",
+                    created_at=r.created_at,
+                )
+                for r in sorted(found, key=lambda r: -int(r.version))
+            ]
+        )
+
+    def find(self, app: str, claim: Claim) -> PlatformRelease | None:
+        """The release that this claim made, None when surely there is none.
+
+        Raises OutcomeUnknown where the list does not tell: of two releases of one image, or further back.
+        """
+        releases = self.of(self.app(app))
+        ours = [r for r in releases if made_by(claim, r)]
+        if not claim.image:
+            return ours[0] if ours else None
+        reaches = len(releases) < RELEASES or releases[-1].version <= claim.before + 1
+        if len(ours) > 1 or not reaches:
+            why = f"{len(ours)} releases" if reaches else f"the last {RELEASES} releases do not tell which"
+            raise OutcomeUnknown(f"{why} of {app} since v{claim.before} may be the one of {claim.image}")
+        if ours:
+            return ours[0]
+        # What ran before is left alone by the platform, which then makes no release.
+        current = next((r for r in releases if r.status != "failed"), None)
+        still = current is not None and current.version <= claim.before and current.slug == claim.image
+        return current if still else None
+
+    def look(self, app: str, claim: Claim) -> PlatformRelease | None:
+        """What `find` finds within LOOK seconds."""
+        within = min(LOOK, self._limits.release)
+        return known(app, lambda: until(lambda: self.find(app, claim), within=within, every=self._poll))
+
+    def verdict(self, app: str, version: int) -> str:
+        """The platform's own word on a release; `pending` at the deadline is unknown, not success."""
+
+        def terminal() -> str | None:
+            status = str(self._api.get(f"/apps/{app}/releases/{version}")["status"])
+            return status if status != "pending" else None
+
+        status = until(terminal, within=self._limits.release, every=self._poll)
+        if status is None:
+            raise OutcomeUnknown(f"v{version} of {app} is still pending after {self._limits.release:.0f} s")
+        return status
+
+
+def with_images(releases: Sequence[PlatformRelease]) -> tuple[PlatformRelease, ...]:
+    """The releases, newest first, each that has no slug with the image that it runs; "" where that is not told."""
+    shown: list[PlatformRelease] = []
+    images: dict[int, str] = {}
+    runs = ""
+    for release in reversed(releases):
+        image = image_named(release.description)
+        if release.slug or image:
+            pass
+        elif release.description.startswith(BACK):
+            image = _image_of(release.description.removeprefix(BACK), images)
+        else:
+            image = runs
+        images[release.version] = image
+        # Which of the two a change of config would keep after a release that failed is not documented.
+        runs = image if release.status != "failed" or image == runs else ""
+        shown.append(release if release.slug else replace(release, slug=image))
+    return tuple(reversed(shown))
+
+
+def _image_of(version: str, images: Mapping[int, str]) -> str:
+    return images.get(int(version), "") if version.isascii() and version.isdigit() else ""

@@ -1,0 +1,213 @@
+"""An image on the whole road: built once, accepted by running, released by digest, recognised, and gone back to."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from road.project import KEYS, Project, ended, until
+
+from roadworthy.packages import registry as images
+from roadworthy.sandbox import control
+
+from . import servers
+from .test_registry import flip
+from .test_sandbox_images import DOCKER_RELEASES, needs_podman
+
+pytestmark = needs_podman
+DOCKERFILE = """\
+FROM {base}
+ARG GIT_SHA
+ENV GIT_SHA=$GIT_SHA
+COPY . /app
+WORKDIR /app
+CMD ["python3", "-S", "-E", "-u", "web.py"]
+"""
+LIMITS = (
+    ('http = "1s"', 'http = "30s"'),
+    ('release = "1s"', 'release = "5s"'),
+    ('boot = "5s"', 'boot = "60s"'),
+    ('oneoff = "5s"', 'oneoff = "60s"'),
+    ('verify = "2s"', 'verify = "20s"'),
+)
+
+
+class ImageProject(Project):
+    """A project whose package is an image; `repository` is where it is pushed."""
+
+    def images_from(self, host: str, base: str) -> None:
+        self.host, self.repository = host, f"{host}/build/{self.staging}"
+        kind = f'kind = "image"\nrepository = "{self.repository}"\nengine = "buildah"'
+        self.change_config(
+            ('kind = "slug"', kind),
+            ("[targets.sandbox]\n", f'[targets.sandbox]\nregistry = "{host}"\n'),
+            *LIMITS,
+        )
+        self.first = self.commit("Be an image", {"app/Dockerfile": DOCKERFILE.format(base=base)})
+
+    def of_app(self, place: str) -> str:
+        return f"{self.host}/{self.app(place)}/web"
+
+    def runs_image(self, place: str) -> str:
+        """What the platform says that `web` runs."""
+        here = control.find(self.sandbox)
+        headers = {"Authorization": f"Bearer {here.api_key}", "Accept": DOCKER_RELEASES}
+        request = urllib.request.Request(f"{here.url}/apps/{self.app(place)}/formation", headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            (web,) = json.load(response)
+        return str(web["docker_image"]["id"])
+
+    def released_images(self, place: str = "staging") -> list[str]:
+        return [r["description"] for r in self.releases(place) if r["description"].startswith("Deployed web")]
+
+    def patches(self) -> list[dict[str, Any]]:
+        return [c for c in self.calls() if c["method"] == "PATCH" and c["path"].endswith("/formation")]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory, registry, engine) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in engine.items():
+            patch.setenv(name, value)
+        control.up(folder, boot_timeout=60, registry=registry.host)
+        yield folder
+        control.down(folder)
+
+
+@pytest.fixture
+def project(tmp_path, sandbox, registry, engine, python_image, monkeypatch) -> Iterator[ImageProject]:
+    for name, value in engine.items():
+        monkeypatch.setenv(name, value)
+    made = ImageProject(tmp_path / "project", sandbox)
+    made.images_from(registry.host, python_image)
+    yield made
+    control.clear_faults(sandbox)
+    for name in (made.staging, made.prod):
+        made.api("DELETE", f"/apps/{name}")
+
+
+def seen_by_skopeo(repository: str, digest: str) -> str:
+    """The digest of what the registry gives, computed by skopeo."""
+    return servers.inspect(f"{repository}@sha256:{digest}", "--format", "{{.Digest}}").decode().strip()
+
+
+def test_the_same_image_goes_to_staging_and_production_by_digest(project: ImageProject):
+    project.released()
+    accepted = [e for e in project.entries(f"package-{project.first}") if e.record.action == "accept"]
+    assert accepted[-1].record.kind == "end"
+    digest = accepted[-1].record.digest
+    deployed = project.json("deploy")
+    assert project.entries()[-1].record.subject == f"image:{project.first}"
+    project.json("migrate")
+    project.json("certify")
+    project.json("deploy", "--env", "prod", env=KEYS)
+
+    config = images.read(f"{project.repository}@sha256:{digest}", environ={}).config.digest
+    for place in ("staging", "prod"):
+        for repository in (project.repository, project.of_app(place)):
+            assert seen_by_skopeo(repository, digest) == f"sha256:{digest}"
+        assert project.runs_image(place) == config
+        assert project.runs(place) == project.first
+        end = project.entries(place)[-1 if place == "prod" else 1].record
+        assert (end.kind, end.digest, end.details["to"]["config"]) == ("end", digest, config)
+        assert end.details["to"]["slug"] == config.removeprefix("sha256:")[:12]
+
+    before = project.entries(), project.releases()
+    assert "already runs" in project.json("deploy")["line"]
+    assert (project.entries(), project.releases()) == before
+    assert deployed["outcome"] == "succeeded"
+
+
+def test_it_goes_back_to_the_image_before_and_names_what_somebody_changed(project: ImageProject):
+    project.deployed()
+    second = project.commit("Second")
+    project.deployed()
+    assert project.runs() == second
+    back = project.json("rollback", "--why", "the second is bad")
+    assert project.runs() == project.first, back
+    assert len(set(project.released_images())) == 2
+    assert len(project.released_images()) == 3
+
+    # A config var that somebody sets keeps the image; it is seen, adopted, and the same image is then no release.
+    project.api("PATCH", f"/apps/{project.staging}/config-vars", {"COLOUR": "red"})
+    until(lambda: project.get("/env")[1]["COLOUR"] == "red", within=60)
+    assert "COLOUR" in json.dumps(project.json("verify", code=1))
+    project.json("adopt", "--why", "red is fine")
+    numbers = [r["version"] for r in project.releases()]
+    assert "already runs" in project.json("deploy", "--commit", project.first)["line"]
+    assert [r["version"] for r in project.releases()] == numbers
+
+
+def test_an_answer_that_was_lost_makes_one_release(project: ImageProject):
+    project.json("test")
+    project.faults({"kind": "reset", "method": "PATCH", "path": "/formation", "after": True})
+    project.json("deploy")
+    assert project.runs() == project.first
+    assert len(project.released_images()) == 1
+
+
+def test_a_kill_after_the_release_is_recognised(project: ImageProject):
+    project.deployed()
+    second = project.commit("Second")
+    project.json("test")
+    project.faults({"kind": "hang", "method": "PATCH", "path": "/formation", "after": True})
+    deploy = project.start("deploy", "--json")
+    until(lambda: len(project.released_images()) == 2, within=60)
+    deploy.kill()
+    ended(deploy)
+    assert project.kinds()[-1] == "start deploy"
+    settled = project.json("reconcile")
+    assert project.kinds()[-1] == "end deploy"
+    assert settled["outcome"] == "succeeded"
+    until(lambda: project.runs() == second, within=30)
+    assert len(project.released_images()) == 2
+
+
+def test_a_kill_before_the_release_is_known_to_have_changed_nothing(project: ImageProject):
+    project.deployed()
+    project.commit("Second")
+    project.json("test")
+    project.faults({"kind": "hang", "method": "PATCH", "path": "/formation"})
+    deploy = project.start("deploy", "--json")
+    until(lambda: project.kinds()[-1] == "start deploy", within=60)
+    until(lambda: not project.armed(), within=60)
+    deploy.kill()
+    ended(deploy)
+    control.clear_faults(project.sandbox)
+    assert "nothing was changed" in project.json("reconcile", code=1)["reasons"][0]
+    assert project.runs() == project.first
+
+
+def test_one_flipped_bit_in_a_layer_is_refused_before_it_runs(project: ImageProject, registry):
+    project.deployed()
+    second = project.commit("Second", {"app/more.txt": "what only the second has\n" * 40})
+    project.json("test")
+    built = project.json("intake"), project.json("build")
+    made = images.read(built[1]["details"]["ref"], environ={})
+    flip(registry.blob(made.layers[-1].digest))
+    refused = project.json("deploy", code=1)
+    assert "other bytes" in json.dumps(refused)
+    assert len(project.patches()) == 1
+    assert project.runs() == project.first != second
+
+
+def test_an_image_that_fails_its_checks_is_not_accepted(project: ImageProject):
+    project.commit("Sick", health="sick")
+    project.json("intake")
+    project.json("build")
+    project.json("test")
+    said = project.json("accept", code=1)
+    assert any("check health" in reason for reason in said["reasons"]), said
+    assert project.patches() == []
+
+
+def test_a_sandbox_without_a_registry_is_named_before_anything_is_done(project: ImageProject):
+    project.change_config((f'registry = "{project.host}"\n', ""))
+    project.json("test")
+    assert "targets.sandbox.registry" in project.json("deploy", code=2)["line"]
+    assert project.entries() == []
