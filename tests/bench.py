@@ -62,17 +62,13 @@ def show(name: str, ours: float, bar: float, how: str) -> None:
         MISSED.append(name)
 
 
-def project(folder: Path) -> tuple[Path, dict[str, str]]:
-    """A clone of HEAD with a sandbox that is up and production deployed, by the commands people type."""
-    here = folder / "project"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(here)], check=True)
-    environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+def prepare(here: Path, environ: dict[str, str]) -> None:
+    """A sandbox that is up, with production deployed by the commands people type."""
     keys = {**environ, "ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
     for words in (["sandbox.up"], ["ship"], ["certify"]):
         subprocess.run([INVOKE, *words], cwd=here, env=environ, check=True, capture_output=True)
     for words in (["deploy", "--env=prod"], ["migrate", "--env=prod", "--approval=bench"]):
         subprocess.run([INVOKE, *words], cwd=here, env=keys, check=True, capture_output=True)
-    return here, environ
 
 
 def main() -> int:
@@ -89,8 +85,11 @@ def main() -> int:
         bare = folder / "bare"
         bare.mkdir()
         (bare / "tasks.py").write_text("")
-        here, environ = project(folder)
+        here = folder / "project"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(here)], check=True)
+        environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         try:
+            prepare(here, environ)
             measure(said.rounds, here, bare, environ)
         finally:
             subprocess.run([INVOKE, "sandbox.down"], cwd=here, env=environ, check=True, capture_output=True)

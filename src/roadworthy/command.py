@@ -53,10 +53,7 @@ def session(as_json: bool) -> Iterator[Context]:
     try:
         yield Context(_PROJECT["root"], screen)
     except RoadworthyError as error:
-        outcome = {3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 42: Outcome.REFUSED}.get(
-            error.code, Outcome.FAILED
-        )
-        stop(screen, outcome, str(error), error.code)
+        stop(screen, outcome_of(error), str(error), error.code)
         raise Exit(code=error.code) from error
     except OSError as error:
         where = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
@@ -72,6 +69,11 @@ def session(as_json: bool) -> Iterator[Context]:
     except KeyboardInterrupt as error:
         stop(screen, Outcome.FAILED, "interrupted between two steps: `invoke status` shows what is so", 130)
         raise Exit(code=130) from error
+
+
+def outcome_of(error: RoadworthyError) -> Outcome:
+    """What an error says of how the command ended."""
+    return {3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 42: Outcome.REFUSED}.get(error.code, Outcome.FAILED)
 
 
 def _internal(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Ship: every step in its order; the first that does not succeed ends it, and the log is kept."""
 
 import hashlib
+import re
 import json
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def test_tests_that_fail_end_it_and_their_words_are_in_the_log(project: Project)
     assert project.kinds() == ["note ship"]
     (log,) = logs(project.root / ".release" / "logs")
     assert f"the tests of {project.git('rev-parse', 'HEAD')[:12]} exited with 3" in log.read_text()
+    assert re.search("verification +[0-9.]+ s +the tests of", log.read_text())
+    assert "not reached" in log.read_text()
     assert project.calls() == []
 
 

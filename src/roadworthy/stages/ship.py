@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import release
+from ..command import outcome_of
 from ..errors import Refused, RoadworthyError
 from ..facts.history import test_run
 from ..facts.standing import read_standing
@@ -49,27 +50,30 @@ def ship(context: Context, request: Request) -> Result:
     rows: list[dict[str, Any]] = []
     walk = _replayed if request.replay else _shipped
     result = Result(Outcome.SUCCEEDED, "")
-    with context.screen.board(STAGES):
-        for stage, go in walk(context, request):
-            context.screen.stage(STAGES.index(stage) + 1, len(STAGES), stage)
-            began = time.monotonic()
-            result = go()
-            seconds = round(time.monotonic() - began, 1)
-            rows.append(
-                {
-                    "stage": stage,
-                    "outcome": result.outcome,
-                    "seconds": seconds,
-                    "line": result.line.split("\n")[0],
-                }
-            )
-            if result.outcome is not Outcome.SUCCEEDED:
-                break
-            context.screen.line(f"  {result.line}")
-    context.screen.stages(STAGES, rows)
+    try:
+        with context.screen.board(STAGES):
+            for stage, go in walk(context, request):
+                context.screen.stage(STAGES.index(stage) + 1, len(STAGES), stage)
+                began = time.monotonic()
+                try:
+                    result = go()
+                except RoadworthyError as error:
+                    rows.append(_row(stage, outcome_of(error), began, str(error)))
+                    raise
+                rows.append(_row(stage, result.outcome, began, result.line))
+                if result.outcome is not Outcome.SUCCEEDED:
+                    break
+                context.screen.line(f"  {result.line}")
+    finally:
+        context.screen.stages(STAGES, rows)
     if result.outcome is Outcome.SUCCEEDED:
         result = replace(result, line=_shipped_line(context, request, rows))
     return replace(result, details={**result.details, "stages": rows})
+
+
+def _row(stage: str, outcome: Outcome, began: float, line: str) -> dict[str, Any]:
+    seconds = round(time.monotonic() - began, 1)
+    return {"stage": stage, "outcome": outcome, "seconds": seconds, "line": line.partition("\n")[0]}
 
 
 def _shipped(context: Context, request: Request) -> Walk:
