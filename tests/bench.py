@@ -62,6 +62,13 @@ def show(name: str, ours: float, bar: float, how: str) -> None:
         MISSED.append(name)
 
 
+def clone(folder: Path) -> tuple[Path, dict[str, str]]:
+    """A clone of HEAD in `folder`, and the environment of its commands."""
+    here = folder / "project"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(here)], check=True)
+    return here, {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
 def prepare(here: Path, environ: dict[str, str]) -> None:
     """A sandbox that is up, with production deployed by the commands people type."""
     keys = {**environ, "ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
@@ -85,9 +92,7 @@ def main() -> int:
         bare = folder / "bare"
         bare.mkdir()
         (bare / "tasks.py").write_text("")
-        here = folder / "project"
-        subprocess.run(["git", "clone", "-q", str(ROOT), str(here)], check=True)
-        environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+        here, environ = clone(folder)
         try:
             prepare(here, environ)
             measure(said.rounds, here, bare, environ)

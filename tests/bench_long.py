@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench import INVOKE, MISSED, medians, project, seconds, show
+from bench import INVOKE, MISSED, clone, medians, prepare, seconds, show
 
 from roadworthy.journal.chain import State, follow
 from roadworthy.journal.entry import NO_PREV, Entry, Record, read, seal
@@ -65,13 +65,14 @@ def main() -> int:
     said = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="roadworthy-long-") as name:
         folder = Path(name)
-        here, environ = project(folder)
+        here, environ = clone(folder)
         environ["XDG_STATE_HOME"] = str(folder / "state")
         bare = folder / "bare"
         bare.mkdir()
         (bare / "tasks.py").write_text("")
         journal = here / ".release" / "journal" / "sandbox" / "prod"
         try:
+            prepare(here, environ)
             lengthen(journal, load_signer(here / ".release" / "keys" / "sandbox"), said.entries)
             measure(said.rounds, here, bare, journal, environ)
         finally:

@@ -1,8 +1,8 @@
 """Ship: every step in its order; the first that does not succeed ends it, and the log is kept."""
 
 import hashlib
-import re
 import json
+import re
 from pathlib import Path
 from typing import Any
 
