@@ -27,7 +27,7 @@ STARTING = 0.5
 """Part of a command's time in which it imports and reads: killing it there proves little."""
 
 
-@pytest.mark.timeout(300 + 12 * KILLS)
+@pytest.mark.timeout(300 + 30 * KILLS)
 @pytest.mark.parametrize("kept_in", ["folder", "s3"])
 def test_killed_at_random_instants(
     kept_in: str, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
