@@ -13,6 +13,9 @@ from road.project import Project
 
 from pipeline.green import ENV, TESTED, read_from, says
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 FIELDS = {"id", "runNumber", "htmlUrl", "event", "headBranch", "status", "conclusion", "updatedAt"}
 
 

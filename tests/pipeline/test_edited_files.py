@@ -10,6 +10,9 @@ from road.project import KEYS, Project
 
 from roadworthy.journal.entry import Record
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 
 def through(project: Project, *stages: str) -> str:
     for stage in stages:

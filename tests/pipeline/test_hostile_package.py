@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from road.project import Project
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 SECRETS = {
     "HEROKU_API_KEY": "hk-6f1e0c4d",
     "ROADWORTHY_SIGNING_KEY": "sk-0a1b2c3d",

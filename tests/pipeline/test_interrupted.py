@@ -14,6 +14,9 @@ from road.project import REPOSITORY, Project, ended, until
 
 from roadworthy.journal.lock import holder, lives
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 Machine = Callable[[], Project]
 STAGES = ("intake", "build", "test", "accept", "release")
 

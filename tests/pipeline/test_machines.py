@@ -12,6 +12,9 @@ from road.project import KEYS, Project, ended
 
 from roadworthy.journal.entry import Entry, Record
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 Machine = Callable[[], Project]
 
 

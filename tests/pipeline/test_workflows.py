@@ -19,6 +19,9 @@ from road.project import Project
 
 from pipeline.green import ENV, read_from, says
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 Machine = Callable[[], Project]
 WORKFLOWS = Path(__file__).resolve().parents[2] / ".github" / "workflows"
 

@@ -18,6 +18,9 @@ from roadworthy.model import Package, Receipt, ReleasePackage, Step
 from roadworthy.platforms.heroku import Heroku
 from roadworthy.record import token
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 STEPS = 12
 PROD = ("--env", "prod", "--approval", "CR-1")
 UNRELEASED = [("test",), ("deploy",), ("certify",), ("deploy", *PROD)]
