@@ -130,7 +130,7 @@ smoke-local:  ## ask an app that runs here the three checks of the playbook (BAS
 certify-autorisen: $(READY)  ## prove that staging is fit for production, write .release/autorisen_certified
 	@$(INVOKE) certify --env=autorisen
 
-ship-autorisen: $(READY)  ## test, build, deploy, migrate and verify HEAD on staging
+ship-autorisen: $(READY)  ## take HEAD through all seven stages, on staging
 	@$(INVOKE) ship --env=autorisen --commit="$$COMMIT"
 
 ship-autorisen-log: $(READY)  ## the same, with an evidence log in EVIDENCE_DIR
