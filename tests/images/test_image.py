@@ -267,16 +267,6 @@ def test_the_tests_of_an_image_run_on_what_it_was_built_from(site):
     assert (entry.record.kind, entry.record.subject) == ("end", f"image:{site.commit}")
 
 
-def test_a_deploy_of_an_image_is_refused_before_anything_is_built(site):
-    from roadworthy.facts.read import _package
-    from roadworthy.model import Fact, History, Request
-
-    request = Request("deploy", "staging", commit=site.commit)
-    with pytest.raises(UsageError, match="deploys take slugs"):
-        _package(configured(site), request, History(), Fact("back"))
-    assert not site.store.exists()
-
-
 def configured(site: Site, test: str = ""):
     """A context whose release.toml says that the package is an image."""
     from roadworthy.context import Context
