@@ -16,6 +16,9 @@ from road.project import KEYS, REPOSITORY, Project, ended, until
 
 from roadworthy import config
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 CODES = ("reasonCodes", "reasonDetails", "reasons")
 
 

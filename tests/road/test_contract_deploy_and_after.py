@@ -12,6 +12,9 @@ import pytest
 
 from road.project import KEYS, Project, migration, until
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 BAD = {
     "availability": {"boot": "die"},
     "health": {"health": "degraded"},

@@ -11,6 +11,9 @@ from road.project import Project, ended, until
 from road.test_api_faults import tokens, truly
 from roadworthy.facts.baseline import ROUNDS
 
+# It takes a while: `nox -s slow` runs it.
+pytestmark = pytest.mark.slow
+
 LOOK = 1  # health is asked once by the look just after the release; what comes then is the window
 FAILS = {"from": LOOK + 2, "health": "degraded"}
 SLOW = {"from": LOOK, "health_seconds": 0.4}  # the check itself allows 2 s
