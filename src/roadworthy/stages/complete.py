@@ -18,6 +18,7 @@ from ..errors import RoadworthyError, UsageError
 from ..facts.history import RUNS, read_history, test_run
 from ..facts.standing import read_standing
 from ..model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result
+from ..report import artifacts
 from . import decide
 from .build import MANIFEST
 from .on_package import place_of
@@ -115,8 +116,6 @@ def without_deployment(context: Context, request: Request) -> Result:
 
 def decision_of(context: Context, request: Request) -> Result:
     """The release decision as the journals tell it now: the file, and exit code 1 when it is NO."""
-    from ..report import artifacts
-
     environment, commit = request.environment, request.commit
     told = read(context, environment, commit)
     decision = decide.release(told, context.config.slo)
@@ -126,8 +125,6 @@ def decision_of(context: Context, request: Request) -> Result:
 
 
 def _decided(context: Context, environment: str, commit: str, decision: decide.Decision) -> Result:
-    from ..report import artifacts
-
     evidence = context.shown(artifacts.path_of(context, artifacts.DECISION, commit))
     codes = ", ".join(decision.reasons) or "every stage says so"
     line = f"{decision.word}: {commit[:12]} in {environment}: {codes}"
@@ -175,8 +172,6 @@ def files_of(
     context: Context, environment: str, told: decide.Told, decision: decide.Decision
 ) -> dict[str, bytes]:
     """The three files of the contract, as evidence."""
-    from ..report.artifacts import as_bytes
-
     now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
     place = f"{context.target}/{environment}"
     build = told.standing.build
@@ -185,15 +180,13 @@ def files_of(
     )
     run = f"{place}#{told.deployed.start}" if told.deployed else place
     return {
-        DECISION: as_bytes(decide.decision_file(told, decision, manifest, now)),
-        PRODUCTION: as_bytes(decide.production_file(told, decision, manifest, now, place)),
-        TIMING: as_bytes(decide.timing_file(told, context.config.slo, now, run)),
+        DECISION: artifacts.as_bytes(decide.decision_file(told, decision, manifest, now)),
+        PRODUCTION: artifacts.as_bytes(decide.production_file(told, decision, manifest, now, place)),
+        TIMING: artifacts.as_bytes(decide.timing_file(told, context.config.slo, now, run)),
     }
 
 
 def _write(context: Context, environment: str, entry: Entry, commit: str) -> None:
-    from ..report import artifacts
-
     log = context.log(environment)
     for item in entry.record.evidence:
         if item.name in _FILES:
@@ -201,9 +194,9 @@ def _write(context: Context, environment: str, entry: Entry, commit: str) -> Non
 
 
 _FILES: Final = {
-    DECISION: "release/{commit}/decision.json",
-    PRODUCTION: "production/{commit}/result.json",
-    TIMING: "pipeline/{commit}/timing.json",
+    DECISION: artifacts.DECISION,
+    PRODUCTION: artifacts.PRODUCTION,
+    TIMING: artifacts.TIMING,
 }
 
 
