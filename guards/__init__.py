@@ -14,6 +14,7 @@ from .acceptance_cannot_change_production import acceptance_cannot_change_produc
 from .adopted_package_is_proven import adopted_package_is_proven
 from .certifies_no_production import certifies_no_production
 from .ci_is_green import ci_is_green
+from .components_are_whole import components_are_whole
 from .deploy_guard import deploy_guard
 from .migration_is_approved import migration_is_approved
 from .migrations_are_safe import migrations_are_safe
@@ -42,6 +43,7 @@ GUARDS = {
         platform_is_as_recorded,
         tree_is_clean,
         package_is_pinned,
+        components_are_whole,
         release_phase_is_disabled,
         ci_is_green,
         package_is_released,
@@ -68,6 +70,7 @@ GUARDS = {
         rollback_target_was_verified,
         rollback_target_is_available,
         package_is_pinned,
+        components_are_whole,
         migrations_can_be_rolled_back,
     ),
     "certify": (

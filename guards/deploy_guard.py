@@ -9,11 +9,12 @@ from roadworthy.model import Facts, Plan
 
 def deploy_guard(plan: Plan, facts: Facts) -> str | None:
     """A production app changes only from a machine whose environment says ALLOW_PROD_DEPLOY=YES."""
-    answer = decide(plan.app, plan.request.keys.allow_prod_deploy, {facts.name: facts.environment})
-    if answer == 2:
-        return f"{plan.app!r} is no app of {facts.name}: correct environments.{facts.name} in release.toml"
-    if answer == 42:
-        return f"{plan.app} is a production app: set ALLOW_PROD_DEPLOY=YES where deploying to it is allowed"
+    for app in (plan.app, *facts.environment.apps.values()):
+        answer = decide(app, plan.request.keys.allow_prod_deploy, {facts.name: facts.environment})
+        if answer == 2:
+            return f"{app!r} is no app of {facts.name}: correct environments.{facts.name} in release.toml"
+        if answer == 42:
+            return f"{app} is a production app: set ALLOW_PROD_DEPLOY=YES where deploying to it is allowed"
     if not facts.environment.production:
         raise NotApplicable(f"{plan.app} is no production app")
     return None
@@ -26,7 +27,7 @@ def decide(app: str | None, allow: str | None, environments: Mapping[str, Enviro
     """
     if app is None or not APP_NAME.fullmatch(app):
         return 2
-    owners = [e for e in environments.values() if app in (e.app, *e.aliases)]
+    owners = [e for e in environments.values() if app in e.names]
     if not owners:
         return 2
     return 42 if any(e.production for e in owners) and allow != "YES" else 0

@@ -17,16 +17,16 @@ def package_is_pinned(plan: Plan, facts: Facts) -> str | None:
     for step in plan.steps:
         if not isinstance(step, ReleasePackage):
             continue
-        if step.package != package:
-            other = step.package.digest[:12]
-            return f"a step would release {other}, the plan says {package.digest[:12]}: plan again"
-        if package.kind == "image" and not package.ref.endswith(f"@sha256:{package.digest}"):
-            return f"{package.ref or 'no reference'!r} does not name the image by its digest: plan again"
+        part = step.package
+        if part not in package.each:
+            return f"a step would release {part.digest[:12]}, the plan says {package.digest[:12]}: plan again"
+        if part.kind == "image" and not part.ref.endswith(f"@sha256:{part.digest}"):
+            return f"{part.ref or 'no reference'!r} does not name the image by its digest: plan again"
         if not step.slug:
             continue  # the road uploads this very package
         if not SLUG_ID.fullmatch(step.slug):
             return f"{step.slug!r} is no slug id of the platform: plan again"
-        known = {d.package.digest for d in facts.history.value.deployed if d.slug == step.slug}
-        if known - {package.digest}:
+        deployed = facts.history.value.of(part.component).deployed
+        if {d.package.digest for d in deployed if d.slug == step.slug} - {part.digest}:
             return f"slug {step.slug} is another package in the journal: look with invoke history"
     return None

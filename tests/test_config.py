@@ -116,7 +116,7 @@ MISTAKES = {
     "registry of a live target": (
         '[targets.live]', '[targets.live]\nregistry = "127.0.0.1:5000"', "registry", "for the sandbox"
     ),
-    "dockerfile outside": (SLUG, f'{IMAGE}\ndockerfile = "../Dockerfile"', "dockerfile", "inside [package] path"),
+    "dockerfile outside": (SLUG, f'{IMAGE}\ndockerfile = "../Dockerfile"', "dockerfile", "inside its path"),
     "unknown platform": ('platform = "heroku"\napi', 'platform = "x"\napi', 'platform = "x"', "expected 'heroku'"),
     "live without encryption": ('api = "https:', 'api = "http:', "api", "begins with https://"),
     "live with a password": ("https://api.heroku.com", "https://u:p@api.heroku.com", "api", "https://"),

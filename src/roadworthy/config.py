@@ -34,8 +34,8 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
 
-class PackageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of a commit becomes the package, where its migrations are inside it, and what it is.
+class Packaged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which part of a commit becomes a package, and what that is.
 
     `component` is its name in the release package's manifest; `type` is one of the kinds of component that
     the deployment contract lets through this pipeline (section 3).
@@ -47,7 +47,6 @@ class PackageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: str = "slug"
     path: str = "."
-    migrations: str = "migrations/versions"
     component: str = "web"
     type: Literal["storefront", "backend service", "shop agent", "control plane"] = "backend service"
     repository: str = ""
@@ -55,6 +54,20 @@ class PackageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: str = ""
     platforms: tuple[str, ...] = ()
     build_args: dict[str, str] = {}
+
+
+class PackageRules(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The first component, and where in its package the migrations of the project's database are."""
+
+    migrations: str = "migrations/versions"
+
+
+class Component(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Another component, with an app of its own in each environment; `test` are the shell words of its tests."""
+
+    component: str
+    path: str
+    test: str
 
 
 class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,17 +93,24 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One app on the platform. `certified_in` names the environment a package must be certified in first.
+    """One app on the platform, or one for each component: `app` is the first's, `apps` those of the others.
 
-    `watch` is the degradation window after a deploy, in seconds; 0 means none.
+    `certified_in` names the environment a package must be certified in first. `watch` is the degradation window
+    after a deploy, in seconds; 0 means none.
     """
 
     app: str
+    apps: dict[str, str] = {}
     url: str = ""
     aliases: tuple[str, ...] = ()
     production: bool = False
     certified_in: str = ""
     watch: Duration = Duration(0.0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name of every app of it."""
+        return (self.app, *self.apps.values(), *self.aliases)
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,11 +130,13 @@ class HttpCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `json` maps a dotted path in the body to the value that must be there, whole and equal; `{commit}` stands
     for the 40-character commit that should run. `headers` maps a header name to a word its value must
-    contain. `cookies` must be set by the answer. `within` is the latency budget in seconds.
+    contain. `cookies` must be set by the answer. `within` is the latency budget in seconds. `component` is the one
+    of `[[components]]` that is asked; empty means the first, which is `[package]`.
     """
 
     name: str
     path: str
+    component: str = ""
     method: str = "GET"
     status: int = 200
     json: dict[str, str | int | bool | None] = {}
@@ -247,6 +269,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commands: Commands
     targets: dict[str, Target]
     environments: dict[str, Environment]
+    components: tuple[Component, ...] = ()
     limits: Limits = Limits()
     watch: Watch = Watch()
     checks: tuple[HttpCheck, ...] = ()
@@ -264,10 +287,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The environment of that name; raises UsageError that lists the ones there are."""
         return self.environments[self.name_of(name)]
 
+    @property
+    def packaged(self) -> tuple[Packaged, ...]:
+        """Every component, in the order in which they are deployed."""
+        return (self.package, *self.components)
+
+    def component(self, name: str) -> Packaged:
+        """The component of that name; "" is the only one of a project that has one."""
+        return next((c for c in self.packaged if c.component == name), self.package)
+
+    def apps(self, environment: str) -> dict[str, str]:
+        """The app of each component in an environment, in the order in which they are deployed."""
+        there = self.environment(environment)
+        return {c.component: there.apps.get(c.component, there.app) for c in self.packaged}
+
     def name_of(self, said: str) -> str:
-        """The environment's name, for its name, its app's or one of the app's aliases."""
+        """The environment's name, for its name, that of an app of it or one of the aliases."""
         for name, environment in self.environments.items():
-            if said in (name, environment.app, *environment.aliases):
+            if said in (name, *environment.names):
                 return name
         known = ", ".join(f"{name} ({e.app})" for name, e in self.environments.items())
         raise UsageError(f"unknown environment {said[:60]!r}: {FILE} declares {known}")

@@ -18,7 +18,7 @@ from .packages import references
 from .toml import Keys
 
 if TYPE_CHECKING:
-    from .config import Config, HttpCheck, Journal, PackageRules
+    from .config import Config, Environment, HttpCheck, Journal, Packaged
 
 APP_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")  # Heroku's own rule for app names
 ENVIRONMENT_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -52,6 +52,9 @@ def broken(config: Config) -> Broken:
     for number, check in enumerate(config.checks):
         for key, problem in _check(check):
             yield ("checks", number, key), problem
+        if check.component not in ("", *(c.component for c in config.components)):
+            problem = f"unknown component {check.component!r}: expected one of [[components]]"
+            yield ("checks", number, "component"), problem
         if check.name in [earlier.name for earlier in config.checks[:number]]:
             yield ("checks", number, "name"), f"a check named {check.name!r} is there already"
     for number, rule in enumerate(config.logs.rules):
@@ -80,23 +83,42 @@ def inside(path: str) -> bool:
 
 
 def _package(config: Config) -> Broken:
-    package, commands = config.package, config.commands
-    if package.kind not in ("slug", "image"):
-        yield ("package", "kind"), f"unknown package kind {package.kind!r}: expected 'slug' or 'image'"
-    yield from _image(package)
-    for key, path in (("path", package.path), ("migrations", package.migrations)):
-        if not inside(path):
-            yield ("package", key), f"{path!r}: expected a folder below the project"
-    if PurePosixPath(package.path).parts[:1] == ("instances",):
-        yield ("package", "path"), "what lies under /instances is runtime state, and is never deployed"
-    if not COMPONENT.fullmatch(package.component):
-        yield ("package", "component"), f"{package.component!r}: expected small letters and digits"
+    yield from _packaged(config.package, ("package",))
+    if not inside(config.package.migrations):
+        yield ("package", "migrations"), f"{config.package.migrations!r}: expected a folder below the project"
+    for number, component in enumerate(config.components):
+        at: Keys = ("components", number)
+        yield from _packaged(component, at)
+        if not component.test.strip():
+            yield (*at, "test"), "the command is empty"
+        yield from _words((*at, "test"), component.test)
+        if component.component in [c.component for c in config.packaged[: number + 1]]:
+            yield (*at, "component"), f"a component named {component.component!r} is there already"
+        if component.repository and component.repository in [
+            c.repository for c in config.packaged[: number + 1]
+        ]:
+            yield (*at, "repository"), "another component's images are there already: each has its own"
+        if component.kind != config.package.kind:
+            yield (*at, "kind"), f"all components are of one kind: [package] says {config.package.kind!r}"
     for key in ("test", "migrate", "revision"):
-        if not getattr(commands, key).strip():
+        if not getattr(config.commands, key).strip():
             yield ("commands", key), "the command is empty"
-        yield from _words(("commands", key), getattr(commands, key))
+        yield from _words(("commands", key), getattr(config.commands, key))
     for key in ("browser", "infra", "identity"):
         yield from _words(("acceptance", key), getattr(config.acceptance, key))
+
+
+def _packaged(package: Packaged, at: Keys) -> Broken:
+    if package.kind not in ("slug", "image"):
+        yield (*at, "kind"), f"unknown package kind {package.kind!r}: expected 'slug' or 'image'"
+    for key, problem in _image(package):
+        yield (*at, key), problem
+    if not inside(package.path):
+        yield (*at, "path"), f"{package.path!r}: expected a folder below the project"
+    if PurePosixPath(package.path).parts[:1] == ("instances",):
+        yield (*at, "path"), "what lies under /instances is runtime state, and is never deployed"
+    if not COMPONENT.fullmatch(package.component):
+        yield (*at, "component"), f"{package.component!r}: expected small letters and digits"
 
 
 def _words(at: Keys, said: str) -> Broken:
@@ -106,26 +128,26 @@ def _words(at: Keys, said: str) -> Broken:
         yield at, f"these are no shell words: {str(error).lower()}"
 
 
-def _image(package: PackageRules) -> Broken:
+def _image(package: Packaged) -> Iterator[tuple[str, str]]:
     if package.kind != "image":
         for key in ("repository", "engine", "platforms", "build_args"):
             if getattr(package, key):
-                yield ("package", key), 'this is for kind = "image": say so, or take this out'
+                yield key, 'this is for kind = "image": say so, or take this out'
         return
     try:
         references.repository(package.repository)
     except UsageError as error:
-        yield ("package", "repository"), str(error)
+        yield "repository", str(error)
     if not inside(package.dockerfile):
-        yield ("package", "dockerfile"), f"{package.dockerfile!r}: expected a file inside [package] path"
+        yield "dockerfile", f"{package.dockerfile!r}: expected a file inside its path"
     if package.engine not in ("", *ENGINES):
-        yield ("package", "engine"), f"unknown engine {package.engine!r}: expected {', '.join(ENGINES)}"
+        yield "engine", f"unknown engine {package.engine!r}: expected {', '.join(ENGINES)}"
     for platform in package.platforms:
         if not PLATFORM.fullmatch(platform):
-            yield ("package", "platforms"), f"{platform!r}: expected a platform such as linux/amd64"
+            yield "platforms", f"{platform!r}: expected a platform such as linux/amd64"
     for name, value in package.build_args.items():
         if not BUILD_ARG.fullmatch(name) or name == "GIT_SHA" or not value.isprintable():
-            yield ("package", "build_args"), f"{name[:40]!r}: expected a name and one line; GIT_SHA is ours"
+            yield "build_args", f"{name[:40]!r}: expected a name and one line; GIT_SHA is ours"
 
 
 def _targets(config: Config) -> Broken:
@@ -152,13 +174,17 @@ def _environments(config: Config) -> Broken:
         at = ("environments", name)
         if not ENVIRONMENT_NAME.fullmatch(name):
             yield at, f"environment name {name!r}: expected lower-case letters, digits and dashes"
-        for key, app in (("app", environment.app), *(("aliases", alias) for alias in environment.aliases)):
+        named: list[tuple[Keys, str]] = [(("app",), environment.app)]
+        named += [(("apps", component), app) for component, app in environment.apps.items()]
+        named += [(("aliases",), alias) for alias in environment.aliases]
+        for keys, app in named:
             if not APP_NAME.fullmatch(app):
                 yield (
-                    (*at, key),
+                    (*at, *keys),
                     f"app name {app!r}: expected 3 to 30 lower-case letters, digits and dashes",
                 )
-        for said in (name, environment.app, *environment.aliases):
+        yield from _apps(config, environment, at)
+        for said in (name, *environment.names):
             if owner.setdefault(said, name) != name:
                 yield (
                     (*at, "app"),
@@ -170,6 +196,19 @@ def _environments(config: Config) -> Broken:
             yield (*at, "certified_in"), f"unknown environment {environment.certified_in!r}"
         if environment.certified_in == name:
             yield (*at, "certified_in"), "an environment cannot certify for itself: name the one before it"
+
+
+def _apps(config: Config, environment: Environment, at: Keys) -> Broken:
+    """Each component has an app of its own, so that none is released over another."""
+    wanted = [component.component for component in config.components]
+    if missing := [component for component in wanted if component not in environment.apps]:
+        yield at, f'component {missing[0]!r} has no app here: add apps = {{ {missing[0]} = "…" }}'
+    for component, app in environment.apps.items():
+        if component not in wanted:
+            known = ", ".join(wanted) or "none"
+            yield (*at, "apps", component), f"unknown component: [[components]] declares {known}"
+        elif [environment.app, *environment.apps.values()].count(app) > 1:
+            yield (*at, "apps", component), f"{app!r} is the app of another component already"
 
 
 def _watch(config: Config) -> Broken:

@@ -7,6 +7,7 @@ how it ended: *unknown is never success and never failure*.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +39,9 @@ class Package:
 
     `file` is "" when it is not on this machine. `ref` is where an image is (`registry/name@sha256:…`), and
     `config` the digest of its config (`sha256:…`), by which Heroku releases it; "" of one for several platforms.
+
+    A release of several components has `parts`: a package of each `component`, in the order in which they are
+    deployed. Its own digest is `digest_of` theirs.
     """
 
     commit: str
@@ -47,11 +51,36 @@ class Package:
     kind: str = "slug"
     ref: str = ""
     config: str = ""
+    component: str = ""
+    parts: tuple[Package, ...] = ()
 
     @property
     def name(self) -> str:
         """The subject of its journal entries."""
         return f"{self.kind}:{self.commit}"
+
+    @property
+    def each(self) -> tuple[Package, ...]:
+        """What the platform runs, app by app: the parts, or this very package."""
+        return self.parts or (self,)
+
+    @classmethod
+    def together(cls, parts: tuple[Package, ...]) -> Package:
+        """The release of several components of one commit."""
+        digest = digest_of({part.component: part.digest for part in parts})
+        return cls(parts[0].commit, digest, sum(part.size for part in parts), kind=parts[0].kind, parts=parts)
+
+
+def digest_of(components: Mapping[str, str]) -> str:
+    """The digest of a release of several components: of the list that sha256sum writes of them, by name.
+
+    `printf '%s  %s\\n' DIGEST api DIGEST web | sha256sum` gives it, whatever order they are deployed in. It is ""
+    while one of them has none.
+    """
+    if not all(components.values()):
+        return ""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(components.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 # ---- what is asked ---------------------------------------------------------------------------------------
@@ -162,7 +191,11 @@ class Dyno:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the platform says about one app: newest release first, and the package that the newest one is."""
+    """What the platform says about one app: newest release first, and the package that the newest one is.
+
+    Of an environment with several components it is what their first app shows, with the `digest` of what all of
+    them run, and maintenance mode when any of them is in it; `parts` are the apps, by component, in order.
+    """
 
     url: str
     maintenance: bool
@@ -170,6 +203,18 @@ class Observed:
     dynos: tuple[Dyno, ...]
     digest: str = ""  # of the newest release's package, "" when it has none
     commit: str = ""
+    parts: Mapping[str, Observed] = field(default_factory=dict)
+
+    def of(self, component: str) -> Observed:
+        """What one component runs; "" is the only one, or the first. Raises MissingFact where it has no app."""
+        if component and component not in self.parts:
+            raise MissingFact(f"component {component!r} has no app here")
+        return self.parts[component] if component else next(iter(self.parts.values()), self)
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The address of each component; "" is the only one, or the first."""
+        return {"": self.url, **{component: seen.url for component, seen in self.parts.items()}}
 
     @property
     def current(self) -> PlatformRelease | None:
@@ -179,7 +224,10 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A package that the journal says was verified in an environment; `revision` is the database's, then."""
+    """A package that the journal says was verified in an environment; `revision` is the database's, then.
+
+    `release` and `slug` are those of the first component's app; `parts` are those of each of several.
+    """
 
     package: Package
     release: int
@@ -187,6 +235,11 @@ class Deployed:
     seq: int
     at: str
     revision: str | None = None
+    parts: Mapping[str, Deployed] = field(default_factory=dict)
+
+    def of(self, component: str) -> Deployed:
+        """The deployment of one component; "" is the only one."""
+        return self.parts[component] if component else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +296,8 @@ class History:
     `known` are the releases that may be the platform's current one, newest first, each as its number and its
     slug: the last verified, and what failed after it. `claims` are those of starts since then
     whose release may be there unrecorded: given up, or open. `maintenance` says that an action of ours may have
-    left maintenance mode on.
+    left maintenance mode on. `parts` is the same of each of several components: `deployed`, `known` and `claims`
+    are then those of its own packages and its own app.
     """
 
     deployed: Sequence[Deployed] = ()
@@ -253,6 +307,11 @@ class History:
     known: tuple[tuple[int, str], ...] = ()
     claims: tuple[Claim, ...] = ()
     maintenance: bool = False
+    parts: Mapping[str, History] = field(default_factory=dict)
+
+    def of(self, component: str) -> History:
+        """The history of one component; "" is the only one, or the first."""
+        return self.parts[component] if component else next(iter(self.parts.values()), self)
 
     @property
     def running(self) -> Deployed | None:
@@ -272,7 +331,7 @@ class History:
 class Drift:
     """One thing that somebody changed past this road; `what` is release or maintenance, `do` what to do next.
 
-    `who` and `when` (UTC) are "" where the platform does not tell.
+    `who` and `when` (UTC) are "" where the platform does not tell; `component` is "" of a project that has one.
     """
 
     what: str
@@ -281,9 +340,11 @@ class Drift:
     who: str
     when: str
     do: str
+    component: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what} {self.seen}, the journal says {self.journal}: {self.do}"
+        of = f" of {self.component}" if self.component else ""
+        return f"{self.what}{of} {self.seen}, the journal says {self.journal}: {self.do}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +396,7 @@ class RollbackTarget:
     deployed: Deployed
     available: bool
     why_not: str = ""
-    on_platform: bool = False
+    on_platform: frozenset[str] = frozenset()  # the digests of the packages that the platform still has
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,10 +457,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class ReleasePackage:
-    """Step: make `package` the app's release. `slug` is its id on the platform when it is already there."""
+    """Step: make `package` the app's release. `slug` is its id on the platform when it is already there.
+
+    `app` is the component's; "" is the plan's own.
+    """
 
     package: Package
     slug: str = ""
+    app: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,9 +476,10 @@ class RunCommand:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """Step: turn the app's maintenance mode on or off."""
+    """Step: turn the app's maintenance mode on or off; `app` as of a release."""
 
     on: bool
+    app: str = ""
 
 
 Step = ReleasePackage | RunCommand | Maintenance
@@ -467,12 +533,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a step left behind: the platform's release number and slug id, or a one-off's status and output."""
+    """What a step left behind: the platform's release number and slug id, or a one-off's status and output.
+
+    `component` is the one that was released, "" of a project that has one.
+    """
 
     step: str
     millis: int
     release: int = 0
     slug: str = ""
+    component: str = ""
     exit_status: int | None = None
     output: tuple[str, ...] = ()
 

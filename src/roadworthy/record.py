@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ from .model import (
     Plan,
     PlatformRelease,
     Proof,
+    Receipt,
     ReleasePackage,
     RunCommand,
     Step,
@@ -102,23 +103,76 @@ def token(start: Entry) -> str:
 
 def before(observed: Observed) -> dict[str, Any]:
     """What a start records of what ran. `newest` is the newest release, which may have failed and not run."""
-    return {
+    told: dict[str, Any] = {
         "commit": observed.commit,
         "digest": observed.digest,
         "release": observed.current.version if observed.current else 0,
         "newest": observed.releases[0].version if observed.releases else 0,
     }
+    if observed.parts:
+        told["components"] = [{"name": name, **before(part)} for name, part in observed.parts.items()]
+    return told
+
+
+def numbers(observed: Observed) -> dict[str, int]:
+    """The number of the release that each component runs; "" is the only one, 0 is none."""
+    shown = observed.parts or {"": observed}
+    return {name: one.current.version if one.current else 0 for name, one in shown.items()}
+
+
+def numbers_before(was: Mapping[str, Any]) -> dict[str, int]:
+    """The same, of what `before` recorded."""
+    return {one["name"]: one["release"] for one in was.get("components", ())} or {"": was["release"]}
 
 
 def after(package: Package) -> dict[str, Any]:
     """What a start records of the package that is to run."""
-    told = {"commit": package.commit, "digest": package.digest, "size": package.size}
-    return {**told, "ref": package.ref, "config": package.config} if package.kind == "image" else told
+    told: dict[str, Any] = {"commit": package.commit, "digest": package.digest, "size": package.size}
+    if package.parts:
+        told["components"] = [{"name": part.component, **after(part)} for part in package.parts]
+    elif package.kind == "image":
+        told |= {"ref": package.ref, "config": package.config}
+    return told
 
 
-def claim(start: Entry) -> Claim:
-    """What the release of this start can be recognised by."""
-    was, to = start.record.details.get("from", {}), start.record.details.get("to", {})
+def released(plan: Plan, receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """What an end records of the package that was to run: the release that it became, {} where it became none.
+
+    Of several components, those of each that was released or left as it ran.
+    """
+    made = {r.component: {"release": r.release, "slug": r.slug} for r in receipts if r.release}
+    if not made:
+        return {}
+    told = plan.after.get("components")
+    if not told:
+        return {**plan.after, **made[""]}
+    components = [{**one, **made.get(one["name"], {})} for one in told]
+    first = {"release": components[0].get("release", 0), "slug": components[0].get("slug", "")}
+    return {**plan.after, **first, "components": components}
+
+
+def releases(plan: Plan, receipts: Sequence[Receipt]) -> dict[str, int]:
+    """The number of the release that each component should run; "" is the only one."""
+    told = released(plan, receipts) or plan.after
+    return {one["name"]: one.get("release", 0) for one in told.get("components", ())} or {
+        "": told.get("release", 0)
+    }
+
+
+def of_component(told: Any, component: str) -> Mapping[str, Any]:
+    """What `from` or `to` of an entry says of one component, "" being the whole; nothing where it says nothing."""
+    said = told if isinstance(told, Mapping) else {}
+    if not component:
+        return said
+    parts = said.get("components")
+    parts = parts if isinstance(parts, list) else []
+    return next((p for p in parts if isinstance(p, Mapping) and p.get("name") == component), {})
+
+
+def claim(start: Entry, component: str = "") -> Claim:
+    """What the release of this start can be recognised by; of one component, where there are several."""
+    details = start.record.details
+    was, to = (of_component(details.get(key), component) for key in ("from", "to"))
     image = str(to.get("config", "")).removeprefix("sha256:")[:12]
     return Claim(token(start), int(was.get("newest", 0)) if image else 0, image)
 
@@ -146,11 +200,13 @@ def name_of(step: Step) -> str:
     """A step in a few words."""
     match step:
         case ReleasePackage():
-            return f"release {step.package.commit[:12]} (sha256 {step.package.digest[:12]})"
+            component = f" {step.package.component}" if step.package.component else ""
+            return f"release{component} {step.package.commit[:12]} (sha256 {step.package.digest[:12]})"
         case RunCommand():
             return f"run {step.command}"
         case Maintenance():
-            return f"turn maintenance {'on' if step.on else 'off'}"
+            where = f" of {step.app}" if step.app else ""
+            return f"turn maintenance{where} {'on' if step.on else 'off'}"
 
 
 def describe(plan: Plan) -> str:

@@ -15,12 +15,14 @@ walks the syntax tree). The order is fixed:
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import guard
 from .errors import CheckFailed, Held, OutcomeUnknown, Overtaken, RoadworthyError, Unreachable, UsageError
+from .facts.observe import observe
 from .facts.read import read_facts
 from .journal.beat import beating
 from .journal.lock import HeldBy
@@ -38,7 +40,19 @@ from .model import (
     Step,
     Verdict,
 )
-from .record import claim, describe, evidence_of, name_of, proofs, record, said, token
+from .record import (
+    claim,
+    describe,
+    evidence_of,
+    name_of,
+    numbers,
+    numbers_before,
+    proofs,
+    record,
+    released,
+    said,
+    token,
+)
 
 if TYPE_CHECKING:
     from .context import Context
@@ -149,6 +163,7 @@ def _act(
     context: Context, log: Log, stage: Stage, plan: Plan, start: Entry, receipts: list[Receipt]
 ) -> Confirmation:
     """Do the steps, one by one, and look again. What surely did not work is a problem, not an error."""
+    from .stages.running import before_the_next
 
     def fence() -> None:
         if log.open_start() != start:
@@ -172,6 +187,8 @@ def _act(
             receipts.append(receipt)
             if receipt.exit_status:
                 raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{_last(receipt)}")
+            if stopped := before_the_next(context, plan, len(receipts)):
+                return stopped
         return stage.confirm(context, plan, tuple(receipts))
     except Unreachable:
         raise  # after the effect, not being able to look is not a failure
@@ -184,7 +201,9 @@ def _act(
 
 def _do(context: Context, plan: Plan, step: Step, start: Entry, progress: Progress) -> Receipt:
     """The effect. Nothing else in this package changes an environment."""
-    return context.platform.apply(plan.app, step, token=token(start), progress=progress)
+    app = "" if isinstance(step, RunCommand) else step.app
+    receipt = context.platform.apply(app or plan.app, step, token=token(start), progress=progress)
+    return replace(receipt, component=step.package.component) if isinstance(step, ReleasePackage) else receipt
 
 
 def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[str, ...]:
@@ -192,13 +211,14 @@ def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[
 
     Where something was changed it stays: whoever goes back ends it, once the app is seen healthy.
     """
-    if not (plan.request.maintenance and Maintenance(True) in plan.steps[:done]):
+    begun = [step for step in plan.steps[:done] if isinstance(step, Maintenance) and step.on]
+    if not begun:
         return ()
     try:
-        current = context.platform.observe(plan.app).current
-        if (current.version if current else 0) == plan.before["release"]:
+        if numbers(observe(context, plan.request.environment)) == numbers_before(plan.before):
             context.screen.line(f"turning maintenance off again: {plan.app} runs what it ran before")
-            _do(context, plan, Maintenance(False), start, context.screen.line)
+            for step in begun:
+                _do(context, plan, replace(step, on=False), start, context.screen.line)
     except RoadworthyError as error:
         return (f"{plan.app} may still be in maintenance mode: {error}",)
     return ()
@@ -214,7 +234,8 @@ def settle(
 ) -> Result:
     """Write the outcome of an open start: `end` when the second look found no problem, else `failed`."""
     request = plan.request
-    released = next((r for r in reversed(receipts) if r.release), None) or _left_behind(context, plan, start)
+    receipts = receipts if any(r.release for r in receipts) else _left_behind(context, plan, start)
+    to = released(plan, receipts)
     details: dict[str, Any] = {
         "settles": start.seq,
         "outcome": "failed" if seen.problems else "succeeded",
@@ -224,8 +245,8 @@ def settle(
     }
     if attempts := context.platform.take_attempts():
         details["attempts"] = attempts
-    if released:
-        details["to"] = {**plan.after, "release": released.release, "slug": released.slug}
+    if to:
+        details["to"] = to
     if seen.problems:
         details["problems"] = list(seen.problems)
     kind = "failed" if seen.problems else "end"
@@ -236,7 +257,7 @@ def settle(
     except (KeyboardInterrupt, Exception) as error:
         raise unknown(request.environment, start, error) from error
     where = evidence_of(context, request.environment, entry)
-    line = _line(plan, released)
+    line = _line(plan, to)
     if not seen.problems:
         from .stages.evidence import anchor_head
 
@@ -247,15 +268,20 @@ def settle(
     return Result(Outcome.FAILED, f"{line}: failed", plan, (), entry.seq, where, details, reasons, code=1)
 
 
-def _left_behind(context: Context, plan: Plan, start: Entry) -> Receipt | None:
-    """The release that a step made before it failed, for the evidence."""
-    if not any(isinstance(step, ReleasePackage) for step in plan.steps):
-        return None
-    try:
-        found = context.platform.find(plan.app, claim(start))
-    except RoadworthyError:
-        return None
-    return Receipt("release", 0, release=found.version, slug=found.slug) if found else None
+def _left_behind(context: Context, plan: Plan, start: Entry) -> tuple[Receipt, ...]:
+    """The releases that the steps made before one failed, for the evidence."""
+    made: list[Receipt] = []
+    for step in plan.steps:
+        if not isinstance(step, ReleasePackage):
+            continue
+        component = step.package.component
+        try:
+            found = context.platform.find(step.app or plan.app, claim(start, component))
+        except RoadworthyError:
+            continue
+        if found:
+            made.append(Receipt("release", 0, found.version, found.slug, component))
+    return tuple(made)
 
 
 def recover(context: Context, facts: Facts, failed: Result) -> Result:
@@ -270,13 +296,13 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
     deploying, history = plan.request.action == "deploy", facts.history.value
     request, back = plan.request, history.running if deploying else history.previous
     try:
-        observed = context.platform.observe(plan.app)
+        observed = observe(context, request.environment)
     except (RoadworthyError, KeyboardInterrupt) as error:
         what = str(error) or "interrupted"
         return replace(
             failed, line=f"{failed.line}; what runs now was not seen ({what}): run `invoke status`"
         )
-    if deploying and (observed.current is None or observed.current.version == _version_before(facts)):
+    if deploying and (observed.current is None or numbers(observed) == numbers(facts.observed.value)):
         return replace(failed, line=f"{failed.line}; nothing was changed")
     if back is None:
         return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
@@ -318,7 +344,7 @@ def _kept_out(context: Context, plan: Plan, failed: Result) -> Result:
     if not plan.request.maintenance:
         return failed
     try:
-        if not context.platform.observe(plan.app).maintenance:
+        if not observe(context, plan.request.environment).maintenance:
             return failed
     except (RoadworthyError, KeyboardInterrupt):
         return replace(failed, line=f"{failed.line}; whether {plan.app} is in maintenance was not seen")
@@ -373,14 +399,14 @@ def _refused(
     return replace(result, seq=entry.seq, evidence=evidence_of(context, plan.request.environment, entry))
 
 
-def _version_before(facts: Facts) -> int:
-    current = facts.observed.value.current
-    return current.version if current else 0
-
-
-def _line(plan: Plan, released: Receipt | None) -> str:
+def _line(plan: Plan, to: Mapping[str, Any]) -> str:
     what = f" {plan.package.commit[:12]}" if plan.package else ""
-    return f"{plan.request.action}{what} on {plan.app}" + (f" as v{released.release}" if released else "")
+    where = f" as v{to['release']}" if to.get("release") else ""
+    parts = to.get("components", ())
+    if len(parts) > 1:
+        numbers = ", ".join(f"{one['name']} v{one['release']}" for one in parts if one.get("release"))
+        where = f" as {numbers}"
+    return f"{plan.request.action}{what} on {plan.app}{where}"
 
 
 def _last(receipt: Receipt) -> str:

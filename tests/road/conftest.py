@@ -1,5 +1,5 @@
 """The sandbox and the projects that these tests share."""
 
-from road.fixtures import platform, project, untouched
+from road.fixtures import pair, platform, project, untouched
 
-__all__ = ["platform", "project", "untouched"]
+__all__ = ["pair", "platform", "project", "untouched"]

@@ -5,7 +5,7 @@ Not one for all modules: it counts calls against Heroku's hourly limit, as the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,10 +41,16 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, platform: Path) -> Itera
         assert (made.entries(), made.releases()) == before
 
 
-def living(root: Path, platform: Path) -> Iterator[Project]:
+@pytest.fixture
+def pair(tmp_path: Path, platform: Path) -> Iterator[Project]:
+    """A project of two components, `web` and `worker`, whose first commit is not yet tested or deployed."""
+    yield from living(tmp_path / "project", platform, ("worker",))
+
+
+def living(root: Path, platform: Path, others: Sequence[str] = ()) -> Iterator[Project]:
     """A project, and its end."""
-    made = Project(root, platform)
+    made = Project(root, platform, others)
     yield made
     control.clear_faults(platform)
-    for name in (made.staging, made.prod):
+    for name in made.apps:
         made.api("DELETE", f"/apps/{name}")

@@ -78,14 +78,19 @@ def migration(revision: str, down: str | None, safe_under: str = "expand", code_
 
 
 class Project:
-    """`staging` and `prod` are the apps' names; each project has its own on the shared sandbox."""
+    """`staging` and `prod` are the apps' names; each project has its own on the shared sandbox.
 
-    def __init__(self, root: Path, sandbox: Path) -> None:
-        self.root, self.sandbox = root, sandbox
+    `others` are components beside the first, each a copy of the tiny app with apps of its own.
+    """
+
+    def __init__(self, root: Path, sandbox: Path, others: Sequence[str] = ()) -> None:
+        self.root, self.sandbox, self.others = root, sandbox, others
         number = next(_numbers)
         self.staging, self.prod = f"staging-{number}", f"prod-{number}"
         root.mkdir()
         shutil.copytree(TINY, root / "app", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in others:
+            shutil.copytree(TINY, root / name, ignore=shutil.ignore_patterns("__pycache__", "migrat*"))
         shutil.copytree(REPOSITORY / "guards", root / "guards", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("tasks.py", "docs/blockers.toml", ".gitignore"):
             (root / name).parent.mkdir(exist_ok=True)
@@ -95,10 +100,24 @@ class Project:
         (root / ".release" / "sandbox").symlink_to(sandbox)
         self.git("init", "-q", "-b", "main")
         self.first = self.commit("Say hello")
-        control.up(sandbox, apps=(self.staging, self.prod))
+        control.up(sandbox, apps=self.apps)
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """Every app of it on the sandbox."""
+        more = (f"{app}-{name}" for app in (self.staging, self.prod) for name in self.others)
+        return (self.staging, self.prod, *more)
 
     def _config(self) -> str:
         text = (REPOSITORY / "release.toml").read_text()
+        for name in self.others:
+            text += (
+                f'\n[[components]]\ncomponent = "{name}"\npath = "{name}"\ntest = "python -S -c pass"\n'
+                f'\n[[checks]]\nname = "{name} is well"\ncomponent = "{name}"\npath = "/api/health"\n'
+                'json = { status = "healthy" }\n'
+                f'\n[[checks]]\nname = "{name} version"\ncomponent = "{name}"\npath = "/api/version"\n'
+                'json = { gitSha = "{commit}" }\n'
+            )
         for old, new in (
             ('"autorisen"', f'"{self.staging}"'),
             ('"capecraft"', f'"{self.prod}"'),
@@ -117,6 +136,9 @@ class Project:
         ):
             assert old in text, old
             text = text.replace(old, new, 1)
+        for app in (self.staging, self.prod) if self.others else ():
+            named = ", ".join(f'{name} = "{app}-{name}"' for name in self.others)
+            text = text.replace(f'app = "{app}"\n', f'app = "{app}"\napps = {{ {named} }}\n', 1)
         return text
 
     # ---- the repository ------------------------------------------------------------------------------
@@ -128,8 +150,13 @@ class Project:
         )
         return done.stdout.strip()
 
-    def commit(self, message: str, files: Mapping[str, str | None] | None = None, **mood: object) -> str:
-        """A commit with these files (None takes one away) and, with `mood`, an app that behaves like that."""
+    def commit(
+        self, message: str, files: Mapping[str, str | None] | None = None, of: str = "app", **mood: object
+    ) -> str:
+        """A commit with these files (None takes one away) and, with `mood`, an app that behaves like that.
+
+        `of` is the folder of the component whose mood it is.
+        """
         for name, text in (files or {}).items():
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +164,8 @@ class Project:
                 path.unlink()
             else:
                 path.write_text(text)
-        (self.root / "app" / "mood.json").write_text(json.dumps(mood))
+        for folder in ("app", *self.others):
+            (self.root / folder / "mood.json").write_text(json.dumps(mood if folder == of else {}))
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
@@ -251,7 +279,10 @@ class Project:
         return [str(dyno["name"]) for dyno in dynos if dyno["type"] == "run"]
 
     def app(self, place: str) -> str:
-        return {"staging": self.staging, "prod": self.prod}[place]
+        """The app of an environment; `staging worker` is that of its component `worker`."""
+        name, _, component = place.partition(" ")
+        app = {"staging": self.staging, "prod": self.prod}[name]
+        return f"{app}-{component}" if component else app
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """Somebody else's call to the platform."""
@@ -300,6 +331,11 @@ class Project:
         )
         armed = [{**fault, "path": path} for fault, path in zip(faults, there, strict=True)]
         control.set_faults(self.sandbox, armed)
+
+    def faults_of(self, place: str, *faults: Mapping[str, object]) -> None:
+        """Arm these faults below the app of an environment or of a component."""
+        app = f"/apps/{self.app(place)}"
+        control.set_faults(self.sandbox, [{**fault, "path": f"{app}{fault['path']}"} for fault in faults])
 
     def break_log_at_check(self, fault: Mapping[str, object]) -> None:
         """Break the log when the app is next asked for its health: by then all one-offs have ended."""

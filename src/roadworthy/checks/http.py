@@ -19,9 +19,10 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from ..config import HARMLESS, HttpCheck
@@ -69,14 +70,21 @@ def run(
     deadline: float,
     retry: bool = True,
     timeout: float = 10.0,
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> list[CheckResult]:
     """Ask all `checks` of the app at `base_url` at once; the results stand in the order of the checks.
+
+    A check of another component is asked at its address in `others`.
 
     `commit` is the 40-character commit that should run. `deadline` is a moment of `time.monotonic()`;
     `timeout` (seconds) bounds the silence of one request. Raises nothing: what goes wrong is a failed result.
     """
     if not checks:
         return [_result(HttpCheck("checks", ""), base_url, "no checks are declared")]
+
+    def address(check: HttpCheck) -> str:
+        return others[check.component] if check.component else base_url
+
     found: dict[int, CheckResult] = {}
     work: queue.SimpleQueue[int] = queue.SimpleQueue()
     for index in range(len(checks)):
@@ -88,7 +96,7 @@ def run(
                 index = work.get_nowait()
             except queue.Empty:
                 return
-            found[index] = _ask(checks[index], base_url, commit, deadline, retry, timeout)
+            found[index] = _ask(checks[index], address(checks[index]), commit, deadline, retry, timeout)
 
     # Daemon threads and not a pool: a pool waits for its threads at exit, and nothing can interrupt a name
     # lookup or a server that drips one byte at a time.
@@ -99,7 +107,7 @@ def run(
         thread.join(max(0.0, deadline - time.monotonic()))
     late = "no whole answer before the deadline"
     answered = dict(found)
-    return [answered.get(index) or _result(check, base_url, late) for index, check in enumerate(checks)]
+    return [answered.get(index) or _result(check, address(check), late) for index, check in enumerate(checks)]
 
 
 def _ask(

@@ -11,9 +11,10 @@ from . import http
 
 if TYPE_CHECKING:
     from ..config import Config
+    from ..model import Observed
 
 
-def ask_round(config: Config, url: str, commit: str) -> Sequence[http.CheckResult]:
+def ask_round(config: Config, observed: Observed, commit: str) -> Sequence[http.CheckResult]:
     """Ask the checks of GET, HEAD and OPTIONS side by side, without a second try: each fault is counted.
 
     It is over within `limits.http`.
@@ -21,4 +22,12 @@ def ask_round(config: Config, url: str, commit: str) -> Sequence[http.CheckResul
     within = config.limits.http
     checks = [check for check in config.checks if check.method in HARMLESS]
     deadline = time.monotonic() + within
-    return http.run(checks, url, commit=commit, deadline=deadline, retry=False, timeout=within)
+    return http.run(
+        checks,
+        observed.url,
+        commit=commit,
+        deadline=deadline,
+        retry=False,
+        timeout=within,
+        others=observed.urls,
+    )

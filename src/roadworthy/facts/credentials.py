@@ -63,7 +63,8 @@ def _opens(context: Context, value: str) -> tuple[str, ...]:
     from .. import http
 
     api = _api(context)
-    apps = [e.app for e in context.config.environments.values() if e.production] if api else []
+    production = [e for e in context.config.environments.values() if e.production] if api else []
+    apps = [app for e in production for app in (e.app, *e.apps.values())]
     session = http.session(context.config.limits.http)
     session.headers["Accept"] = "application/vnd.heroku+json; version=3"
     session.auth = HTTPBasicAuth("", os.fsencode(value))  # a variable may hold bytes that are no text

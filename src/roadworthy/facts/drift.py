@@ -8,6 +8,7 @@ Every change of an app's code or config makes a release, so a config var that wa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 from typing import Final
 
@@ -18,7 +19,20 @@ SHOWN: Final = 40  # characters of what the platform tells of a release and its 
 
 
 def drift(environment: str, history: History, observed: Observed) -> tuple[Drift, ...]:
-    """Every release past the journal that still counts, newest first, and maintenance mode that nobody recorded."""
+    """Every release past the journal that still counts, newest first, and maintenance mode that nobody recorded.
+
+    Each component has an app of its own, which drifts on its own.
+    """
+    if observed.parts:
+        return tuple(
+            replace(one, component=name)
+            for name, seen in observed.parts.items()
+            for one in _drift(environment, history.of(name), seen)
+        )
+    return _drift(environment, history, observed)
+
+
+def _drift(environment: str, history: History, observed: Observed) -> tuple[Drift, ...]:
     found = [_release(environment, history, observed, release) for release in _unknown(history, observed)]
     if observed.current is None and history.known:
         found.append(Drift("release", f"v{history.known[0][0]}", "none", "", "", _back(environment, history)))

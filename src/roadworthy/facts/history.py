@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,21 +21,42 @@ from ..model import (
     Proof,
     StageRun,
 )
-from ..record import claim
+from ..record import claim, of_component
 
 if TYPE_CHECKING:
+    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.index import Settled
+    from ..journal.log import Log
 
 RUNS = ("deploy", "rollback", "adopt")  # actions that change which package counts as running
 
 
-def read_history(settled: Sequence[Settled], state: Path, start: Entry | None = None) -> History:
+def history_of(context: Context, log: Log) -> History:
+    """What the journal of an environment says by now, of each of its components, too, where it has several."""
+    state = context.paths.state
+    settled, start = log.settled(), log.open_start()
+    history = read_history(settled, state, start)
+    names = [c.component for c in context.config.packaged]
+    if len(names) == 1:
+        return history
+    parts = {}
+    for name in names:
+        of_it = [part for one in settled if (part := one.of(name))]
+        begun = start if start and of_component(start.record.details.get("to"), name) else None
+        parts[name] = read_history(of_it, state, begun, name)
+    return replace(history, parts=parts)
+
+
+def read_history(
+    settled: Sequence[Settled], state: Path, start: Entry | None = None, component: str = ""
+) -> History:
     """The verified packages of an environment, newest first, its schema revision and its certificates.
 
     A package counts from the `end` of its deploy, rollback or adoption, which is written only after
     verification. An action that went through a migration names the resulting `revision`, also when it failed
     half-way. An adoption that names no package only tells which release is known. `start` is the one that is open.
+    With `component`, all of `settled` is about this one.
     """
     verified: list[tuple[Settled, str | None]] = []
     certified: list[Settled] = []
@@ -64,12 +86,12 @@ def read_history(settled: Sequence[Settled], state: Path, start: Entry | None = 
 
     known, claims, closed = _left(settled)
     return History(
-        Newest(verified, lambda run: _deployed(*run)),
+        Newest(verified, lambda run: _deployed(run[0], run[1], component)),
         revision,
         Newest(certified, lambda one: _certified(one, found(one.certificate))),
         completed=frozenset(completed),
         known=known,
-        claims=(*claims, *([claim(start)] if start else ())),
+        claims=(*claims, *([claim(start, component)] if start else ())),
         maintenance=closed or (start is not None and bool(start.record.details.get("maintenance"))),
     )
 
@@ -92,18 +114,47 @@ def _left(settled: Sequence[Settled]) -> tuple[tuple[tuple[int, str], ...], tupl
 
 
 def runs(package: Package, history: History, observed: Observed) -> bool:
-    """Whether this package runs, verified: as the very release that was, for a change of config makes another."""
-    running, current = history.running, observed.current
+    """Whether this package runs, verified: as the very release that was, for a change of config makes another.
+
+    Of several components, whether each does.
+    """
+    if set(observed.parts) != {part.component for part in package.parts}:
+        return False
+    return all(runs_part(part, history, observed) for part in package.each)
+
+
+def runs_part(part: Package, of_all: History, seen: Observed) -> bool:
+    """Whether one component runs this package, verified, as the very release that was."""
+    running, current = of_all.of(part.component).running, seen.of(part.component).current
     return (
         running is not None
         and current is not None
-        and (running.package.digest, running.release) == (package.digest, current.version)
+        and (running.package.digest, running.release) == (part.digest, current.version)
     )
 
 
-def _deployed(end: Settled, revision: str | None) -> Deployed:
-    package = Package(end.commit, end.digest, end.size, kind=end.package)
-    return Deployed(package, end.release, end.slug, end.seq, end.at, revision)
+def _deployed(end: Settled, revision: str | None, component: str) -> Deployed:
+    parts = {
+        part.component: Deployed(
+            Package(end.commit, part.digest, part.size, kind=end.package, component=part.component),
+            part.release,
+            part.slug,
+            end.seq,
+            end.at,
+            revision,
+        )
+        for part in end.parts
+        if not component
+    }
+    package = Package(
+        end.commit,
+        end.digest,
+        end.size,
+        kind=end.package,
+        component=component,
+        parts=tuple(part.package for part in parts.values()),
+    )
+    return Deployed(package, end.release, end.slug, end.seq, end.at, revision, parts)
 
 
 def _certified(end: Settled, found: str) -> Certified:

@@ -23,11 +23,12 @@ def releasable(context: Context, app: str, package: Package) -> None:
 
 
 def image_target(context: Context, app: str, deployed: Deployed) -> RollbackTarget:
-    """The image with the place where it still is: the package's own repository, or else the app's."""
+    """The image with the place where it still is: its component's own repository, or else the app's."""
     from ..packages import registry
 
     why: list[str] = []
-    for repository in (context.config.package.repository, context.platform.repository(app)):
+    rules = context.config.component(deployed.package.component)
+    for repository in (rules.repository, context.platform.repository(app)):
         ref = f"{repository}@sha256:{deployed.package.digest}"
         try:
             found = registry.read(ref, environ=context.environ)

@@ -32,8 +32,9 @@ from . import git
 from .adoptable import adoptable
 from .credentials import read_credentials
 from .drift import drift
-from .history import read_history, runs, test_run
+from .history import history_of, read_history, runs, test_run
 from .images import image_target, releasable
+from .observe import apps_of, observe
 from .standing import read_standing
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def read_facts(context: Context, request: Request) -> Facts:
     tree = git.read_tree(paths.root)
     log = context.log(request.environment)
     head = log.head()
-    history = read_history(log.settled(), paths.state, log.open_start())
-    observed = context.platform.observe(environment.app)
+    history = history_of(context, log)
+    observed = observe(context, request.environment)
     drifts = drift(request.environment, history, observed)
     if drifts and log.head() != head:
         raise Overtaken(
@@ -170,8 +171,9 @@ def _package(
         from ..stages.build import package_of
 
         package = package_of(context, request.commit)
-        if package.kind == "image":
-            releasable(context, context.config.environment(request.environment).app, package)
+        for part, app in apps_of(context, request.environment, package):
+            if part.kind == "image":
+                releasable(context, app, part)
         return package
     if request.action == "rollback":
         target = back.value
@@ -195,21 +197,40 @@ def _back(
         deployed = history.previous
     if deployed is None:
         return None
-    if deployed.package.kind == "image":
-        return image_target(context, app, deployed)
-    release = next((r for r in observed.releases if r.slug == deployed.slug), None)
-    still_there = (
-        release is not None and context.platform.package_of(app, release)[0] == deployed.package.digest
+    apps = apps_of(context, request.environment, deployed.package)
+    targets = [_still(context, app, deployed.of(part.component), observed) for part, app in apps]
+    if not deployed.parts:
+        return targets[0]
+    whole = replace(deployed.package, parts=tuple(target.deployed.package for target in targets))
+    return RollbackTarget(
+        replace(deployed, package=whole),
+        all(target.available for target in targets),
+        "; ".join(
+            f"{target.deployed.package.component}: {target.why_not}" for target in targets if target.why_not
+        ),
+        frozenset[str]().union(*(target.on_platform for target in targets)),
     )
+
+
+def _still(context: Context, app: str, deployed: Deployed, observed: Observed) -> RollbackTarget:
+    """Where the package of one app can still be had."""
+    package = deployed.package
+    if package.kind == "image":
+        return image_target(context, app, deployed)
+    releases = observed.of(package.component).releases
+    release = next((r for r in releases if r.slug == deployed.slug), None)
+    still_there = release is not None and context.platform.package_of(app, release)[0] == package.digest
     from ..stages.build import bring
 
-    here = still_there or bring(context, deployed.package)
+    here = still_there or bring(context, package)
     gone = "" if here else "the platform has destroyed it, and it is neither on this machine nor in the store"
-    return RollbackTarget(deployed, not gone, gone, still_there)
+    return RollbackTarget(deployed, not gone, gone, frozenset({package.digest} if still_there else ()))
 
 
 def _left_behind(history: History, observed: Observed) -> bool:
-    """Does the platform run a release of ours that failed, and not what was verified last?"""
+    """Does the platform run, of any component, a release of ours that failed, and not what was verified last?"""
+    if observed.parts:
+        return any(_left_behind(history.of(name), seen) for name, seen in observed.parts.items())
     current, running = observed.current, history.running
     failed = [release for release in history.known if running is None or release[0] != running.release]
     return current is not None and (current.version, current.slug) in failed
@@ -231,23 +252,28 @@ def _asked(context: Context, to: str, app: str, history: History, observed: Obse
             f"{to[:60]!r} names no package: say vNNN, a 40-character commit or a 64-character digest"
         )
     for deployed in history.deployed:
-        if digest in (deployed.package.digest, deployed.package.commit):
+        if digest in (deployed.package.digest, deployed.package.each[0].digest, deployed.package.commit):
             return deployed
     raise UsageError(f"{to} was never verified in {_name(context, app)}: see `invoke history`")
 
 
 def _name(context: Context, app: str) -> str:
     """The environment that an app belongs to, for messages."""
-    return next((n for n, e in context.config.environments.items() if e.app == app), app)
+    return next((n for n, e in context.config.environments.items() if app in e.names), app)
 
 
 def _procfile(context: Context, package: Package) -> str:
+    """What the Procfiles of all components say."""
     if package.kind == "image":
         return ""  # its one process is what its Dockerfile says; it has no release phase
-    text = git.show(context.paths.root, package.commit, f"{context.config.package.path}/Procfile")
-    if text is None:
-        raise UsageError(f"the package of {package.commit[:12]} has no Procfile")
-    return text.decode("utf-8", "replace")
+    found: list[str] = []
+    for part in package.each:
+        path = context.config.component(part.component).path
+        text = git.show(context.paths.root, package.commit, f"{path}/Procfile")
+        if text is None:
+            raise UsageError(f"the package of {package.commit[:12]} has no Procfile in {path}/")
+        found.append(text.decode("utf-8", "replace"))
+    return "\n".join(found)
 
 
 def _ci(context: Context, package: Package, *, with_run: bool = False) -> CiState:

@@ -33,13 +33,24 @@ from roadworthy.journal.entry import Entry
 from roadworthy.journal.policy import Named
 from roadworthy.journal.sign import Trust
 from roadworthy.model import Claim
-from roadworthy.record import claim
+from roadworthy.record import claim, of_component
 
 WORTH = 100
 """Entries beyond the index that are worth writing it anew; verifying them takes about 20 ms on a folder."""
 _LIMIT = 1 << 30
 _KEY, _MAC = 32, 32
-_FORM = f"4 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"5 {__version__}"  # a newer version may judge more strictly, so it judges again
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is so of one component, of several: as the fields of Settled."""
+
+    component: str
+    digest: str
+    size: int
+    release: int
+    slug: str
+    claim: Claim | None
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -65,6 +76,21 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     claim: Claim | None  # what a start that was given up may have made
     closed: bool  # was it to turn maintenance mode on?
     deployment: int  # the number of the deployment that a completion is about
+    parts: tuple[Part, ...]
+
+    def of(self, component: str) -> Settled | None:
+        """What it says of one component; None when it is not about that."""
+        part = next((part for part in self.parts if part.component == component), None)
+        if part is None:
+            return None
+        return msgspec.structs.replace(
+            self,
+            digest=part.digest if self.digest else "",
+            size=part.size,
+            release=part.release,
+            slug=part.slug,
+            claim=part.claim,
+        )
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -137,6 +163,7 @@ def settled_by(entry: Entry, start: Entry) -> Settled:
     to = to if isinstance(to, Mapping) else {}
     certificate = _text(said.get("certificate"))
     revision = said.get("revision")
+    gone = record.kind == "abandon"
     return Settled(
         seq=entry.seq,
         sha256=entry.sha256,
@@ -155,9 +182,29 @@ def settled_by(entry: Entry, start: Entry) -> Settled:
         expires=_text(said.get("expires")),
         revised="revision" in said,
         revision=revision if isinstance(revision, str) else None,
-        claim=claim(start) if record.kind == "abandon" else None,
+        claim=claim(start) if gone else None,
         closed=bool(start.record.details.get("maintenance")),
         deployment=_number(said.get("deployment")),
+        parts=tuple(_part(name, to, start if gone else None) for name in _components(start)),
+    )
+
+
+def _components(start: Entry) -> list[str]:
+    """The components that a start is about; none where a project has one."""
+    to = start.record.details.get("to")
+    parts = to.get("components") if isinstance(to, Mapping) else None
+    return [_text(part.get("name")) for part in parts or () if isinstance(part, Mapping)]
+
+
+def _part(name: str, to: Mapping[str, Any], given_up: Entry | None) -> Part:
+    said = of_component(to, name)
+    return Part(
+        component=name,
+        digest=_text(said.get("digest")),
+        size=_number(said.get("size")),
+        release=_number(said.get("release")),
+        slug=_text(said.get("slug")),
+        claim=claim(given_up, name) if given_up else None,
     )
 
 

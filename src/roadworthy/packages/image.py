@@ -24,7 +24,7 @@ from . import archive, engine, references, registry, slug
 from .kept import BUILDING, alone, appearing, disk
 
 if TYPE_CHECKING:
-    from ..config import PackageRules
+    from ..config import Packaged
     from .registry import Manifest
 
 REVISION: Final = "org.opencontainers.image.revision"  # OCI image spec, "Pre-Defined Annotation Keys"
@@ -64,7 +64,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
 
 
 def find_or_build(
-    root: Path, commit: str, *, rules: PackageRules, store: Path, environ: Mapping[str, str], tag: str = ""
+    root: Path, commit: str, *, rules: Packaged, store: Path, environ: Mapping[str, str], tag: str = ""
 ) -> Image:
     """The image of a full commit SHA in `rules.repository`, built and pushed when it is not there.
 
@@ -103,7 +103,7 @@ def keep(
     root: Path,
     commit: str,
     *,
-    rules: PackageRules,
+    rules: Packaged,
     store: Path,
     environ: Mapping[str, str],
     names: tuple[str, ...],
@@ -120,7 +120,7 @@ def keep(
     return chosen
 
 
-def export(root: Path, commit: str, rules: PackageRules, folder: Path) -> None:
+def export(root: Path, commit: str, rules: Packaged, folder: Path) -> None:
     """Write what the image of a full commit SHA is built from into `folder`, which is made."""
     with tempfile.TemporaryDirectory(prefix="roadworthy-") as work:
         packed = Path(work) / "tree.tgz"
@@ -128,7 +128,7 @@ def export(root: Path, commit: str, rules: PackageRules, folder: Path) -> None:
         archive.unpack(packed, folder)
 
 
-def _job(root: Path, commit: str, rules: PackageRules, tag: str, work: Path) -> engine.Job:
+def _job(root: Path, commit: str, rules: Packaged, tag: str, work: Path) -> engine.Job:
     """Export the commit's tree into `work`, and say what is to be built from it."""
     tree = work / "tree"
     export(root, commit, rules, tree)
@@ -137,7 +137,7 @@ def _job(root: Path, commit: str, rules: PackageRules, tag: str, work: Path) -> 
 
 
 def _build(
-    root: Path, commit: str, rules: PackageRules, tag: str, work: Path, environ: Mapping[str, str]
+    root: Path, commit: str, rules: Packaged, tag: str, work: Path, environ: Mapping[str, str]
 ) -> Manifest:
     """Build the commit's tree and push it; what the registry then has."""
     chosen = engine.find(rules.engine, environ)
@@ -179,7 +179,7 @@ def commit_of(image: Manifest, environ: Mapping[str, str]) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _record(file: Path, rules: PackageRules) -> Record | None:
+def _record(file: Path, rules: Packaged) -> Record | None:
     try:
         with file.open("rb") as described:
             known = msgspec.json.decode(described.read(MAX_RECORD), type=Record)

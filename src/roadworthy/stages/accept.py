@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -131,22 +132,23 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
     found.note(decide.LOAD, [])  # its bytes have just been compared with the journal
     with ExitStack() as stack:
         try:
-            place = stack.enter_context(trial.unpacked(context, package))
+            places = stack.enter_context(trial.unpacked(context, package))
         except UsageError as error:
             found.note(decide.LOAD, [str(error)])
             return found
+        place = places[0]  # the first component's: the database is its own
         with context.screen.step("acceptance: migrations, twice, on an empty database"):
             found.note(decide.MIGRATION, _migrations(context, place, found))
-        url = ""
+        urls: dict[str, str] = {}
         if found.results[decide.MIGRATION] == decide.SUCCESS:
             with context.screen.step("acceptance: the app, on its own"):
-                url = _serve(context, package, place, found, stack)
+                urls = _serve(context, package, places, found, stack)
         else:
             found.note(decide.API, ["its database could not be made"])
         for name, command in _own(context):
             if command and (name in required or name == decide.BROWSER):
                 with context.screen.step(f"acceptance: {command}"):
-                    found.note(name, _own_check(context, place, command, url, name, found))
+                    found.note(name, _own_check(context, place, command, urls, name, found))
     return found
 
 
@@ -177,49 +179,76 @@ def _migrations(context: Context, place: Trial, found: Findings) -> list[str]:
     return [] if seen[0] == seen[1] else [f"the second run changed the database from {seen[0]} to {seen[1]}"]
 
 
-def _serve(context: Context, package: Package, place: Trial, found: Findings, stack: ExitStack) -> str:
-    """Start the app and ask it the checks of release.toml; its address while `stack` is open, "" when it fails."""
+def _serve(
+    context: Context, package: Package, places: Sequence[Trial], found: Findings, stack: ExitStack
+) -> dict[str, str]:
+    """Start the app and ask it the checks of release.toml; its addresses while `stack` is open, {} when it fails.
+
+    Several components are started in their order; each is told the addresses of those before it.
+    """
     from ..checks import http
-    from ..packages.procfile import processes
     from .trial import tail
 
     limits = context.config.limits
-    log = place.folder.parent / "web.log"
+    urls: dict[str, str] = {}
+    logs = [place.folder.parent / _log_of(place) for place in places]
     try:
-        command: str | None = ""  # an image's own
-        if package.kind == "slug":
-            command = processes((place.folder / "Procfile").read_text("utf-8", "replace")).get("web")
-        if command is None:
-            raise UsageError("the Procfile has no web process")
-        url = stack.enter_context(place.serving(command, log, limits.boot))
+        for place, log in zip(places, logs, strict=True):
+            serving = place.serving(_command(place), log, limits.boot, _told(urls))
+            urls[place.package.component] = stack.enter_context(serving)
     except (UsageError, OSError) as error:
-        found.note(decide.API, [str(error)])
-        return ""
+        component = place.package.component
+        found.note(decide.API, [f"component {component}: {error}" if component else str(error)])
+        return {}
     results = http.run(
         context.config.checks,
-        url,
+        next(iter(urls.values())),
         commit=package.commit,
         deadline=time.monotonic() + limits.verify,
         timeout=limits.http,
+        others=urls,
     )
     context.screen.checks(results)
     found.files["acceptance-checks.json"] = (
         json.dumps([asdict(r) for r in results], indent=2).encode() + b"\n"
     )
-    found.files["web.txt"] = tail(log)
+    found.files |= {log.with_suffix(".txt").name: tail(log) for log in logs}
     found.note(decide.API, [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"])
-    return url
+    return urls
+
+
+def _log_of(place: Trial) -> str:
+    component = place.package.component
+    return f"web-{component}.log" if component else "web.log"
+
+
+def _command(place: Trial) -> str:
+    """How the component is started: what its Procfile says of `web`; "" is an image's own command."""
+    from ..packages.procfile import processes
+
+    if place.package.kind != "slug":
+        return ""
+    command = processes((place.folder / "Procfile").read_text("utf-8", "replace")).get("web")
+    if command is None:
+        raise UsageError("the Procfile has no web process")
+    return command
+
+
+def _told(urls: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which components learn where the others answer: API_URL, for example."""
+    return {f"{component.upper()}_URL": url for component, url in urls.items() if component}
 
 
 def _own_check(
-    context: Context, place: Trial, command: str, url: str, name: str, found: Findings
+    context: Context, place: Trial, command: str, urls: Mapping[str, str], name: str, found: Findings
 ) -> list[str]:
-    """Run one of the project's own checks; it gets the app's address, the commit's, and the named credentials."""
-    if name == decide.BROWSER and not url:
+    """Run one of the project's own checks; it gets the app's addresses, and the named credentials."""
+    if name == decide.BROWSER and not urls:
         return ["the app does not run"]
     named = context.config.acceptance.credentials
     given = {key: context.environ[key] for key in named if key in context.environ}
-    ran = place.run_beside(command, {**given, "BASE_URL": url})
+    where = {"BASE_URL": next(iter(urls.values()), ""), **_told(urls)}
+    ran = place.run_beside(command, {**given, **where})
     output = ran.output
     for value in given.values():
         output = output.replace(value.encode(), b"***") if value else output

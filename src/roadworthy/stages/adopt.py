@@ -11,7 +11,9 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from .. import release
+from ..facts.observe import observe
 from ..model import Confirmation, Facts, MissingFact, Plan, Receipt, Request, Result
+from ..record import releases
 from .migrate import revision_in
 from .running import look, wait_for_start
 
@@ -29,6 +31,16 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     except MissingFact:
         package = None
     current = observed.current
+    components = [
+        {
+            "name": name,
+            "digest": seen.digest,
+            "size": 0,
+            "release": seen.current.version if seen.current else 0,
+            "slug": seen.current.slug if seen.current else "",
+        }
+        for name, seen in observed.parts.items()
+    ]
     return Plan(
         request=request,
         app=facts.environment.app,
@@ -46,6 +58,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
             "release": current.version if current else 0,
             "slug": current.slug if current else "",
             "drift": [asdict(d) for d in facts.drift.value],
+            **({"components": components} if components else {}),
         },
     )
 
@@ -53,14 +66,14 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """It still is what was accepted, answers every check, and the database tells its revision."""
     if plan.package is None:
-        observed = context.platform.observe(plan.app)
+        observed = observe(context, plan.request.environment)
         seen = (observed.current.version if observed.current else 0, observed.digest)
         same = seen == (plan.after["release"], plan.after["digest"])
         return Confirmation(
             () if same else (f"the platform runs v{seen[0]} by now: look with invoke status",)
         )
-    wait_for_start(context, plan.app)
-    found = look(context, plan, plan.after["release"])
+    wait_for_start(context, plan.request.environment)
+    found = look(context, plan, releases(plan, ()))
     revision = revision_in(context.platform.query(plan.app, context.config.commands.revision))
     return replace(found, details={**found.details, "revision": revision})
 

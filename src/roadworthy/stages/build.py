@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,7 @@ from ..model import Outcome, Package, Request, Result
 from .on_package import begin, place_of
 
 if TYPE_CHECKING:
+    from ..config import Packaged
     from ..context import Context
 
 NAME = "build"
@@ -30,26 +31,51 @@ DESCRIBED: Final = "package.json"  # the slug's own description
 
 def build(context: Context, commit: str) -> Package:
     """The package of a full commit SHA. Raises UsageError when it cannot be built or was altered."""
-    root, rules, store = context.paths.root, context.config.package, context.paths.packages
+    parts = tuple(_build(context, commit, rules) for rules in context.config.packaged)
+    if len(parts) == 1:
+        return replace(parts[0], component="")
+    return Package.together(parts)
+
+
+def _build(context: Context, commit: str, rules: Packaged) -> Package:
+    """The package of one component."""
+    root, store, name = context.paths.root, store_of(context, rules.component), rules.component
     if rules.kind == "image":
         from ..packages import image
 
         with context.screen.step(f"building the image of {commit[:12]}, or finding it"):
             built = image.find_or_build(root, commit, rules=rules, store=store, environ=context.environ)
         digest = built.digest.removeprefix("sha256:")
-        return Package(commit, digest, built.size, kind="image", ref=built.ref, config=built.config)
+        return Package(
+            commit, digest, built.size, kind="image", ref=built.ref, config=built.config, component=name
+        )
     from ..packages import slug
 
     made = slug.find_or_build(root, commit, path=rules.path, store=store)
-    return Package(made.commit, made.digest, made.size, str(made.file))
+    return Package(made.commit, made.digest, made.size, str(made.file), component=name)
+
+
+def store_of(context: Context, component: str) -> Path:
+    """The folder of a component's packages on this machine; "" is the first component."""
+    first = component in ("", context.config.package.component)
+    return context.paths.packages if first else context.paths.packages / component
+
+
+def here(context: Context, package: Package) -> Package:
+    """The package with the files of its bytes, where they are on this machine."""
+    if package.parts:
+        return replace(package, parts=tuple(here(context, part) for part in package.parts))
+    file = store_of(context, package.component) / f"{package.commit}.tgz"
+    return replace(package, file=str(file) if file.is_file() else "")
 
 
 def unpack(context: Context, package: Package, folder: Path) -> None:
-    """Write the package's files into an empty folder; of an image what it was built from."""
+    """Write the files of one component's package into an empty folder; of an image what it was built from."""
     if package.kind == "image":
         from ..packages import image
 
-        return image.export(context.paths.root, package.commit, context.config.package, folder)
+        rules = context.config.component(package.component)
+        return image.export(context.paths.root, package.commit, rules, folder)
     from ..packages import slug
 
     return slug.unpack(Path(package.file), folder)
@@ -60,54 +86,75 @@ def recorded(context: Context, commit: str, done: Done) -> Package:
 
     Raises UsageError when it is nowhere, or has other bytes than were recorded.
     """
-    if done.details.get("ref"):
+    told = done.details.get("components")
+    if not told:
+        return _recorded(context, commit, done, done.digest, str(done.details.get("ref", "")), "")
+    parts = tuple(
+        _recorded(context, commit, done, str(one["digest"]), str(one.get("ref", "")), str(one["name"]))
+        for one in told
+    )
+    package = Package.together(parts)
+    if package.digest != done.digest:
+        raise UsageError(
+            f"RELEASE_PACKAGE_DIGEST_MISMATCH: the components of {commit[:12]} are {package.digest[:12]} together, "
+            f"but {done.digest[:12]} was built (journal #{done.seq})"
+        )
+    return package
+
+
+def _recorded(context: Context, commit: str, done: Done, digest: str, ref: str, component: str) -> Package:
+    if ref:
         from ..packages import registry
 
-        ref = str(done.details["ref"])
         there = registry.read(ref, environ=context.environ)
-        if there.digest != f"sha256:{done.digest}":
-            raise UsageError(
-                f"RELEASE_PACKAGE_DIGEST_MISMATCH: {ref} is not {done.digest[:12]}, which was built"
-            )
+        if there.digest != f"sha256:{digest}":
+            raise UsageError(f"RELEASE_PACKAGE_DIGEST_MISMATCH: {ref} is not {digest[:12]}, which was built")
         config = there.config.digest if there.config else ""
-        return Package(commit, done.digest, there.size, kind="image", ref=ref, config=config)
+        return Package(commit, digest, there.size, kind="image", ref=ref, config=config, component=component)
     from ..packages import slug
 
-    found = slug.find(commit, store=context.paths.packages)
+    store = store_of(context, component)
+    found = slug.find(commit, store=store)
     if found is None:
-        data = context.store.get(_kept(done.digest), slug.MAX_SIZE)
+        data = context.store.get(_kept(digest), slug.MAX_SIZE)
         if data is None:
             raise UsageError(f"the package of {commit[:12]} is neither here nor in the store: it is lost")
-        if hashlib.sha256(data).hexdigest() != done.digest:
+        if hashlib.sha256(data).hexdigest() != digest:
             raise UsageError(f"the package of {commit[:12]} has other bytes in the store than were built")
-        described = context.log(place_of(commit)).evidence(done.evidence[DESCRIBED])
-        found = slug.keep(described, data, store=context.paths.packages)
-    if found.digest != done.digest:
+        described = context.log(place_of(commit)).evidence(done.evidence[_named(DESCRIBED, component)])
+        found = slug.keep(described, data, store=store)
+    if found.digest != digest:
         raise UsageError(
             f"RELEASE_PACKAGE_DIGEST_MISMATCH: the package of {commit[:12]} here is {found.digest[:12]}, but "
-            f"{done.digest[:12]} was built (journal #{done.seq}): remove {found.file.name} and its .json"
+            f"{digest[:12]} was built (journal #{done.seq}): remove {found.file.name} and its .json"
         )
-    return Package(commit, found.digest, found.size, str(found.file))
+    return Package(commit, found.digest, found.size, str(found.file), component=component)
 
 
 def bring(context: Context, package: Package) -> bool:
-    """Whether a package's bytes are on this machine, brought from the store where that is needed."""
-    if (context.paths.packages / f"{package.commit}.tgz").is_file():
+    """Whether the bytes of one component's package are on this machine, brought from the store where needed."""
+    if here(context, package).file:
         return True
     built = read_standing(context.log(place_of(package.commit)).entries()).build
-    if built is None or built.digest != package.digest:
+    if built is None:
         return False
     try:
-        recorded(context, package.commit, built)
+        found = recorded(context, package.commit, built)
     except UsageError:
         return False
-    return True
+    return package.digest in [part.digest for part in found.each]
 
 
 def package_of(context: Context, commit: str) -> Package:
     """The package that a deploy means: the recorded one, or, where none is recorded, a build of the commit."""
     standing = read_standing(context.log(place_of(commit)).entries())
     return recorded(context, commit, standing.build) if standing.build else build(context, commit)
+
+
+def _named(file: str, component: str) -> str:
+    """The name of a file of evidence; of one component, where there are several."""
+    name, dot, kind = file.partition(".")
+    return f"{name}-{component}{dot}{kind}" if component else file
 
 
 def stage(context: Context, commit: str) -> tuple[Package, bool]:
@@ -127,15 +174,26 @@ def stage(context: Context, commit: str) -> tuple[Package, bool]:
         return package, True
     with begin(context, commit, NAME, "build") as turn:
         package = build(context, commit)
-        files = _keep(context, package)
+        files = {name: data for part in package.each for name, data in _keep(context, part).items()}
         manifest = artifacts.as_bytes(
             _manifest(context, standing, package, f"{place_of(commit)}#{turn.start.seq}")
         )
-        provenance = artifacts.as_bytes(_provenance(context, package, turn.start.at))
-        said = {"size": package.size, **({"ref": package.ref} if package.ref else {})}
-        turn.done(package, said, {MANIFEST: manifest, "provenance.json": provenance, **files})
+        for part in package.each:
+            told = _provenance(context, part, turn.start.at)
+            files[_named("provenance.json", part.component)] = artifacts.as_bytes(told)
+        turn.done(package, _said(package), {MANIFEST: manifest, **files})
     artifacts.write(context, artifacts.MANIFEST, commit, manifest)
     return package, False
+
+
+def _said(package: Package) -> dict[str, Any]:
+    """What the build's entry says beside the digest."""
+    said: dict[str, Any] = {"size": package.size, **({"ref": package.ref} if package.ref else {})}
+    if package.parts:
+        said["components"] = [
+            {"name": part.component, "digest": part.digest, **_said(part)} for part in package.parts
+        ]
+    return said
 
 
 def _keep(context: Context, package: Package) -> dict[str, bytes]:
@@ -145,7 +203,7 @@ def _keep(context: Context, package: Package) -> dict[str, bytes]:
     file = Path(package.file)
     if not context.store.put(_kept(package.digest), file.read_bytes()):
         raise UsageError(f"the store holds other bytes under the name of package {package.digest[:12]}")
-    return {DESCRIBED: file.with_suffix(".json").read_bytes()}
+    return {_named(DESCRIBED, package.component): file.with_suffix(".json").read_bytes()}
 
 
 def check_manifest(context: Context, done: Done, commit: str) -> None:
@@ -179,8 +237,12 @@ def _manifest(context: Context, standing: Standing, package: Package, run: str) 
     if intake is None:
         raise ValueError("a package that was not taken in is not built")
     scope = json.loads(log.evidence(intake.evidence["scope.json"]))
-    rules = context.config.package
-    ref = package.ref or f"{rules.kind}/{context.config.project.name}@sha256:{package.digest}"
+    first, project = context.config.package.component, context.config.project.name
+    refs = {
+        f"{part.component or first}Ref": part.ref
+        or f"{part.kind}/{'-'.join(filter(None, (project, part.component)))}@sha256:{part.digest}"
+        for part in package.each
+    }
     named = ("runtime", "desktop", "infra", "identity", "docsOnly")
     return {
         "schemaVersion": "1",
@@ -193,14 +255,14 @@ def _manifest(context: Context, standing: Standing, package: Package, run: str) 
         "scope": {name: scope["scope"][name] for name in named},
         "requiresInfraConvergence": scope["requiresInfraConvergence"],
         "requiresMigrations": scope["requiresMigrations"],
-        "releasePackage": {f"{rules.component}Ref": ref},
+        "releasePackage": refs,
     }
 
 
 def _provenance(context: Context, package: Package, began: str) -> dict[str, Any]:
     from ..journal.predicates import provenance_of
 
-    path = context.config.package.path
+    path = context.config.component(package.component).path
     return provenance_of(package, path, began, f"{context.now():%Y-%m-%dT%H:%M:%SZ}")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from .. import release
 from ..errors import RoadworthyError
+from ..facts.observe import observe
 from ..model import Confirmation, Facts, Outcome, Plan, PlatformRelease, Receipt, Request, Result, RunCommand
 from .migrate import pending_in, revision_in
 from .running import as_evidence, ask
@@ -58,13 +59,14 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         problems.append(f"after the migration the database is at {first}, not at {plan.pending[-1]}")
     if second != first:
         problems.append(f"the second migration changed the database from {first} to {second}")
-    observed = context.platform.observe(plan.app)
+    observed = observe(context, plan.request.environment)
     if observed.digest != plan.package.digest:
         problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
-    results = ask(context, plan.app, observed.url, plan.package.commit)
+    results = ask(context, plan.request.environment, observed.urls, plan.package.commit)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
-    current = observed.current
-    problems += scan(context, plan.app, current) if current else ["the platform has no release"]
+    for component, app in context.config.apps(plan.request.environment).items():
+        current = observed.of(component if observed.parts else "").current
+        problems += scan(context, app, current) if current else [f"{app} has no release"]
     if not any("{commit}" in check.json.values() for check in context.config.checks):
         problems.append("no check of release.toml compares the commit that runs")
     details = {"revision": second}

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Final
 from .. import release
 from ..errors import RoadworthyError, UsageError
 from ..facts.history import RUNS, read_history, test_run
+from ..facts.observe import observe
 from ..facts.standing import read_standing
 from ..model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result
 from ..report import artifacts
 from . import decide
 from .build import MANIFEST
 from .on_package import place_of
-from .running import ask
+from .running import addresses, ask
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -292,14 +293,15 @@ def _stages_in_order(context: Context, plan: Plan) -> str:
 
 
 def _package_runs(context: Context, plan: Plan) -> str:
-    observed = context.platform.observe(plan.app)
+    observed = observe(context, plan.request.environment)
     if plan.package is None or observed.digest != plan.package.digest:
         return f"the platform runs package {observed.digest[:12] or 'none'}"
     return f"{plan.app} is in maintenance mode" if observed.maintenance else ""
 
 
 def _checks_pass(context: Context, plan: Plan) -> str:
-    results = ask(context, plan.app, context.platform.url(plan.app), plan.request.commit)
+    environment = plan.request.environment
+    results = ask(context, environment, addresses(context, environment), plan.request.commit)
     return "; ".join(f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed")
 
 

@@ -5,8 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..facts.history import runs
-from ..model import Confirmation, Facts, Maintenance, Plan, Receipt, ReleasePackage, Request, RunCommand, Step
-from ..record import after, before
+from ..facts.observe import apps_of
+from ..model import (
+    Confirmation,
+    Facts,
+    History,
+    Maintenance,
+    Observed,
+    Package,
+    Plan,
+    Receipt,
+    ReleasePackage,
+    Request,
+    RunCommand,
+    Step,
+)
+from ..record import after, before, releases
 from . import migrate, watch
 from .running import look
 
@@ -19,6 +33,8 @@ NAME = "deploy"
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
     """Release the package of the commit; with `maintenance`, wrap the release and its migrations in it.
 
+    Several components are released one after the other, in the order in which release.toml declares them.
+
     What already runs, verified, is left alone; a release of somebody else's is not verified, even when its
     package is the same (a change of config vars makes one). A slug that the platform has for this app is
     released again rather than uploaded a second time.
@@ -30,14 +46,17 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     closed = request.maintenance and observed.maintenance  # then there is maintenance mode to end
     if runs(package, history, observed) and not closed:
         already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{version}"
-    known = next((d.slug for d in history.deployed if d.package.digest == package.digest), "")
-    there = package.kind == "slug" and known in {r.slug for r in observed.releases}
-    steps: tuple[Step, ...] = (ReleasePackage(package, known if there else ""),)
+    apps = apps_of(context, facts.name, package)
+    steps: tuple[Step, ...] = tuple(
+        ReleasePackage(part, _known(part, history, observed), app if part.component else "")
+        for part, app in apps
+    )
     if request.maintenance:
         commands = context.config.commands
         migration = (RunCommand(commands.migrate), RunCommand(commands.revision)) if pending else ()
-        begin = () if observed.maintenance else (Maintenance(True),)
-        steps = (*begin, *steps, *migration, Maintenance(False))
+        named = [(part.component, app if part.component else "") for part, app in apps]
+        begin = [Maintenance(True, app) for component, app in named if not observed.of(component).maintenance]
+        steps = (*begin, *steps, *migration, *(Maintenance(False, app) for _, app in named))
     return Plan(
         request=request,
         app=facts.environment.app,
@@ -51,13 +70,23 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     )
 
 
+def _known(part: Package, history: History, observed: Observed) -> str:
+    """The slug of this very package, where the platform has it for this app; else ""."""
+    deployed, seen = history.of(part.component).deployed, observed.of(part.component)
+    known = next((d.slug for d in deployed if d.package.digest == part.digest), "")
+    return known if part.kind == "slug" and known in {r.slug for r in seen.releases} else ""
+
+
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
-    """Exactly this package runs as exactly this release, answers every check, and goes on doing so."""
-    released = next(r for r in receipts if r.release)
-    seen = look(context, plan, released.release)
+    """Exactly this package runs as exactly this release, answers every check, and goes on doing so.
+
+    Of several components, each does.
+    """
+    expected = releases(plan, receipts)
+    seen = look(context, plan, expected)
     queried = [r for r in receipts if r.step == context.config.commands.revision]
     if queried:
         revision = migrate.revision_in(queried[-1])
         problems = (*seen.problems, *migrate.missing(plan, revision))
         seen = Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
-    return watch.through(context, plan, released.release, seen)
+    return watch.through(context, plan, expected, seen)

@@ -19,7 +19,7 @@ def up(context: Context, port: int, database: str) -> Result:
     """Start it with the apps that release.toml declares; what runs already is left alone."""
     if database not in ("sqlite", "postgres"):
         raise UsageError(f"unknown database {database!r}: expected sqlite or postgres")
-    apps = [e.app for e in context.config.environments.values()]
+    apps = [app for name in context.config.environments for app in context.config.apps(name).values()]
     address = control.up(
         context.paths.sandbox,
         apps=apps,

@@ -9,13 +9,15 @@ is watched again, for the whole of it: nobody knows what the killed process had 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown
+from ..facts.observe import observe
 from ..model import Claim, Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
-from ..record import claim
+from ..record import claim, releases
 from ..wait import until
 from . import adopt, watch
 from .migrate import missing, revision_in
@@ -45,12 +47,13 @@ def reconcile(context: Context, environment: str) -> Result | None:
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()
     if start.record.action in ("deploy", "rollback"):
-        found = _find(context, plan.app, claim(start))
-        if found is None:
-            seen = _never_released(context, plan)
-        else:
-            receipts = (Receipt("release", 0, release=found.version, slug=found.slug),)
-            seen = _released(context, plan, found)
+        found = _found(context, plan, start)
+        receipts = tuple(
+            Receipt("release", 0, one.version, one.slug, component)
+            for component, one in found.items()
+            if one is not None
+        )
+        seen = _released(context, plan, found, receipts) if receipts else _never_released(context, plan)
     elif start.record.action == "adopt":
         seen = adopt.confirm(context, plan, ())
     elif start.record.action == "complete":
@@ -62,6 +65,15 @@ def reconcile(context: Context, environment: str) -> Result | None:
         line = f"{result.line}; run `invoke rollback --env {environment}` or deploy again"
         return replace(result, line=line)
     return result
+
+
+def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRelease | None]:
+    """The release that the start made of each component that it was to release."""
+    apps = context.config.apps(plan.request.environment)
+    named = [one["name"] for one in plan.after.get("components", ()) if "release" not in one]
+    if "components" not in plan.after:
+        return {"": _find(context, plan.app, claim(start))}
+    return {name: _find(context, apps[name], claim(start, name)) for name in named}
 
 
 def _find(context: Context, app: str, said: Claim) -> PlatformRelease | None:
@@ -76,23 +88,36 @@ def _poll(context: Context) -> float:
 
 def _never_released(context: Context, plan: Plan) -> Confirmation:
     problems = ["the platform has no release of it: nothing was changed"]
-    if plan.request.maintenance and context.platform.observe(plan.app).maintenance:
+    if plan.request.maintenance and observe(context, plan.request.environment).maintenance:
         problems = [f"nothing was released, but {plan.app} is in maintenance mode: deploy again"]
     return Confirmation(tuple(problems))
 
 
-def _released(context: Context, plan: Plan, found: PlatformRelease) -> Confirmation:
-    if found.status == "pending":
-        raise OutcomeUnknown(f"v{found.version} of {plan.app} is still pending: look again later")
-    if found.status != "succeeded":
-        return Confirmation((f"v{found.version} {found.status}, says the platform",))
-    wait_for_start(context, plan.app)
-    seen = look(context, plan, found.version)
+def _released(
+    context: Context,
+    plan: Plan,
+    found: Mapping[str, PlatformRelease | None],
+    receipts: tuple[Receipt, ...],
+) -> Confirmation:
+    problems: list[str] = []
+    for component, made in found.items():
+        of = f" of component {component}" if component else f" of {plan.app}"
+        if made is None:
+            problems.append(f"the platform has no release{of}: it was cut off before")
+        elif made.status == "pending":
+            raise OutcomeUnknown(f"v{made.version}{of} is still pending: look again later")
+        elif made.status != "succeeded":
+            problems.append(f"v{made.version}{of} {made.status}, says the platform")
+    if problems:
+        return Confirmation(tuple(problems))
+    wait_for_start(context, plan.request.environment)
+    expected = releases(plan, receipts)
+    seen = look(context, plan, expected)
     if plan.request.maintenance and plan.pending:
         revision = _revision(context, plan)
-        problems = (*seen.problems, *missing(plan, revision))
-        seen = Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
-    return watch.through(context, plan, found.version, seen)
+        missed = (*seen.problems, *missing(plan, revision))
+        seen = Confirmation(missed, {**seen.details, "revision": revision}, seen.attach)
+    return watch.through(context, plan, expected, seen)
 
 
 def _revision(context: Context, plan: Plan) -> str | None:
@@ -140,8 +165,7 @@ def _plan_of(context: Context, environment: str, start: Entry) -> Plan:
     kind, _, commit = record.subject.partition(":")
     package = None
     if record.digest:
-        config = str(to.get("config", ""))
-        package = Package(commit, record.digest, int(to.get("size", 0)), kind=kind, config=config)
+        package = _package(commit, kind, record.digest, to)
     return Plan(
         request=request,
         app=str(details["app"]),
@@ -152,6 +176,14 @@ def _plan_of(context: Context, environment: str, start: Entry) -> Plan:
         pending=tuple(details.get("pending", ())),
         watch=watch.recorded(details),
     )
+
+
+def _package(commit: str, kind: str, digest: str, to: Mapping[str, Any], component: str = "") -> Package:
+    parts = tuple(
+        _package(commit, kind, str(one["digest"]), one, str(one["name"])) for one in to.get("components", ())
+    )
+    config, size = str(to.get("config", "")), int(to.get("size", 0))
+    return Package(commit, digest, size, kind=kind, config=config, component=component, parts=parts)
 
 
 def report(context: Context, environment: str) -> Result:

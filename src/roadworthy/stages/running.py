@@ -4,26 +4,54 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from ..model import Confirmation, Observed, Package, Plan
+from ..facts.observe import observe
+from ..model import Confirmation, Observed, Package, Plan, ReleasePackage
 from ..wait import until
 
 if TYPE_CHECKING:
     from ..checks.http import CheckResult
+    from ..config import HttpCheck
     from ..context import Context
 
 
-def look(context: Context, plan: Plan, release: int) -> Confirmation:
-    """Does the platform run `plan.package` as `release`, and does the app pass every check?"""
-    observed = context.platform.observe(plan.app)
-    results = ask(context, plan.app, observed.url, package_of(plan).commit)
-    problems = misplaced(plan, release, observed)
+def look(context: Context, plan: Plan, expected: Mapping[str, int]) -> Confirmation:
+    """Does the platform run `plan.package`, and does the app pass every check?
+
+    `expected` is the release number that each component should run, "" that of the only one.
+    """
+    environment = plan.request.environment
+    observed = observe(context, environment)
+    results = ask(context, environment, observed.urls, package_of(plan).commit)
+    problems = misplaced(plan, expected, observed)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     checks = [{"name": r.name, "outcome": r.outcome, "millis": r.millis} for r in results]
     return Confirmation(tuple(problems), {"checks": checks}, as_evidence(results))
+
+
+def before_the_next(context: Context, plan: Plan, done: int) -> Confirmation | None:
+    """Before a deploy goes on to another component, the one that was released must answer its checks.
+
+    `done` steps of the plan are done. None when it may go on. In maintenance mode nothing answers, and going back
+    must reach every component, so neither is asked.
+    """
+    step, to_come = plan.steps[done - 1], plan.steps[done:]
+    deploys = plan.request.action == "deploy" and not plan.request.maintenance
+    more = any(isinstance(other, ReleasePackage) for other in to_come)
+    if not (deploys and more and isinstance(step, ReleasePackage)):
+        return None
+    environment, component = plan.request.environment, step.package.component
+    first = component == context.config.package.component
+    checks = [c for c in context.config.checks if c.component == ("" if first else component)]
+    if not checks:
+        return None
+    url = context.platform.url(step.app or plan.app)
+    results = ask(context, environment, {"": url, component: url}, step.package.commit, checks)
+    problems = [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
+    return Confirmation(tuple(problems), {}, as_evidence(results)) if problems else None
 
 
 def as_evidence(results: Sequence[CheckResult]) -> dict[str, bytes]:
@@ -38,49 +66,72 @@ def package_of(plan: Plan) -> Package:
     return plan.package
 
 
-def misplaced(plan: Plan, release: int, observed: Observed) -> list[str]:
-    """What the platform says otherwise than that it runs `plan.package` as `release`, open to visitors."""
-    package, current = package_of(plan), observed.current
+def misplaced(plan: Plan, expected: Mapping[str, int], observed: Observed) -> list[str]:
+    """What the platform says otherwise than that it runs `plan.package` as expected, open to visitors."""
     problems: list[str] = []
-    if current is None or current.version != release:
-        problems.append(f"the platform runs v{current.version if current else 0}, not v{release}")
-    if observed.digest != package.digest:
-        problems.append(f"the platform runs package {observed.digest[:12]}, not {package.digest[:12]}")
-    if observed.maintenance:
-        problems.append(f"{plan.app} is in maintenance mode")
+    for part in package_of(plan).each:
+        seen, release = observed.of(part.component), expected[part.component]
+        of = f"component {part.component}: " if part.component else ""
+        current = seen.current.version if seen.current else 0
+        if current != release:
+            problems.append(f"{of}the platform runs v{current}, not v{release}")
+        if seen.digest != part.digest:
+            problems.append(f"{of}the platform runs package {seen.digest[:12]}, not {part.digest[:12]}")
+        if seen.maintenance:
+            problems.append(f"{of}{plan.app} is in maintenance mode")
     return problems
 
 
-def wait_for_start(context: Context, app: str) -> None:
-    """Wait, at most `limits.boot`, until no process of the app is starting any more."""
+def wait_for_start(context: Context, environment: str) -> None:
+    """Wait, at most `limits.boot`, until no process of the environment is starting any more."""
 
     def settled() -> bool | None:
-        dynos = context.platform.observe(app).dynos
+        shown = [context.platform.observe(app) for app in context.config.apps(environment).values()]
+        dynos = [dyno for observed in shown for dyno in observed.dynos]
         return None if any(d.state == "starting" and d.type != "run" for d in dynos) else True
 
     until(settled, within=context.config.limits.boot, every=context.config.targets[context.target].poll)
 
 
-def ask(context: Context, app: str, url: str, commit: str) -> Sequence[CheckResult]:
-    """Ask all checks of `release.toml` side by side, and show them; what an answer told of a secret is hidden."""
+def addresses(context: Context, environment: str) -> dict[str, str]:
+    """Where each component answers; "" is the only one, or the first."""
+    apps = context.config.apps(environment)
+    urls = {component: context.platform.url(app) for component, app in apps.items()}
+    return {"": next(iter(urls.values())), **urls}
+
+
+def ask(
+    context: Context,
+    environment: str,
+    urls: Mapping[str, str],
+    commit: str,
+    checks: Sequence[HttpCheck] | None = None,
+) -> Sequence[CheckResult]:
+    """Ask the checks of `release.toml` side by side, and show them; what an answer told of a secret is hidden.
+
+    `urls` says where each component answers, "" being the first; without `checks` all are asked.
+    """
     from ..checks import http
 
     limits = context.config.limits
     results = http.run(
-        context.config.checks,
-        url,
+        context.config.checks if checks is None else checks,
+        urls[""],
         commit=commit,
         deadline=time.monotonic() + limits.verify,
         timeout=limits.http,
+        others=urls,
     )
-    shown = masked(context, app, results)
+    shown = masked(context, environment, results)
     context.screen.checks(shown)
     return shown
 
 
-def masked(context: Context, app: str, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
-    """The results without the secrets of the app's config vars in their reasons."""
+def masked(context: Context, environment: str, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
+    """The results without the secrets of the apps' config vars in their reasons."""
     if not any(r.reason for r in results):
         return results
-    mask = context.platform.mask(app)
-    return [replace(r, reason=mask(r.reason)) for r in results]
+    for app in context.config.apps(environment).values():
+        mask = context.platform.mask(app)
+        results = [replace(r, reason=mask(r.reason)) for r in results]
+    return results

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..facts.history import read_history
 from ..model import Outcome, Result
-from .running import ask
+from .running import addresses, ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,8 @@ def smoke(context: Context, environment: str, junit: str = "") -> tuple[Sequence
 
     app = context.config.environment(environment).app
     running = read_history(context.log(environment).settled(), context.paths.state).running
-    results = ask(context, app, context.platform.url(app), running.package.commit if running else "")
+    commit = running.package.commit if running else ""
+    results = ask(context, environment, addresses(context, environment), commit)
     at = context.now()
     path = context.evidence / f"smoke_{app}_{at:%Y%m%dT%H%M%S_%fZ}.json"
     stamp = f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RoadworthyError
 from ..facts.drift import drift
-from ..facts.history import read_history
+from ..facts.history import history_of, runs
+from ..facts.observe import observe
 from ..model import Drift, Outcome, Result
+from ..record import numbers
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -26,7 +28,7 @@ def _row(context: Context, name: str) -> dict[str, Any]:
     environment = context.config.environment(name)
     log = context.log(name)
     start = log.open_start()
-    history = read_history(log.settled(), context.paths.state, start)
+    history = history_of(context, log)
     running = history.running
     row: dict[str, Any] = {
         "environment": name,
@@ -43,7 +45,7 @@ def _row(context: Context, name: str) -> dict[str, Any]:
         "problem": "",
     }
     try:
-        observed = context.platform.observe(environment.app)
+        observed = observe(context, name)
     except RoadworthyError as error:
         return {**row, "state": "unknown", "problem": str(error)}
     row["url"] = observed.url
@@ -51,12 +53,12 @@ def _row(context: Context, name: str) -> dict[str, Any]:
     row["drift"] = [asdict(d) for d in found]
     if start or found:
         return {**row, "state": "open" if start else "drift"}
-    if not observed.digest:
+    if not any(one.digest for one in (observed.parts or {"": observed}).values()):
         return {**row, "state": "empty"}
-    current = observed.current.version if observed.current else 0
-    if running and current == running.release:
+    if running and runs(running.package, history, observed):
         return {**row, "state": "as recorded"}
-    return {**row, "state": "unverified", "problem": f"v{current} was never verified: deploy, or roll back"}
+    seen = ", ".join(f"{name} v{number}".strip() for name, number in numbers(observed).items())
+    return {**row, "state": "unverified", "problem": f"{seen} was never verified: deploy, or roll back"}
 
 
 def history(context: Context, environment: str, limit: int) -> list[dict[str, Any]]:

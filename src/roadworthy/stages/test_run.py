@@ -14,13 +14,14 @@ from ..errors import CheckFailed
 from ..facts import git
 from ..model import Outcome, Result
 from ..record import evidence_of
-from .apart import MARKER, place_apart, run
+from .apart import MARKER, Ran, place_apart, run
 from .build import package_of, unpack
 from .on_package import begin, place_of
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
+    from ..model import Package
 
 NAME = "verification"
 # Of the caller's surroundings the tests see only these: no credential, no configuration of somebody's shell.
@@ -28,30 +29,43 @@ PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
 def test(context: Context, commit: str) -> Entry:
-    """Run `commands.test` for a full commit SHA. Raises CheckFailed when it does not exit with 0."""
+    """Run the tests of each component of a full commit SHA. Raises CheckFailed when one does not exit with 0."""
     from ..journal import predicates
 
     package = package_of(context, commit)
     change = {"id": commit[:12], "why": git.subject(context.paths.root, commit)}
-    words = shlex.split(context.config.commands.test)
-    words[0] = sys.executable if words[0] == "python" else words[0]
-    environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    with (
-        begin(context, commit, NAME, "test", package, change=change) as turn,
-        place_apart() as folder,
-        context.screen.step(f"testing {package.name[:17]}: {context.config.commands.test}"),
-    ):
-        unpack(context, package, folder)
-        ran = run(words, folder, {**environ, MARKER: folder.name}, context.config.limits.oneoff)
+    commands = [context.config.commands.test, *(c.test for c in context.config.components)]
+    command = "; ".join(commands)
+    output = b""
+    with begin(context, commit, NAME, "test", package, change=change) as turn:
+        for part, words in zip(package.each, commands, strict=True):
+            ran = _run(context, part, words)
+            output += ran.output
+            if not ran.well:
+                break
         end = turn.done if ran.well else turn.failed
-        details = {"change": change, "ended": ran.how, "command": context.config.commands.test}
-        result = predicates.test_result((turn.start,), context.config.commands.test, passed=ran.well)
-        attach = {"test-output.txt": ran.output, "test-result.json": predicates.as_file(result)}
+        details = {"change": change, "ended": ran.how, "command": command}
+        result = predicates.test_result((turn.start,), command, passed=ran.well)
+        attach = {"test-output.txt": output, "test-result.json": predicates.as_file(result)}
         entry = end(package, details, attach)
     if not ran.well:
         last = "\n".join(f"  {line}" for line in ran.output.decode("utf-8", "replace").splitlines()[-15:])
-        raise CheckFailed(f"the tests of {commit[:12]} {ran.how}\n{last}".rstrip())
+        whose = f"component {part.component} of {commit[:12]}" if part.component else commit[:12]
+        raise CheckFailed(f"the tests of {whose} {ran.how}\n{last}".rstrip())
     return entry
+
+
+def _run(context: Context, part: Package, command: str) -> Ran:
+    """Run the tests of one component in an unpacked copy of its package."""
+    words = shlex.split(command)
+    words[0] = sys.executable if words[0] == "python" else words[0]
+    environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    with (
+        place_apart() as folder,
+        context.screen.step(f"testing {part.name[:17]}: {command}"),
+    ):
+        unpack(context, part, folder)
+        return run(words, folder, {**environ, MARKER: folder.name}, context.config.limits.oneoff)
 
 
 def report(context: Context, said: str | None) -> Result:

@@ -1,5 +1,7 @@
 """A package in a place of its own: unpacked, with an empty database, on loopback, and gone afterwards.
 
+Of a release of several components, each is in a folder of its own there, beside the same database.
+
 It runs as it would on the platform (the Procfile's `web`, PORT, config vars) and is handed no credential of
 anybody. Nothing of it is left afterwards (apart.py). An image runs itself, in podman, after each of its bytes was
 read; beside it lies the tree that it was built from, for the project's own checks.
@@ -12,7 +14,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,11 +35,12 @@ PASSED_ON: Final = ("LANG", "LC_ALL", "TZ")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A package: `folder` is its root, `environ` what its processes see, `within` the longest run.
+    """One component's package: `folder` is its root, `environ` what its processes see, `within` the longest run.
 
     Of an image, `folder` is what it was built from, and `container` runs it, under `label`.
     """
 
+    package: Package
     folder: Path
     environ: Mapping[str, str]
     within: float
@@ -58,14 +61,17 @@ class Trial:
         return self.container.words(command, environ, "--label", self.label)
 
     @contextmanager
-    def serving(self, command: str, log: Path, within: float) -> Iterator[str]:
-        """The address of the app, once it listens. Raises UsageError when it does not start in time."""
+    def serving(self, command: str, log: Path, within: float, more: Mapping[str, str]) -> Iterator[str]:
+        """The address of the app, once it listens. Raises UsageError when it does not start in time.
+
+        It sees the variables `more`, too.
+        """
         from ..sandbox.surroundings import free_port
 
         port = free_port()
         with log.open("wb") as out:
             try:
-                environ = {**self.environ, "PORT": str(port)}
+                environ = {**self.environ, **more, "PORT": str(port)}
                 process = apart.start(self._words(command, environ), self.folder, environ, out.fileno())
             except OSError as error:
                 raise UsageError(f"{command!r} could not be started: {error.strerror}") from error
@@ -86,38 +92,50 @@ class Trial:
 
 
 @contextmanager
-def unpacked(context: Context, package: Package) -> Iterator[Trial]:
-    """The package's files in a new folder. Raises UsageError when they are not what the digest says."""
+def unpacked(context: Context, package: Package) -> Iterator[tuple[Trial, ...]]:
+    """The files of each component's package in a new folder, all beside one database.
+
+    Raises UsageError when they are not what the digest says.
+    """
+    with apart.place_apart() as made, ExitStack() as stack:
+        data = made / "data"
+        data.mkdir()
+        environ = _environ(context, made, data)
+        yield tuple(_place(context, part, made, environ, stack) for part in package.each)
+
+
+def _environ(context: Context, made: Path, data: Path) -> dict[str, str]:
+    """What the processes see: the config vars of an acceptance, and nothing of anybody's shell."""
+    said = {"DATABASE_URL": "sqlite:///{folder}/acceptance.db", **context.config.acceptance.config}
+    config = {name: value.replace("{folder}", str(data)) for name, value in said.items()}
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        **kept,
+        **config,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "HOME": str(data),
+        apart.MARKER: made.name,
+    }
+
+
+def _place(
+    context: Context, part: Package, made: Path, environ: Mapping[str, str], stack: ExitStack
+) -> Trial:
     from .build import unpack
 
-    with apart.place_apart() as made:
-        place, data = made / "app", made / "data"
-        place.mkdir()
-        data.mkdir()
-        unpack(context, package, place)
-        said = {"DATABASE_URL": "sqlite:///{folder}/acceptance.db", **context.config.acceptance.config}
-        config = {name: value.replace("{folder}", str(data)) for name, value in said.items()}
-        kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environ = {
-            "LANG": "C.UTF-8",
-            "PYTHONUNBUFFERED": "1",
-            **kept,
-            **config,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "HOME": str(data),
-            apart.MARKER: made.name,
-        }
-        within = context.config.limits.oneoff
-        if package.kind != "image":
-            yield Trial(place, environ, within)
-            return
-        if home := os.environ.get("HOME"):
-            environ["HOME"] = home  # podman's store is there; a container does not see this
-        container, label = _pulled(context, package, data), f"roadworthy.trial={made.name}"
-        try:
-            yield Trial(place, environ, within, container, label)
-        finally:
-            images.remove(label)
+    place = made / (part.component or "app")
+    place.mkdir()
+    unpack(context, part, place)
+    within = context.config.limits.oneoff
+    if part.kind != "image":
+        return Trial(part, place, environ, within)
+    # podman's store is in the caller's home; a container does not see this
+    own = {**environ, **({"HOME": home} if (home := os.environ.get("HOME")) else {})}
+    container, label = _pulled(context, part, made / "data"), f"roadworthy.trial={made.name}"
+    stack.callback(images.remove, label)
+    return Trial(part, place, own, within, container, label)
 
 
 def _pulled(context: Context, package: Package, shared: Path) -> Container:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import RoadworthyError, UsageError
 from ..facts.drift import drift
-from ..facts.history import read_history
-from ..model import Outcome, Result
+from ..facts.history import history_of
+from ..facts.observe import observe
+from ..model import Deployed, Observed, Outcome, Result
 from .migrate import revision_in
 from .running import ask
 
@@ -31,38 +33,47 @@ class Difference:
 def verify(context: Context, environment: str) -> tuple[Difference, ...]:
     """Look at everything, and name every difference. Raises UsageError when nothing was ever deployed."""
     app = context.config.environment(environment).app
-    log = context.log(environment)
-    history = read_history(log.settled(), context.paths.state, log.open_start())
+    history = history_of(context, context.log(environment))
     running = history.running
     if running is None:
         raise UsageError(
             f"nothing was ever deployed to {environment}: run `invoke deploy --env {environment}`"
         )
     with context.screen.step(f"asking the platform about {app}"):
-        observed = context.platform.observe(app)
+        observed = observe(context, environment)
     drifts = drift(environment, history, observed)
-    found = [Difference(d.what, d.journal, d.seen) for d in drifts]
-    current = observed.current
-    known = not any(d.what == "release" for d in drifts)
-    if known and current and current.version != running.release:
-        left = f"v{current.version}, which failed"
-        found.append(Difference("release", f"v{running.release}", left))
-    if observed.digest != running.package.digest:
-        seen = observed.digest[:12] or "none"
-        found.append(Difference("package", running.package.digest[:12], seen))
-    for dyno in observed.dynos:
-        if dyno.type not in ("run", "release") and (dyno.state, dyno.release) != ("up", running.release):
-            seen = f"{dyno.name} {dyno.state} on v{dyno.release}"
-            found.append(Difference("processes", f"up on v{running.release}", seen))
+    found = [Difference(_of(d.what, d.component), d.journal, d.seen) for d in drifts]
+    for part in running.package.each:
+        strange = any((d.what, d.component) == ("release", part.component) for d in drifts)
+        found += _component(running.of(part.component), observed.of(part.component), strange)
     if observed.maintenance and history.maintenance:
         found.append(Difference("maintenance", "off", "on, left by a deploy that did not succeed"))
-    results = ask(context, app, observed.url, running.package.commit)
+    results = ask(context, environment, observed.urls, running.package.commit)
     found += [Difference(f"check {r.name}", "passes", r.reason) for r in results if r.outcome != "passed"]
     with context.screen.step("asking the database for its revision"):
         seen = _revision(context, app)
     if seen != str(history.revision):
         found.append(Difference("revision", str(history.revision), seen))
     return tuple(found)
+
+
+def _component(ran: Deployed, observed: Observed, strange: bool) -> Iterator[Difference]:
+    """What is not as it was deployed in one app; `strange` when its release is somebody else's, and was named."""
+    name, current = ran.package.component, observed.current
+    if not strange and current and current.version != ran.release:
+        left = f"v{current.version}, which failed"
+        yield Difference(_of("release", name), f"v{ran.release}", left)
+    if observed.digest != ran.package.digest:
+        seen = observed.digest[:12] or "none"
+        yield Difference(_of("package", name), ran.package.digest[:12], seen)
+    for dyno in observed.dynos:
+        if dyno.type not in ("run", "release") and (dyno.state, dyno.release) != ("up", ran.release):
+            seen = f"{dyno.name} {dyno.state} on v{dyno.release}"
+            yield Difference(_of("processes", name), f"up on v{ran.release}", seen)
+
+
+def _of(what: str, component: str) -> str:
+    return f"{what} of {component}" if component else what
 
 
 def _revision(context: Context, app: str) -> str:

@@ -16,7 +16,8 @@ import msgspec
 
 from ..checks.degradation import degraded, usual
 from ..checks.rounds import ask_round
-from ..model import Confirmation, Facts, Plan, Watch
+from ..facts.observe import observe
+from ..model import Confirmation, Facts, Observed, Plan, Watch
 from ..wait import until
 from .running import masked, misplaced, package_of
 
@@ -49,8 +50,10 @@ def recorded(details: Mapping[str, Any]) -> Watch | None:
     return msgspec.convert(details["watch"], Watch) if "watch" in details else None
 
 
-def through(context: Context, plan: Plan, release: int, seen: Confirmation) -> Confirmation:
+def through(context: Context, plan: Plan, expected: Mapping[str, int], seen: Confirmation) -> Confirmation:
     """What was `seen` just after the release, and then through the whole window of the plan.
+
+    `expected` is the release number of each component, as in `running.look`.
 
     It ends before its time when it is certain that it will fail. A release that has problems already is not
     watched.
@@ -58,22 +61,23 @@ def through(context: Context, plan: Plan, release: int, seen: Confirmation) -> C
     if plan.watch is None or seen.problems:
         return seen
     began = time.monotonic()
-    rounds = _ask(context, plan, plan.watch, context.platform.observe(plan.app).url)
+    environment = plan.request.environment
+    rounds = _ask(context, plan, plan.watch, observe(context, environment))
     took = _millis(time.monotonic() - began)
     problems = (
         *degraded(plan.watch, rounds, len(rounds)),
-        *misplaced(plan, release, context.platform.observe(plan.app)),
+        *misplaced(plan, expected, observe(context, environment)),
     )
     context.screen.fact("watched", _summary(plan.watch, rounds, took))
     checks = {name: asdict(now) for name, now in usual(rounds).items()}
     watched = {"rounds": len(rounds), "millis": took, "checks": checks}
-    answers = masked(context, plan.app, [answer for answers in rounds for answer in answers])
+    answers = masked(context, environment, [answer for answers in rounds for answer in answers])
     report = json.dumps([{name: getattr(answer, name) for name in TOLD} for answer in answers], indent=1)
     attach = {**seen.attach, "watch.json": f"{report}\n".encode()}
     return Confirmation(problems, {**seen.details, "watched": watched}, attach)
 
 
-def _ask(context: Context, plan: Plan, watch: Watch, url: str) -> list[Sequence[CheckResult]]:
+def _ask(context: Context, plan: Plan, watch: Watch, observed: Observed) -> list[Sequence[CheckResult]]:
     """Ask round after round until the window is over, or failure is certain."""
     commit, window = package_of(plan).commit, watch.millis / 1000
     every = max(context.config.targets[context.target].poll, window / MOST_ROUNDS)
@@ -82,7 +86,7 @@ def _ask(context: Context, plan: Plan, watch: Watch, url: str) -> list[Sequence[
         began = time.monotonic()
 
         def look() -> bool | None:
-            rounds.append(ask_round(context.config, url, commit))
+            rounds.append(ask_round(context.config, observed, commit))
             if failed := [r.name for r in rounds[-1] if r.outcome != "passed"]:
                 say(f"round {len(rounds)}: {', '.join(failed)} failed")
             left = max(0.0, began + window - time.monotonic())

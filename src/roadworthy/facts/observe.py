@@ -1,0 +1,41 @@
+"""What the platform shows of an environment: of its only app, or of the app of each of its components."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import NoPackage
+from ..model import Observed, Package, digest_of
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+
+def observe(context: Context, environment: str) -> Observed:
+    """Look at every app of the environment, once each. Raises what the driver raises."""
+    apps = context.config.apps(environment)
+    seen = {component: context.platform.observe(app) for component, app in apps.items()}
+    first = next(iter(seen.values()))
+    if len(seen) == 1:
+        return first
+    return replace(
+        first,
+        maintenance=any(one.maintenance for one in seen.values()),
+        digest=digest_of({component: one.digest for component, one in seen.items()}),
+        parts=seen,
+    )
+
+
+def apps_of(context: Context, environment: str, package: Package) -> list[tuple[Package, str]]:
+    """Each part of a package with the app that runs it. Raises NoPackage where one has none (any more)."""
+    apps = context.config.apps(environment)
+    if not package.parts:
+        return [(package, next(iter(apps.values())))]
+    for part in package.parts:
+        if part.component not in apps:
+            raise NoPackage(
+                f"the package of {package.commit[:12]} has a component {part.component!r}, "
+                f"which release.toml declares no more: deploy a newer one"
+            )
+    return [(part, apps[part.component]) for part in package.parts]
