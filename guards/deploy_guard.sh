@@ -146,7 +146,7 @@ kind=$(awk -v app="$app" '
     function found(path, word, is_string,    part, n) {
         n = split(path, part, SUBSEP) # the first part is empty
         if (part[2] != "environments") return
-        if (n == 4 && part[4] == "app" || n == 5 && (part[4] == "apps" || part[4] == "aliases" && part[5] == "[]")) {
+        if (n == 4 && part[4] == "app" || n == 5 && part[4] ~ /^(apps|aliases)$/ && (part[4] == "aliases") == (part[5] == "[]")) {
             if (!is_string || word !~ /^[a-z][a-z0-9-]*[a-z0-9]$/ || length(word) < 3 || length(word) > 30) fail()
             if ((word in means) && means[word] != part[3]) fail() # each name means one environment
             means[word] = part[3]

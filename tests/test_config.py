@@ -46,6 +46,8 @@ def test_our_own_file_is_read_whole():
 
 STAGING, PROD = 'app = "autorisen"', 'app = "capecraft"'
 SLUG, IMAGE = 'kind = "slug"', 'kind = "image"\nrepository = "ns/app"'
+WORKER = '\n[[components]]\ncomponent = "worker"\npath = "worker"\ntest = "true"\n'
+APP_OF = 'apps = { worker = "%s-worker" }'
 # What is replaced, by what, how the line that is named begins, and what is said of it.
 MISTAKES = {
     "unknown key at the top": ("schema = 1", "schema = 1\nnope = 1", "nope", "nope: unknown key: expected schema"),
@@ -349,3 +351,88 @@ def test_an_unknown_environment_lists_those_there_are(said: str):
     text = str(caught.value)
     assert text.isprintable() and len(text) < 200
     assert "staging (autorisen), prod (capecraft)" in text
+
+
+def several(old: str = "", new: str = "") -> str:
+    """Our own file with a component `worker` that has an app in each environment, and one change."""
+    text = GOOD + WORKER
+    for app in ("autorisen", "capecraft"):
+        text = text.replace(f'app = "{app}"\n', f'app = "{app}"\n{APP_OF % app}\n')
+    assert not old or old in text, old
+    return text.replace(old, new, 1)
+
+
+def test_components_stand_in_their_order_with_an_app_each():
+    read = config.parse(several())
+    assert read.apps("prod") == {"web": "capecraft", "worker": "capecraft-worker"}
+    assert [c.component for c in read.packaged] == ["web", "worker"]
+    assert read.name_of("capecraft-worker") == "prod"
+    assert config.parse(GOOD).apps("prod") == {"web": "capecraft"}
+
+
+COMPONENT_MISTAKES = {
+    "no app": (
+        APP_OF % "capecraft",
+        "",
+        "[environments.prod]",
+        "'worker' has no app here: add apps = { worker",
+    ),
+    "an app of no component": (
+        'worker = "autorisen',
+        'wrker = "wrk", worker = "autorisen',
+        "apps",
+        "unknown component: [[components]] declares worker",
+    ),
+    "the first's app": (
+        "autorisen-worker",
+        "autorisen",
+        "apps",
+        "'autorisen' is the app of another component",
+    ),
+    "an app of another environment": (
+        "capecraft-worker",
+        "autorisen",
+        "app",
+        "names the environment 'staging' already",
+    ),
+    "a bad app name": ("capecraft-worker", "Cape Craft", "apps", "app name 'Cape Craft': expected 3 to 30"),
+    "the name of the first": (
+        'component = "worker"',
+        'component = "web"',
+        'component = "web"',
+        "is there already",
+    ),
+    "a bad name": (
+        'component = "worker"',
+        'component = "a/b"',
+        'component = "a/b"',
+        "small letters and digits",
+    ),
+    "no name": ('component = "worker"\n', "", "[[components]]", "the key 'component' is missing"),
+    "no tests": ('test = "true"', 'test = " "', 'test = " "', "the command is empty"),
+    "migrations": ('test = "true"', 'test = "true"\nmigrations = "m"', "migrations = ", "unknown key"),
+    "another kind": (
+        'test = "true"',
+        'test = "true"\nkind = "image"\nrepository = "ns/w"',
+        "kind",
+        "of one kind",
+    ),
+    "outside": ('path = "worker"', 'path = "../w"', "path", "expected a folder below the project"),
+    "a check of none": (
+        'path = "/api/health"',
+        'path = "/"\ncomponent = "x"',
+        "component",
+        "unknown component 'x'",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "start", "words"), COMPONENT_MISTAKES.values(), ids=COMPONENT_MISTAKES
+)
+def test_a_mistake_in_a_component_names_its_line(old: str, new: str, start: str, words: str):
+    text = several(old, new)
+    said = mistake_in(text)
+    assert words in said
+    line = int(said.split(":")[1])
+    assert text.splitlines()[line - 1].startswith(start), said

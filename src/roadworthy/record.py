@@ -159,6 +159,12 @@ def releases(plan: Plan, receipts: Sequence[Receipt]) -> dict[str, int]:
     }
 
 
+def shown(to: Mapping[str, Any]) -> str:
+    """The releases that `to` of an entry names, for people: "v3", or "web v3, worker v2"; "" for none."""
+    parts = [f"{one['name']} v{one['release']}" for one in to.get("components", ()) if one.get("release")]
+    return ", ".join(parts) or (f"v{to['release']}" if to.get("release") else "")
+
+
 def of_component(told: Any, component: str) -> Mapping[str, Any]:
     """What `from` or `to` of an entry says of one component, "" being the whole; nothing where it says nothing."""
     said = told if isinstance(told, Mapping) else {}

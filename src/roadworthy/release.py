@@ -51,6 +51,7 @@ from .record import (
     record,
     released,
     said,
+    shown,
     token,
 )
 
@@ -234,8 +235,7 @@ def settle(
 ) -> Result:
     """Write the outcome of an open start: `end` when the second look found no problem, else `failed`."""
     request = plan.request
-    receipts = receipts if any(r.release for r in receipts) else _left_behind(context, plan, start)
-    to = released(plan, receipts)
+    to = released(plan, (*receipts, *_left_behind(context, plan, start, receipts)))
     details: dict[str, Any] = {
         "settles": start.seq,
         "outcome": "failed" if seen.problems else "succeeded",
@@ -268,11 +268,14 @@ def settle(
     return Result(Outcome.FAILED, f"{line}: failed", plan, (), entry.seq, where, details, reasons, code=1)
 
 
-def _left_behind(context: Context, plan: Plan, start: Entry) -> tuple[Receipt, ...]:
-    """The releases that the steps made before one failed, for the evidence."""
+def _left_behind(
+    context: Context, plan: Plan, start: Entry, receipts: tuple[Receipt, ...]
+) -> tuple[Receipt, ...]:
+    """The releases of steps that left no receipt, for one that fails may have made one: for the evidence."""
+    told = {receipt.component for receipt in receipts if receipt.release}
     made: list[Receipt] = []
     for step in plan.steps:
-        if not isinstance(step, ReleasePackage):
+        if not isinstance(step, ReleasePackage) or step.package.component in told:
             continue
         component = step.package.component
         try:
@@ -401,12 +404,7 @@ def _refused(
 
 def _line(plan: Plan, to: Mapping[str, Any]) -> str:
     what = f" {plan.package.commit[:12]}" if plan.package else ""
-    where = f" as v{to['release']}" if to.get("release") else ""
-    parts = to.get("components", ())
-    if len(parts) > 1:
-        numbers = ", ".join(f"{one['name']} v{one['release']}" for one in parts if one.get("release"))
-        where = f" as {numbers}"
-    return f"{plan.request.action}{what} on {plan.app}{where}"
+    return f"{plan.request.action}{what} on {plan.app}" + (f" as {where}" if (where := shown(to)) else "")
 
 
 def _last(receipt: Receipt) -> str:

@@ -14,6 +14,7 @@ SECTIONS = {
     "### Top level": config.Config,
     "### [project]": config.Project,
     "### [package]": config.PackageRules,
+    "### [[components]]": config.Component,
     "### [commands]": config.Commands,
     r"### [targets.\<name\>]": config.Target,
     r"### [environments.\<name\>]": config.Environment,
@@ -42,9 +43,8 @@ NOT_FOR_PEOPLE = {
 
 def test_every_table_of_the_file_has_its_section():
     structs = {k for k in vars(config).values() if isinstance(k, type) and issubclass(k, msgspec.Struct)}
-    assert structs - {msgspec.Struct, config.Logs} == set(
-        SECTIONS.values()
-    )  # Logs holds the rules and no key
+    # Logs holds the rules and no key; Packaged is what the tables of components share.
+    assert structs - {msgspec.Struct, config.Logs, config.Packaged} == set(SECTIONS.values())
 
 
 @pytest.mark.parametrize(("heading", "struct"), SECTIONS.items(), ids=lambda value: str(value))

@@ -203,7 +203,43 @@ def test_both_read_release_toml_however_it_is_written(way, tmp_path):
     agree([(name, key) for name in ASKED for key in (None, "YES")], environments, toml)
 
 
+COMPONENTS = """
+[[components]]
+component = "worker"
+path = "worker"
+test = "true"
+[[components]]
+component = "app"
+path = "more"
+test = "true"
+"""
+APPS = {
+    "inline": 'app = "capecraft"\napps = { worker = "capecraft-worker", app = "capecraft-more" }\n',
+    "table": 'app = "capecraft"\n[environments.prod.apps]\nworker = "capecraft-worker"\napp = "capecraft-more"\n',
+    "dotted": 'app = "capecraft"\napps.worker = "capecraft-worker"\napps."app" = \'capecraft-more\'\n',
+}
+
+
+@pytest.mark.parametrize("way", APPS)
+def test_both_guard_the_apps_of_every_component(way, tmp_path):
+    more = '[environments.other]\napp = "other-app"\n[environments.other.apps]\n'
+    more += 'worker = "other-worker"\napp = "other-more"\n'
+    text = HEAD + more + "[environments.prod]\nproduction = true\n" + APPS[way] + COMPONENTS
+    toml = tmp_path / "release.toml"
+    toml.write_text(text)
+    environments = config.parse(text).environments
+    for app in ("capecraft", "capecraft-worker", "capecraft-more"):
+        assert (decide(app, None, environments), decide(app, "YES", environments)) == (42, 0)
+    asked = ["capecraft", "capecraft-worker", "capecraft-more", "other-worker", "other-app", "worker", "app"]
+    agree([(name, key) for name in asked for key in (None, "YES")], environments, toml)
+
+
 BROKEN = [
+    "[environments.prod]\napp = 'capecraft'\napps = ['capecraft-worker']\n",
+    "[environments.prod]\napp = 'capecraft'\napps = 'capecraft-worker'\n",
+    "[environments.prod]\napp = 'capecraft'\napps = { worker = 'Cape Craft' }\n",
+    "[environments.prod]\napp = 'capecraft'\napps = { worker = 1 }\n",
+    "[environments.prod]\napp = 'capecraft'\n[environments.q]\napp = 'qqq'\napps = { w = 'capecraft' }\n",
     "[environments.prod\napp = 'capecraft'\n",
     "[environments.prod]\napp = 'capecraft\n",
     "[environments.prod]\napp = capecraft\n",

@@ -7,7 +7,7 @@ push before this one brought and nobody deployed is in it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CheckFailed, UsageError
 from ..facts import git
@@ -50,7 +50,7 @@ def intake(context: Context, request: Request) -> Done | None:
     told = {
         "for": environment,
         "change": {"id": request.change, "why": why},
-        "component": {"name": context.config.package.component, "type": context.config.package.type},
+        **_components(context),
         "base": scope.base,
         "class": scope.change_class,
         "docs_drift": drift.outcome,
@@ -74,6 +74,12 @@ def intake(context: Context, request: Request) -> Done | None:
         named = ", ".join(drift.paths[:5])
         raise CheckFailed(f"{drift.reason_code}: {named} changed and no documentation did")
     return None
+
+
+def _components(context: Context) -> dict[str, Any]:
+    """What the change is for (deployment contract, sections 3 and 5)."""
+    named = [{"name": one.component, "type": one.type} for one in context.config.packaged]
+    return {"component": named[0], **({"components": named} if len(named) > 1 else {})}
 
 
 def report(context: Context, request: Request) -> Result:

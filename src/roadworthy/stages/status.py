@@ -11,7 +11,7 @@ from ..facts.drift import drift
 from ..facts.history import history_of, runs
 from ..facts.observe import observe
 from ..model import Drift, Outcome, Result
-from ..record import numbers
+from ..record import numbers, shown
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -37,6 +37,11 @@ def _row(context: Context, name: str) -> dict[str, Any]:
         "commit": running.package.commit if running else "",
         "digest": running.package.digest if running else "",
         "release": running.release if running else 0,
+        "components": [
+            {"name": component, "app": app, "release": running.parts[component].release}
+            for component, app in context.config.apps(name).items()
+            if running and component in running.parts
+        ],
         "revision": history.revision,
         "since": running.at if running else "",
         "open": f"{start.record.action} #{start.seq}" if start else "",
@@ -92,7 +97,7 @@ def report(context: Context) -> Result:
     """Status, for the command; drift and open outcomes are failures."""
     rows = status(context)
     for row in rows:
-        what = f"{row['commit'][:12] or 'nothing':12} v{row['release']}, schema {row['revision']}"
+        what = f"{row['commit'][:12] or 'nothing':12} {shown(row) or 'v0'}, schema {row['revision']}"
         said = f"{row['state']}{': ' + row['open'] if row['open'] else ''} {row['url']}"
         context.screen.fact(f"{row['environment']} ({row['app']})", f"{what}, {said}")
     odd = tuple(

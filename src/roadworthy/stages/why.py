@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..facts.history import RUNS, read_history, test_run
 from ..facts.standing import STAGES, read_standing
 from ..model import Outcome, Result
-from ..record import evidence_of
+from ..record import evidence_of, shown
 from .on_package import place_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
         "commit": to["commit"],
         "digest": end.record.digest,
         "release": to["release"],
+        "components": list(to.get("components", ())),
         "action": end.record.action,
         "adopted": [d["seen"] for d in to.get("drift", ())],
         "started": start.at,
@@ -78,7 +79,7 @@ def report(context: Context, environment: str, at: str) -> Result:
     context.screen.title(f"why {app} ({environment}) on {context.target}{f', at {at}' if at else ''}")
     found = why(context, environment, at)
     screen = context.screen
-    screen.fact("what", f"{found['commit']} as v{found['release']}, package sha256 {found['digest']}")
+    screen.fact("what", f"{found['commit']} as {shown(found)}, package sha256 {found['digest']}")
     screen.fact("when", f"{found['started'][:19]}Z, verified {found['verified'][:19]}Z")
     screen.fact("who", found["who"])
     screen.fact("why", f"{found['action']}: {found['why']} ({found['change']})")
