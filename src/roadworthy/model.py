@@ -291,7 +291,8 @@ class Newest(Sequence[T]):
 class History:
     """What the journal of one environment says: verified packages, newest first, and the schema revision.
 
-    `completed` are the numbers of the deployments that were found complete.
+    `completed` are the numbers of the deployments that were found complete. `incomplete` are the packages (digests)
+    whose newest completion said NO, each with the number of the entry that says so.
 
     `known` are the releases that may be the platform's current one, newest first, each as its number and its
     slug: the last verified, and what failed after it. `claims` are those of starts since then
@@ -304,6 +305,7 @@ class History:
     revision: str | None = None
     certified: Sequence[Certified] = ()
     completed: frozenset[int] = frozenset()
+    incomplete: Mapping[str, int] = field(default_factory=dict)
     known: tuple[tuple[int, str], ...] = ()
     claims: tuple[Claim, ...] = ()
     maintenance: bool = False
@@ -320,11 +322,11 @@ class History:
 
     @property
     def previous(self) -> Deployed | None:
-        """The last verified package before the running one: where a rollback goes."""
+        """The last verified package before the running one that was not found incomplete: where a rollback goes."""
         if not self.deployed:
             return None
-        now = self.deployed[0].package.digest
-        return next((d for d in self.deployed[1:] if d.package.digest != now), None)
+        left = {self.deployed[0].package.digest, *self.incomplete}
+        return next((d for d in self.deployed[1:] if d.package.digest not in left), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,19 @@ def test_a_target_that_was_never_verified_here_refuses():
     assert refused(asked("rollback_target_was_verified", "rollback", back=strange), OLDER.digest[:12], "prod")
 
 
+def test_a_target_that_its_completion_said_no_to_refuses_and_names_the_entry():
+    history = History((deployed(NEW), deployed(OLD)), "0002", incomplete={OLD.digest: 8})
+    verdict = asked("rollback_target_was_verified", "rollback", history=history)
+    assert refused(verdict, OLD.digest[:12], "journal #8", "invoke history --env prod")
+    elsewhere = replace(history, incomplete={NEW.digest: 8})
+    assert asked("rollback_target_was_verified", "rollback", history=elsewhere).outcome == "pass"
+
+
+def test_what_should_be_running_may_be_put_back_though_it_is_incomplete():
+    history = History((deployed(OLD), deployed(OLDER)), "0002", incomplete={OLD.digest: 8})
+    assert asked("rollback_target_was_verified", "rollback", history=history).outcome == "pass"
+
+
 def test_an_unknown_target_refuses_and_is_quoted():
     verdict = asked("rollback_target_was_verified", "rollback", back=None, plan={"to": "v999"})
     assert refused(verdict, "'v999'", "invoke history --env prod")

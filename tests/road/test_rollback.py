@@ -57,6 +57,58 @@ def test_what_was_rolled_back_from_can_be_gone_forward_to(twice: Project):
     assert twice.runs() == second
 
 
+def test_a_package_that_is_incomplete_is_no_target_until_a_completion_says_yes(project: Project):
+    project.deployed()
+    second = project.commit("Second")
+    project.deployed()
+    said = project.json("complete", code=1)  # it skipped the stages before the deploy
+    assert "rolled back" in said["line"]
+    assert project.runs() == project.first
+
+    before = project.calls()
+    assert "no verified package" in project.json("rollback", code=2)["line"]
+    (reason,) = project.json("rollback", "--to", second, code=3)["reasons"]
+    assert reason.startswith("rollback_target_was_verified: its completion said NO")
+    assert project.calls() == before
+
+    project.released()
+    project.json("deploy")
+    project.json("migrate")
+    project.json("complete")
+    project.commit("Third")
+    project.deployed()
+    project.json("rollback")
+    assert project.runs() == second
+
+
+def test_a_failed_deploy_goes_back_to_what_ran_though_that_is_incomplete(project: Project):
+    project.deployed()
+    assert "no verified package to go back to" in project.json("complete", code=1)["line"]
+    project.commit("Worse", health="degraded")
+    project.json("test")
+    assert "rolled back" in project.json("deploy", code=1)["line"]
+    assert project.runs() == project.first
+
+
+def test_where_everything_failed_a_rollback_goes_past_the_incomplete_one(project: Project):
+    release = {"method": "POST", "path": "/releases"}
+    refused = {**release, "kind": "status", "status": 422}
+    project.deployed()
+    project.commit("Second")
+    project.deployed()
+    project.faults(refused)
+    assert "the rollback failed" in project.json("complete", code=1)["line"]
+    third = project.commit("Worse", health="degraded")
+    project.json("test")
+    project.faults(
+        {**release, "kind": "delay", "seconds": 0}, refused
+    )  # the deploy's release, then the way back
+    assert "the rollback failed" in project.json("deploy", code=1)["line"]
+    assert project.armed() == [] and project.runs() == third
+    project.json("rollback")
+    assert project.runs() == project.first
+
+
 def test_a_rollback_over_an_expanding_migration_is_verified(project: Project):
     project.deployed()
     project.json("migrate")

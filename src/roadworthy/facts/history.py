@@ -56,11 +56,13 @@ def read_history(
     A package counts from the `end` of its deploy, rollback or adoption, which is written only after
     verification. An action that went through a migration names the resulting `revision`, also when it failed
     half-way. An adoption that names no package only tells which release is known. `start` is the one that is open.
+    That a package is incomplete stands, whatever releases it again, until a completion of it says YES.
     With `component`, all of `settled` is about this one.
     """
     verified: list[tuple[Settled, str | None]] = []
     certified: list[Settled] = []
     completed: set[int] = set()
+    incomplete: dict[str, int] = {}
     revision: str | None = None
     for one in settled:
         ended, ran = one.kind == "end", one.action in RUNS
@@ -73,8 +75,12 @@ def read_history(
                 verified[-1] = (verified[-1][0], revision)
         if ended and one.action == "certify":
             certified.append(one)
-        if ended and one.action == "complete":
-            completed.add(one.deployment)
+        if one.action == "complete" and one.deployment and one.kind != "abandon":
+            incomplete.pop(one.digest, None)
+            if ended:
+                completed.add(one.deployment)
+            else:
+                incomplete[one.digest] = one.seq
 
     @functools.cache
     def found(name: str) -> str:
@@ -90,6 +96,7 @@ def read_history(
         revision,
         Newest(certified, lambda one: _certified(one, found(one.certificate))),
         completed=frozenset(completed),
+        incomplete=incomplete,
         known=known,
         claims=(*claims, *([claim(start, component)] if start else ())),
         maintenance=closed or (start is not None and bool(start.record.details.get("maintenance"))),

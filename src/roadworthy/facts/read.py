@@ -188,13 +188,14 @@ def _back(
 ) -> RollbackTarget | None:
     """A deploy would go back to what runs now; a rollback to what was asked for, or the last verified.
 
-    Where a deploy failed and was left behind, the last verified is what ran before it.
+    Where a deploy failed and was left behind, the last verified is what ran before it, unless that is incomplete.
     """
     deployed = history.running
     if request.action == "rollback" and request.to:
         deployed = _asked(context, request.to, app, history, observed)
-    elif request.action == "rollback" and not _left_behind(history, observed):
-        deployed = history.previous
+    elif request.action == "rollback":
+        good = deployed is not None and deployed.package.digest not in history.incomplete
+        deployed = deployed if good and _left_behind(history, observed) else history.previous
     if deployed is None:
         return None
     apps = apps_of(context, request.environment, deployed.package)
