@@ -24,6 +24,7 @@ UNITS = (
     "test_config.py",
     "test_globs.py",
     "test_retry.py",
+    "test_wait.py",
 )
 _installed: dict[str, str] = {}
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,16 +19,19 @@ def until(
     *,
     within: float,
     every: float,
+    looks: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
     pause: Pause = pause,
 ) -> T | None:
     """Call `look` every `every` seconds until it returns something; None when `within` seconds are over.
 
-    The first look is at once and the last is at the deadline, so that nothing is missed in between.
+    The first look is at once and the last is at the deadline, so that nothing is missed in between, or the one
+    that makes `looks` of them.
     """
     deadline = clock() + within
     while True:
-        last = clock() >= deadline
+        looks -= 1
+        last = clock() >= deadline or looks <= 0
         seen = look()
         if seen is not None or last:
             return seen

@@ -9,14 +9,14 @@ is watched again, for the whole of it: nobody knows what the killed process had 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown
 from ..facts.observe import observe
-from ..model import Claim, Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
+from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
 from ..record import claim, releases
 from ..wait import until
 from . import adopt, watch
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
 
-ON_ITS_WAY: Final = 2.0  # seconds in which a killed process's last request is given time to arrive
+T = TypeVar("T")
+# A killed process's last request is given time to arrive: so many looks, `poll` apart, for at most so many seconds.
+# Looks and not only seconds, for each is a request to the same platform, sent after that one: where it is near, ten
+# answers come within half a second; where it is far or slow, each takes longer. How long ago the holder died is not
+# known: its last beat says that it lived then, and silence since then proves nothing.
+LOOKS: Final = 10
+ON_ITS_WAY: Final = 2.0
 
 
 def reconcile(context: Context, environment: str) -> Result | None:
@@ -68,22 +74,24 @@ def reconcile(context: Context, environment: str) -> Result | None:
 
 
 def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRelease | None]:
-    """The release that the start made of each component that it was to release."""
-    apps = context.config.apps(plan.request.environment)
-    named = [one["name"] for one in plan.after.get("components", ()) if "release" not in one]
-    if "components" not in plan.after:
-        return {"": _find(context, plan.app, claim(start))}
-    return {name: _find(context, apps[name], claim(start, name)) for name in named}
+    """The release that the start made of each component, once there is one; None of one that does not come."""
+    apps = {"": plan.app, **context.config.apps(plan.request.environment)}
+    told = plan.after.get("components", ({"name": ""},))
+    found: dict[str, PlatformRelease | None] = {one["name"]: None for one in told if "release" not in one}
+
+    def look() -> bool | None:
+        for name, made in found.items():
+            found[name] = made or context.platform.find(apps[name], claim(start, name))
+        return all(found.values()) or None
+
+    _on_its_way(context, look)
+    return found
 
 
-def _find(context: Context, app: str, said: Claim) -> PlatformRelease | None:
-    """The release that the start made, as soon as there is one; None after ON_ITS_WAY seconds."""
+def _on_its_way(context: Context, look: Callable[[], T | None]) -> T | None:
     within = min(ON_ITS_WAY, context.config.limits.release)
-    return until(lambda: context.platform.find(app, said), within=within, every=_poll(context))
-
-
-def _poll(context: Context) -> float:
-    return context.config.targets[context.target].poll
+    every = context.config.targets[context.target].poll
+    return until(look, within=within, every=every, looks=LOOKS)
 
 
 def _never_released(context: Context, plan: Plan) -> Confirmation:
@@ -139,7 +147,7 @@ def _busy(context: Context, app: str) -> list[str]:
 def _migrated(context: Context, plan: Plan) -> Confirmation:
     revision = _revision(context, plan)
     if plan.pending and revision != plan.pending[-1]:
-        until(lambda: _busy(context, plan.app) or None, within=ON_ITS_WAY, every=_poll(context))
+        _on_its_way(context, lambda: _busy(context, plan.app) or None)
         revision = _revision(context, plan)
     details: dict[str, Any] = {"revision": revision}
     if plan.request.action == "certify":
