@@ -187,6 +187,7 @@ class Slo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the stages may take. With mode `enforce` a stage that took longer makes the decision NO."""
 
     mode: Literal["observe", "enforce"] = "observe"
+    commit: Duration = Duration(300.0)
     acceptance: Duration = Duration(900.0)
     production: Duration = Duration(1200.0)
 

@@ -354,7 +354,7 @@ class StageRun:
     """The run that tested a commit, as its source tells it; None is what that source does not say.
 
     `commit` is the one that was tested: with a squash another than the one that is released. `workflow` is the
-    name of its file, `suite` is GitHub's check suite.
+    name of its file, `suite` is GitHub's check suite, `seconds` how long it took.
     """
 
     commit: str
@@ -369,6 +369,7 @@ class StageRun:
     branch: str | None = None
     pull_request: int | None = None
     suite: int = 0
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,9 @@ def test_e15_what_the_contract_leaves_open_has_the_default_that_is_said():
         "`limits.verify`": f"{limits.verify:.0f}s",
         "`done.criteria`": ", ".join(config.Done().criteria),
         "`environments.<name>.watch`": "none" if not config.Environment(app="a").watch else "some",
-        "`slo.acceptance`, `slo.production`": f"{slo.acceptance / 60:.0f}m, {slo.production / 60:.0f}m",
+        "`slo.commit`, `slo.acceptance`, `slo.production`": ", ".join(
+            f"{most / 60:.0f}m" for most in (slo.commit, slo.acceptance, slo.production)
+        ),
     }
     ours = config.read(ROOT)
     assert ours.environments["prod"].watch == 120

@@ -390,3 +390,23 @@ def test_the_fields_of_a_run_are_the_published_ones(server, github, session, off
     there = GitHub(repository=example["repository"]["full_name"], check="x", api=server.url)
     run, url = str(example["id"]), example["html_url"]
     assert run_state(there, run, 1, url, TOKEN, session) == example["status"] == "queued"
+
+
+BEGAN, ENDED = "2026-01-02T02:58:00Z", "2026-01-02T03:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ([(BEGAN, ENDED)], 120),
+        ([(BEGAN, ENDED), ("2026-01-02T02:00:00Z", ENDED)], 3600),
+        ([(BEGAN, ENDED), (None, ENDED)], None),
+        ([(BEGAN, None)], None),
+        ([(ENDED, BEGAN)], None),
+        ([("2026-01-02T02:58:00", ENDED)], None),
+        ([("yesterday", ENDED)], None),
+    ],
+)
+def test_a_check_took_as_long_as_its_longest_run_or_nobody_knows(server, github, session, times, seconds):
+    server.answer = runs(*({**RUN, "started_at": began, "completed_at": ended} for began, ended in times))
+    assert state(github, session).run.seconds == seconds

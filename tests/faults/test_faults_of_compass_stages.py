@@ -218,7 +218,7 @@ def test_fault_16_whatever_a_change_is_called_its_files_are_json(project: Projec
     commit = project.commit(why)
     project.json("ship")
     found = files(project)
-    assert len(found) == 8
+    assert len(found) == 9
     assert {said["headSha"] for said in found.values()} == {commit}
     assert project.json("why")["details"]["why"] == why
 

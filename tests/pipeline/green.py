@@ -18,13 +18,15 @@ def read_from(github: Answers, project: Project, gate: str) -> str:
     return project.git("rev-parse", "HEAD").strip()
 
 
-def says(github: Answers, commit: str, tested: str, conclusion: str = "success", runs: int = 1) -> None:
+def says(github: Answers, commit: str, tested: str, conclusion: str = "success", runs: int = 1,
+         started: str | None = "2026-01-02T02:58:00Z") -> None:  # fmt: skip
     check = {
         "id": 4,
         "head_sha": tested,
         "name": "commit-stage",
         "status": "completed",
         "conclusion": conclusion,
+        "started_at": started,
         "completed_at": "2026-01-02T03:00:00Z",
         "html_url": "https://github.com/o/r/runs/4",
         "app": {"id": 15368},

@@ -1,10 +1,11 @@
-"""Which run tested the commit: written beside the acceptance, and no YES without it."""
+"""The commit stage: which run tested the commit and what came of it, beside the acceptance; no YES without it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -36,6 +37,16 @@ def evidence(project: Project, commit: str) -> dict[str, Any]:
     return found
 
 
+def result(project: Project, commit: str) -> dict[str, Any]:
+    """The commit stage's result, which the newest entry of the acceptance must hold, too."""
+    data = (project.root / f".artifacts/commit-stage/{commit}/result.json").read_bytes()
+    held = {item.name: item.sha256 for item in project.entries(f"package-{commit}")[-1].record.evidence}
+    assert held["commit-stage-result.json"] == hashlib.sha256(data).hexdigest()
+    found: dict[str, Any] = json.loads(data)
+    assert (found["headSha"], found["pass"]) == (commit, not found["reasonCodes"])
+    return found
+
+
 def built(project: Project) -> None:
     project.json("intake")
     project.json("build")
@@ -60,6 +71,29 @@ def test_this_repositorys_own_signed_test_run_is_the_commit_stage(project: Proje
         "conclusion": "success",
         "updatedAt": ended.at,
     }
+    came = result(project, project.first)
+    began = next(
+        e for e in project.entries(f"package-{project.first}") if e.seq == ended.record.details["settles"]
+    )
+    took = datetime.fromisoformat(ended.at) - datetime.fromisoformat(began.at)
+    assert came["commitStageSlo"] == {
+        "mode": "observe",
+        "pass": True,
+        "targetSeconds": 300,
+        "observedSeconds": round(took.total_seconds(), 3),
+    }
+    assert [came[f"{part}Required"] for part in ("runtime", "desktop", "infra", "identity")] == [True] + [
+        False
+    ] * 3
+    assert {name for name, how in came["checkResults"].items() if how == "success"} == {
+        "determine-scope",
+        "fast-feedback",
+    }
+    view = project.root / f".artifacts/commit-stage/{project.first}/result.json"
+    before = view.read_bytes()
+    view.write_bytes(before.replace(b"true", b"false"))
+    project.json("accept")
+    assert view.read_bytes() == before, "a view that was changed is what the journal holds again"
 
 
 def test_without_a_test_run_the_decision_is_no_and_the_evidence_says_why(project: Project) -> None:
@@ -68,6 +102,12 @@ def test_without_a_test_run_the_decision_is_no_and_the_evidence_says_why(project
     assert refused["details"]["reason_codes"] == ["COMMIT_STAGE_FAILED"]
     said = evidence(project, project.first)
     assert (said["pass"], said["reasons"], said["commitStageRun"]) == (False, ["missing"], None)
+    came = result(project, project.first)
+    assert came["reasonCodes"] == ["CHECK_RUNTIME_FAST_FEEDBACK_REQUIRED_NOT_SUCCESS"]
+    assert (came["checkResults"]["fast-feedback"], came["commitStageSlo"]["observedSeconds"]) == (
+        "missing",
+        None,
+    )
 
 
 @pytest.mark.parametrize("gate", ["commit", "pull-request"])
@@ -91,6 +131,7 @@ def test_githubs_check_and_its_run_are_the_commit_stage(project: Project, github
         "conclusion": "success",
         "updatedAt": "2026-01-02T03:00:01Z",
     }
+    assert result(project, commit)["commitStageSlo"]["observedSeconds"] == 120
 
 
 def test_a_red_check_is_a_no_with_its_run(project: Project, github: Answers) -> None:
@@ -101,6 +142,7 @@ def test_a_red_check_is_a_no_with_its_run(project: Project, github: Answers) -> 
     said = evidence(project, commit)
     assert (said["pass"], said["reasons"]) == (False, ["failure"])
     assert said["commitStageRun"]["conclusion"] == "failure"
+    assert result(project, commit)["checkResults"]["fast-feedback"] == "failure"
 
 
 @pytest.mark.parametrize("gate", ["commit", "pull-request"])
@@ -125,3 +167,58 @@ def test_without_a_token_nothing_is_assumed(project: Project, github: Answers) -
     built(project)
     project.json("accept", env={"GITHUB_TOKEN": ""}, code=1)
     assert evidence(project, commit)["reasons"][0].startswith("GITHUB_TOKEN is not set")
+
+
+def test_a_time_that_is_enforced_and_was_not_met_is_a_no(project: Project) -> None:
+    project.change_config(('commit = "5m"', 'commit = "1ms"'))
+    built(project)
+    project.json("test")
+    observed = project.git("rev-parse", "HEAD")
+    assert project.json("accept")["details"]["decision"] == "YES"
+    assert result(project, observed)["commitStageSlo"]["pass"] is False
+    project.change_config(('mode = "observe"', 'mode = "enforce"'))
+    enforced = project.git("rev-parse", "HEAD")
+    built(project)
+    project.json("test")
+    refused = project.json("accept", code=1)
+    assert refused["details"]["reason_codes"] == ["COMMIT_STAGE_FAILED"]
+    assert "COMMIT_STAGE_SLO_NOT_MET" in refused["reasons"][0]
+    came = result(project, enforced)
+    assert (came["pass"], came["reasonCodes"]) == (False, ["COMMIT_STAGE_SLO_NOT_MET"])
+    assert came["checkResults"]["fast-feedback"] == "success"
+    project.json("release", code=3)
+    codes = decided(project, enforced)["reasonCodes"]
+    assert codes[:2] == ["COMMIT_STAGE_FAILED", "COMMIT_STAGE_SLO_NOT_MET"]
+
+
+def test_an_enforced_time_that_github_does_not_tell_is_a_no(project: Project, github: Answers) -> None:
+    project.change_config(('mode = "observe"', 'mode = "enforce"'))
+    commit = read_from(github, project, "commit")
+    says(github, commit, commit, started=None)
+    built(project)
+    project.json("accept", env=ENV, code=1)
+    came = result(project, commit)
+    assert came["reasonCodes"] == ["COMMIT_STAGE_SLO_NOT_MET"]
+    assert (came["commitStageSlo"]["observedSeconds"], came["commitStageSlo"]["pass"]) == (None, None)
+
+
+def test_a_green_commit_without_its_documentation_is_no_success(project: Project, github: Answers) -> None:
+    project.deployed()
+    read_from(github, project, "commit")
+    commit = project.commit("Another rule", {"guards/another.py": "RULE = 1\n"})
+    says(github, commit, commit)
+    project.json("intake", code=1)
+    codes = decided(project, commit, env=ENV)["reasonCodes"]
+    assert codes[:2] == ["COMMIT_STAGE_FAILED", "DOCS_DRIFT_BLOCKING_NOT_PASS"]
+    came = json.loads((project.root / f".artifacts/commit-stage/{commit}/result.json").read_text())
+    assert (came["pass"], came["reasonCodes"]) == (False, ["DOCS_DRIFT_BLOCKING_NOT_PASS"])
+    assert came["checkResults"]["fast-feedback"] == "success"
+
+
+def decided(project: Project, commit: str, env: dict[str, str] | None = None) -> dict[str, Any]:
+    """The release decision on a commit that may not be released."""
+    project.json("decide", "--commit", commit, env=env, code=1)
+    found: dict[str, Any] = json.loads(
+        (project.root / f".artifacts/release/{commit}/decision.json").read_text()
+    )
+    return found

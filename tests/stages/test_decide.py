@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from roadworthy.config import Slo
 from roadworthy.facts.standing import Done, Standing
+from roadworthy.model import CiState, Fact
 from roadworthy.stages import decide
+from roadworthy.stages.commit_stage import Stage
 
 NOW = "2030-01-01T00:00:00Z"
 RESULTS = st.sampled_from(["success", "failure", "skipped", "unknown", ""])
@@ -18,6 +20,12 @@ OUTCOMES = st.sampled_from(["success", "failure", "missing", "cancelled", "no an
 SECONDS = st.floats(0, 3000, allow_nan=False)
 DONE = Done("build", 1, 2, NOW, NOW, "d" * 64, "e" * 64, {}, {})
 DEPLOYED = decide.Deployment(1, 2, NOW, NOW, 3)
+
+
+def stage_of(outcome: str, seconds: float = 10.0, mode: str = "observe") -> Stage:
+    """The commit stage of a documented commit whose tests ended like that."""
+    ci = Fact("ci", CiState(outcome, "a test"))
+    return Stage("c" * 40, ci, {"runtime": True}, "pass", seconds, Slo(mode=mode))
 
 
 def maybe(value: Any) -> st.SearchStrategy[Any]:
@@ -38,7 +46,7 @@ def told(draw: st.DrawFn) -> decide.Told:
     return decide.Told(
         commit="c" * 40,
         standing=standing,
-        commit_stage=draw(OUTCOMES),
+        commit_stage=stage_of(draw(OUTCOMES), draw(SECONDS), draw(st.sampled_from(["observe", "enforce"]))),
         deploy_required=draw(st.booleans()),
         deployed=draw(maybe(DEPLOYED)),
         unmet=draw(st.sampled_from([{}, {"checks_pass": "check health: 503"}])),
@@ -60,7 +68,7 @@ def good(one: decide.Told, slo: Slo) -> bool:
     slow = slo.mode == "enforce" and (
         took.get("verification", 0) > slo.acceptance or took.get("deploy", 0) > slo.production
     )
-    return bool(whole and live and one.commit_stage == "success" and not one.unmet and not slow)
+    return bool(whole and live and one.commit_stage.decision.yes and not one.unmet and not slow)
 
 
 @given(told(), SLOS)
@@ -94,7 +102,7 @@ def test_whatever_is_taken_away_a_no_never_becomes_a_yes(one: decide.Told, slo: 
         st.sampled_from([
             replace(one, standing=replace(one.standing, **{field: None})),
             replace(one, standing=replace(one.standing, invalid=("build #3: INTAKE_MISSING",))),
-            replace(one, commit_stage="failure"),
+            replace(one, commit_stage=replace(one.commit_stage, ci=Fact("ci", CiState("failure", "x")))),
             replace(one, deploy_required=True, deployed=None),
             replace(one, unmet={**one.unmet, "package_runs": "it does not"}),
         ])
@@ -114,7 +122,8 @@ def test_a_package_is_accepted_exactly_when_all_that_is_required_succeeded(
     needed: set[str], results: dict[str, str], ci: str, took: float, target: float
 ):
     required = tuple(name for name in decide.CHECKS if name in needed)
-    decision = decide.acceptance(required, results, commit_stage=ci, took=took, target=target)
+    stage = stage_of(ci).decision
+    decision = decide.acceptance(required, results, commit_stage=stage, took=took, target=target)
     failed = [name for name, result in results.items() if result not in ("success", "skipped")]
     assert decision.yes == (
         ci == "success"
@@ -124,14 +133,14 @@ def test_a_package_is_accepted_exactly_when_all_that_is_required_succeeded(
     )
     for name in required:
         worse = {**results, name: "failure"}
-        assert not decide.acceptance(required, worse, commit_stage=ci, took=took, target=target).yes
-    more = decide.acceptance(decide.CHECKS, results, commit_stage=ci, took=took, target=target)
+        assert not decide.acceptance(required, worse, commit_stage=stage, took=took, target=target).yes
+    more = decide.acceptance(decide.CHECKS, results, commit_stage=stage, took=took, target=target)
     assert decision.yes or not more.yes, "asking for more checks never helps"
 
 
 def test_only_enforced_times_decide():
     one = decide.Told(
-        "c" * 40, Standing(DONE, DONE, DONE, DONE), "success", True, DEPLOYED, {},
+        "c" * 40, Standing(DONE, DONE, DONE, DONE), stage_of("success"), True, DEPLOYED, {},
         took={"verification": 901.0, "deploy": 1201.0},
     )  # fmt: skip
     assert decide.release(one, Slo(mode="observe")).yes

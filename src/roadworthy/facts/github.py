@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -47,6 +49,7 @@ class _CheckRun(msgspec.Struct, frozen=True):
     conclusion: str | None
     app: _App | None
     html_url: str | None = None
+    started_at: str | None = None
     completed_at: str | None = None
     check_suite: _Suite | None = None
 
@@ -143,6 +146,7 @@ def ci_state(
         updated=worst.completed_at,
         pull_request=pull or None,
         suite=worst.check_suite.id if worst.check_suite else 0,
+        seconds=_longest(ours),
     )
     return CiState(_outcome(worst), source, url, run=run)
 
@@ -239,6 +243,22 @@ def run_state(
     if found.run_attempt < attempt:
         raise MissingFact(f"GitHub does not know attempt {attempt} of run {run} yet")
     return found.status or "no status"
+
+
+def _longest(runs: Sequence[_CheckRun]) -> float | None:
+    """Seconds of the run that took longest; None when one of them does not say when it began and ended."""
+    try:
+        took = [_time(run.completed_at) - _time(run.started_at) for run in runs]
+    except ValueError:
+        return None
+    return max(took) if min(took) >= 0 else None
+
+
+def _time(said: str | None) -> float:
+    at = datetime.fromisoformat(said or "")
+    if at.tzinfo is None:
+        raise ValueError(f"{said} names no zone")
+    return at.timestamp()
 
 
 def _outcome(run: _CheckRun) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..journal.log import Log
 
-COMMIT_STAGE: Final = "commit-stage/{commit}/evidence.json"
+COMMIT_STAGE: Final = "commit-stage/{commit}/result.json"
+COMMIT_RUN: Final = "commit-stage/{commit}/evidence.json"
 SCOPE: Final = "commit-stage/{commit}/scope.json"
 DOCS_DRIFT: Final = "docs-drift/{commit}/result.json"
 MANIFEST: Final = "release-package/{commit}/manifest.json"

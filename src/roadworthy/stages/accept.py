@@ -20,6 +20,7 @@ from ..errors import CheckFailed, Refused, UsageError
 from ..facts.read import read_acceptance
 from ..facts.standing import read_standing
 from ..model import Outcome, Package, Plan, Receipt, Request, Result
+from ..report import artifacts
 from . import build, commit_stage, decide
 from .intake import scope_of
 from .migrate import revision_in
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
 
 NAME = "verification"
 RESULT: Final = "acceptance.json"
-COMMIT_STAGE: Final = "commit-stage.json"
+VIEWS: Final = {
+    RESULT: artifacts.ACCEPTANCE,
+    "commit-stage.json": artifacts.COMMIT_RUN,
+    "commit-stage-result.json": artifacts.COMMIT_STAGE,
+}
 
 
 @dataclass(slots=True)
@@ -54,8 +59,6 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     What was accepted already with every check that this environment's scope requires is not run again, unless
     `again`. Raises Refused before its turn and where a guard refuses.
     """
-    from ..report import artifacts
-
     commit = request.commit
     standing = read_standing(context.log(place_of(commit)).entries())
     if lacks := standing.lacks("accept"):
@@ -66,7 +69,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     required = decide.required_checks(scope, context.config.acceptance)
     known = standing.accepted
     if known and not again and not missing_checks(known.details, required):
-        views = {RESULT: artifacts.ACCEPTANCE}
+        views = {name: view for name, view in VIEWS.items() if name in known.evidence}
         artifacts.restore(context, context.log(place_of(commit)), known.evidence, views, commit)
         line = f"{commit[:12]} was accepted already (journal #{known.seq})"
         return Result(Outcome.SUCCEEDED, line, seq=known.seq, details=dict(known.details))
@@ -89,12 +92,18 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         found = _examine(context, package, required)
         took = time.monotonic() - began
         slo = context.config.slo
-        tested = commit_stage.outcome(facts.ci)
+        stage = commit_stage.read(context, commit, facts.ci)
         target = slo.acceptance if slo.mode == "enforce" else 0.0
-        decision = decide.acceptance(required, found.results, commit_stage=tested, took=took, target=target)
-        result = artifacts.as_bytes(_result(context, scope, required, found, decision, commit))
+        decision = decide.acceptance(
+            required, found.results, commit_stage=stage.decision, took=took, target=target
+        )
         now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
-        stage = artifacts.as_bytes(commit_stage.evidence(facts.ci, commit, now))
+        said = (
+            _result(scope, required, found, decision, commit, now),
+            commit_stage.evidence(facts.ci, commit, now),
+            commit_stage.result(stage, now),
+        )
+        files = {name: artifacts.as_bytes(value) for name, value in zip(VIEWS, said, strict=True)}
         details = {
             **told,
             "decision": decision.word,
@@ -104,10 +113,10 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
             "millis": round(1000 * took),
         }
         end = turn.done if decision.yes else turn.failed
-        entry = end(package, details, {RESULT: result, COMMIT_STAGE: stage, **found.files})
-    artifacts.write(context, artifacts.COMMIT_STAGE, commit, stage)
-    path = artifacts.write(context, artifacts.ACCEPTANCE, commit, result)
-    evidence = context.shown(path)
+        entry = end(package, details, {**found.files, **files})
+    for name, data in files.items():
+        artifacts.write(context, VIEWS[name], commit, data)
+    evidence = context.shown(artifacts.path_of(context, artifacts.ACCEPTANCE, commit))
     if decision.yes:
         ran = sum(1 for outcome in found.results.values() if outcome == decide.SUCCESS)
         line = f"YES: {commit[:12]} is accepted, {ran} checks, scope {scope.change_class}"
@@ -257,17 +266,17 @@ def _own_check(
 
 
 def _result(
-    context: Context,
     scope: Scope,
     required: tuple[str, ...],
     found: Findings,
     decision: decide.Decision,
     commit: str,
+    now: str,
 ) -> dict[str, Any]:
     """The contract's file (contracts, B.5): the short form when nothing is to be deployed."""
     head = {
         "schemaVersion": "1",
-        "generatedAt": f"{context.now():%Y-%m-%dT%H:%M:%SZ}",
+        "generatedAt": now,
         "headSha": commit,
         "decision": decision.word,
         "pass": decision.yes,

@@ -1,26 +1,147 @@
-"""The evidence of the commit stage: which run tested a commit, as a file that goes with its acceptance.
+"""The commit stage: whether a commit was tested, in time, and is documented; judged from what is recorded of it.
 
-Pure. The fields are the contract's (contracts, B.3). What its source does not say is null; a state that could not
-be read is written down as its reason, and stands for no success.
+Intake has determined the scope and looked at the documentation; one run has tested the commit, and its outcome
+stands for every check that the scope requires. What its source does not say is null; a state that could not be
+read is written down as its reason, and stands for no success. The fields and codes are the contract's (contracts,
+B.3). Only `read` reads.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from . import decide
 
 if TYPE_CHECKING:
+    from ..config import Slo
+    from ..context import Context
+    from ..journal.entry import Entry
     from ..model import CiState, Fact, StageRun
+
+SCOPE: Final = "determine-scope"
+TESTS: Final = "fast-feedback"
+CHECKS: Final = {
+    SCOPE: "CHECK_DETERMINE_SCOPE_NOT_SUCCESS",
+    TESTS: "CHECK_RUNTIME_FAST_FEEDBACK_REQUIRED_NOT_SUCCESS",
+    "desktop-fast-feedback": "CHECK_DESKTOP_FAST_FEEDBACK_REQUIRED_NOT_SUCCESS",
+    "infra-static-check": "CHECK_INFRA_STATIC_CHECK_REQUIRED_NOT_SUCCESS",
+    "identity-static-check": "CHECK_IDENTITY_STATIC_CHECK_REQUIRED_NOT_SUCCESS",
+}
+"""The checks of the contract, each with the code of one that is required and no success."""
+PARTS: Final = {name: name.partition("-")[0] for name in tuple(CHECKS)[2:]}  # required where the scope has it
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is recorded of one commit's stage.
+
+    `scope` says which parts of the product the newest intake found changed, None before there is one, and `drift`
+    what it found of the documentation. `seconds` is how long the run took, None when its source does not say.
+    """
+
+    commit: str
+    ci: Fact[CiState]
+    scope: Mapping[str, bool] | None
+    drift: str
+    seconds: float | None
+    slo: Slo
+
+    @property
+    def in_time(self) -> bool | None:
+        """Whether the run took no longer than it may; None when that is not known."""
+        return None if self.seconds is None else self.seconds <= self.slo.commit
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The checks that this commit needs: its scope and its tests always, of the parts those that changed."""
+        return SCOPE, TESTS, *(name for name, part in PARTS.items() if (self.scope or {}).get(part))
+
+    @property
+    def results(self) -> dict[str, str]:
+        """How each check ended; `skipped` is one that is not required, or was not asked for."""
+        ran = self.ci.known.outcome if self.ci.known else "unknown"
+        results = {name: ran if name in self.required else decide.SKIPPED for name in CHECKS}
+        return {**results, SCOPE: decide.SKIPPED if self.scope is None else decide.SUCCESS}
+
+    @property
+    def decision(self) -> decide.Decision:
+        """Whether the commit may go on."""
+        reasons: dict[str, str] = {}
+        for name in self.required:
+            if self.results[name] != decide.SUCCESS:
+                reasons[CHECKS[name]] = f"{name}: {'no intake' if name == SCOPE else outcome(self.ci)}"
+        if self.scope is not None and self.drift not in ("pass", "advisory"):
+            reasons["DOCS_DRIFT_BLOCKING_NOT_PASS"] = f"the documentation of the change: {self.drift}"
+        if self.slo.mode == "enforce" and not self.in_time:
+            took = "how long it took is not known" if self.seconds is None else f"it took {self.seconds:g} s"
+            reasons["COMMIT_STAGE_SLO_NOT_MET"] = f"{took}, and it may take {self.slo.commit:g} s"
+        return decide.Decision(reasons)
+
+
+def read(context: Context, commit: str, ci: Fact[CiState]) -> Stage:
+    """What the journal of a commit's package tells, beside the state of its tests."""
+    from .on_package import place_of
+
+    log = context.log(place_of(commit))
+    entries = log.entries()
+    ended = (
+        e for e in reversed(entries) if e.record.action == "intake" and e.record.kind in ("end", "failed")
+    )
+    intake = next(ended, None)
+    attached = {item.name: item.sha256 for item in intake.record.evidence} if intake else {}
+    scope = json.loads(log.evidence(attached["scope.json"]))["scope"] if "scope.json" in attached else None
+    drift = str(intake.record.details.get("docs_drift", "")) if intake else ""
+    return Stage(commit, ci, scope, drift, _took(entries, ci.known), context.config.slo)
+
+
+def _took(entries: Sequence[Entry], ci: CiState | None) -> float | None:
+    """Seconds of the run: the journal's own times where the journal holds it, else what its source said."""
+    if ci is None or ci.proof is None:
+        return ci.run.seconds if ci and ci.run else None
+    ended = next(entry for entry in entries if entry.sha256 == ci.proof.sha256)
+    began = next(entry for entry in entries if entry.seq == ended.record.details["settles"])
+    return seconds(began.at, ended.at)
+
+
+def seconds(began: str, ended: str) -> float:
+    """From one UTC time to another."""
+    return round((datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds(), 3)
 
 
 def outcome(ci: Fact[CiState]) -> str:
-    """How the commit stage ended, or the reason why that is not known."""
+    """How the run ended, or the reason why that is not known."""
     return ci.known.outcome if ci.known else ci.missing
 
 
+def result(stage: Stage, now: str) -> dict[str, Any]:
+    """`commit-stage/<sha>/result.json`; `now` is a UTC time."""
+    decision = stage.decision
+    run = stage.ci.known.run if stage.ci.known else None
+    return {
+        "schemaVersion": "1",
+        "generatedAt": now,
+        "headSha": stage.commit,
+        "testedSha": run.commit if run else None,
+        "runtimeRequired": TESTS in stage.required,
+        **{f"{part}Required": name in stage.required for name, part in PARTS.items()},
+        "commitStageSlo": {
+            "mode": stage.slo.mode,
+            "pass": stage.in_time,
+            "targetSeconds": round(stage.slo.commit),
+            "observedSeconds": stage.seconds,
+        },
+        "checkResults": stage.results,
+        "pass": decision.yes,
+        **decide.reasoned(decision),
+    }
+
+
 def evidence(ci: Fact[CiState], commit: str, now: str) -> dict[str, Any]:
-    """`commit-stage/<sha>/evidence.json` about the released `commit`; `now` is a UTC time."""
+    """`commit-stage/<sha>/evidence.json`, which run tested the released `commit`; `now` is a UTC time."""
     state = ci.known
     run = state.run if state else None
     passed = outcome(ci) == decide.SUCCESS

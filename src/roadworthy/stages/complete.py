@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from .. import release
@@ -18,9 +17,9 @@ from ..errors import RoadworthyError, UsageError
 from ..facts.history import RUNS, read_history, test_run
 from ..facts.observe import observe
 from ..facts.standing import read_standing
-from ..model import Confirmation, Facts, Outcome, Plan, Receipt, Request, Result
+from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
 from ..report import artifacts
-from . import decide
+from . import commit_stage, decide
 from .build import MANIFEST
 from .on_package import place_of
 from .running import addresses, ask
@@ -29,11 +28,13 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
     from ..journal.log import Log
+    from ..model import CiState
 
 NAME = "completion"
 DECISION: Final = "decision.json"
 PRODUCTION: Final = "production.json"
 TIMING: Final = "timing.json"
+COMMIT_STAGE: Final = "commit-stage-result.json"
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
@@ -160,7 +161,7 @@ def read(
     return decide.Told(
         commit=commit,
         standing=standing,
-        commit_stage=_commit_stage(context, commit, standing.digest),
+        commit_stage=commit_stage.read(context, commit, _tests(context, commit, standing.digest)),
         deploy_required=deploy_required,
         deployed=deployed,
         unmet=unmet,
@@ -172,7 +173,7 @@ def read(
 def files_of(
     context: Context, environment: str, told: decide.Told, decision: decide.Decision
 ) -> dict[str, bytes]:
-    """The three files of the contract, as evidence."""
+    """The files of the contract, as evidence."""
     now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
     place = f"{context.target}/{environment}"
     build = told.standing.build
@@ -184,6 +185,7 @@ def files_of(
         DECISION: artifacts.as_bytes(decide.decision_file(told, decision, manifest, now)),
         PRODUCTION: artifacts.as_bytes(decide.production_file(told, decision, manifest, now, place)),
         TIMING: artifacts.as_bytes(decide.timing_file(told, context.config.slo, now, run)),
+        COMMIT_STAGE: artifacts.as_bytes(commit_stage.result(told.commit_stage, now)),
     }
 
 
@@ -198,22 +200,21 @@ _FILES: Final = {
     DECISION: artifacts.DECISION,
     PRODUCTION: artifacts.PRODUCTION,
     TIMING: artifacts.TIMING,
+    COMMIT_STAGE: artifacts.COMMIT_STAGE,
 }
 
 
-def _commit_stage(context: Context, commit: str, digest: str) -> str:
+def _tests(context: Context, commit: str, digest: str) -> Fact[CiState]:
     if not context.config.github:
-        return test_run(context.log(place_of(commit)).settled(), digest).outcome
+        return Fact("ci", test_run(context.log(place_of(commit)).settled(), digest))
     from .. import http
     from ..facts.github import ci_state
 
-    token = context.environ.get("GITHUB_TOKEN", "")
+    token, session = context.environ.get("GITHUB_TOKEN", ""), http.session(context.config.limits.http)
     try:
-        return ci_state(
-            context.config.github, commit, token, http.session(context.config.limits.http)
-        ).outcome
+        return Fact("ci", ci_state(context.config.github, commit, token, session))
     except RoadworthyError as error:
-        return str(error)
+        return Fact("ci", missing=str(error))
 
 
 def _deployed(log: Log, commit: str, digest: str) -> tuple[decide.Deployment | None, Entry | None]:
@@ -257,18 +258,14 @@ def _took(package: list[Entry], deployed: decide.Deployment | None) -> dict[str,
             first = first or entry.at
         elif record.kind in ("end", "failed"):
             name = "test" if record.action == "test" else record.stage
-            took[name] = _seconds(began[record.details["settles"]], entry.at)
+            took[name] = commit_stage.seconds(began[record.details["settles"]], entry.at)
             last = entry.at
     if deployed:
-        took["deploy"] = _seconds(deployed.began, deployed.ended)
+        took["deploy"] = commit_stage.seconds(deployed.began, deployed.ended)
         last = deployed.ended
     if first:
-        took["overall"] = _seconds(first, last)
+        took["overall"] = commit_stage.seconds(first, last)
     return took
-
-
-def _seconds(began: str, ended: str) -> float:
-    return round((datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds(), 3)
 
 
 # ---- the Definition of Done ------------------------------------------------------------------------------

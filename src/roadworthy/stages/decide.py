@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..config import Acceptance, Slo
     from ..facts.scope import Scope
     from ..facts.standing import Standing
+    from .commit_stage import Stage
 
 LOAD: Final = "load-release-package"
 API: Final = "runtime-api-system-acceptance"
@@ -61,16 +62,19 @@ def required_checks(scope: Scope, rules: Acceptance) -> tuple[str, ...]:
 
 
 def acceptance(
-    required: Sequence[str], results: Mapping[str, str], *, commit_stage: str, took: float, target: float
+    required: Sequence[str],
+    results: Mapping[str, str],
+    *,
+    commit_stage: Decision,
+    took: float,
+    target: float,
 ) -> Decision:
     """The decision on a package.
 
-    `results` are success, failure or skipped by check; `commit_stage` is the outcome of the commit's own tests;
-    `took` and `target` are seconds, `target` 0 where no time limit is enforced.
+    `results` are success, failure or skipped by check; `took` and `target` are seconds, `target` 0 where no time
+    limit is enforced.
     """
-    reasons: dict[str, str] = {}
-    if commit_stage != SUCCESS:
-        reasons["COMMIT_STAGE_FAILED"] = f"the commit stage of this commit: {commit_stage}"
+    reasons = _commit_stage(commit_stage)
     for name in required:
         result = results.get(name, SKIPPED)
         if result == SUCCESS:
@@ -100,14 +104,13 @@ def reasoned(decision: Decision) -> dict[str, Any]:
 class Told:
     """What the journals tell of one commit in one environment; everything a release decision rests on.
 
-    `commit_stage` is the outcome of the commit's own tests. `deployed` is the deployment of this very package
-    that still stands, with its entries' numbers and times; None when there is none. `unmet` are the criteria
-    of the Definition of Done that do not hold, each with a sentence.
+    `deployed` is the deployment of this very package that still stands, with its entries' numbers and times; None
+    when there is none. `unmet` are the criteria of the Definition of Done that do not hold, each with a sentence.
     """
 
     commit: str
     standing: Standing
-    commit_stage: str
+    commit_stage: Stage
     deploy_required: bool
     deployed: Deployment | None
     unmet: Mapping[str, str]
@@ -129,9 +132,8 @@ class Deployment:
 def release(told: Told, slo: Slo) -> Decision:
     """Whether the release of this commit is good: only if every stage says so."""
     standing = told.standing
-    reasons: dict[str, str] = {}
-    if told.commit_stage != SUCCESS:
-        reasons["COMMIT_STAGE_FAILED"] = f"the commit stage of this commit: {told.commit_stage}"
+    commit = told.commit_stage.decision
+    reasons = {**_commit_stage(commit), **commit.reasons}
     if standing.intake is None:
         reasons["INTAKE_MISSING"] = "the change was never taken in"
     if standing.build is None:
@@ -155,6 +157,12 @@ def release(told: Told, slo: Slo) -> Decision:
                 code = f"{'ACCEPTANCE' if stage == 'verification' else 'PRODUCTION'}_SLO_NOT_MET"
                 reasons[code] = f"{stage} took {told.took[stage]:.0f} s, more than {target:.0f} s"
     return Decision(reasons)
+
+
+def _commit_stage(decision: Decision) -> dict[str, str]:
+    """What a commit that may not go on is a reason for."""
+    why = "; ".join(f"{code}: {said}" for code, said in decision.reasons.items())
+    return {} if decision.yes else {"COMMIT_STAGE_FAILED": f"the commit stage of this commit: {why}"}
 
 
 def decision_file(told: Told, decision: Decision, manifest: Mapping[str, Any], now: str) -> dict[str, Any]:
