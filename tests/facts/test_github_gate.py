@@ -177,6 +177,20 @@ def test_a_check_whose_run_is_not_one_is_no_evidence(server, github, session, ru
         with_workflow(github, green, TOKEN, session, within=0.0)
 
 
+@pytest.mark.parametrize(
+    "event", ["pull_request_target", "workflow_dispatch", "schedule", "workflow_run", ""]
+)
+def test_a_run_that_may_have_tested_something_else_than_its_commit_is_no_evidence(
+    server, github, session, event
+):
+    says(server, runs=[{**RUN, "event": event}])
+    green = state(github, session)
+    with pytest.raises(
+        MissingFact, match=f"was started by {event}: expected merge_group, pull_request, push"
+    ):
+        with_workflow(github, green, TOKEN, session, within=0.0)
+
+
 def test_a_check_without_a_suite_has_no_run(server, github, session):
     says(server, checks=[{**CHECK, "check_suite": None}])
     green = state(github, session)

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from facts.answering import Answers
+from pipeline.green import ENV, read_from, says
 from road.project import KEYS, REPOSITORY, Project, ended, until
+from road.test_wait import give_up, hold
 
 from roadworthy import config
+from roadworthy.journal.entry import Record
+from roadworthy.journal.lock import this_process
 
 # It takes a while: `nox -s slow` runs it.
 pytestmark = pytest.mark.slow
@@ -41,6 +48,13 @@ def in_production(shipped: Project) -> Project:
     shipped.json(*to_production, env=KEYS)
     assert shipped.runs("prod") == second
     return shipped
+
+
+@pytest.fixture
+def github() -> Iterator[Answers]:
+    answers = Answers()
+    yield answers
+    answers.close()
 
 
 def files(project: Project) -> dict[str, Any]:
@@ -85,6 +99,39 @@ def test_fault_02_what_must_be_fresh_is_looked_at_before_anything_changes(shippe
     assert shipped.calls("prod") == []
 
 
+def test_fault_02_what_went_stale_while_a_release_waited_for_its_turn_is_looked_at_again(shipped: Project):
+    # What had been fresh when the job began was believed until after the mutation.
+    shipped.json("certify")
+    shipped.released()
+    holder = hold(shipped, "prod")
+    words = ("deploy", "--env", "prod", "--approval", "C", "--wait", "30s", "--json")
+    waiting = shipped.start(*words, env=KEYS)
+    assert waiting.stderr is not None
+    assert "prod" in waiting.stderr.readline(), "it has begun, and can only wait"
+    certificate = shipped.root / ".release" / f"{shipped.staging}_certified"
+    certificate.write_text(certificate.read_text().replace("EXPIRES=20", "EXPIRES=21"))
+    give_up(shipped, holder)
+    refused = ended(waiting)
+    assert refused.code == 3, refused.text
+    assert "staging_is_certified" in refused.text and "altered" in refused.text
+    assert shipped.calls("prod") == []
+
+
+def test_fault_02_what_a_release_was_allowed_on_is_written_down_before_its_first_change(
+    in_production: Project,
+):
+    start = [
+        e for e in in_production.entries("prod") if (e.record.kind, e.record.action) == ("start", "deploy")
+    ][-1]
+    asked = {verdict["guard"]: verdict["outcome"] for verdict in start.record.details["verdicts"]}
+    assert asked["staging_is_certified"] == asked["package_is_released"] == asked["ci_is_green"] == "pass"
+    changes = [
+        call["at"] for call in in_production.calls("prod") if call["path"].endswith(("/slugs", "/releases"))
+    ]
+    assert len(changes) == 4, "two deploys"
+    assert changes[1] < start.at < changes[2], "nothing was sent for the second before its start"
+
+
 def test_fault_03_nothing_is_called_a_success_before_it_is_verified(shipped: Project):
     # The deployment was recorded as a success before verification, and never corrected.
     deploy = checking(shipped)
@@ -92,6 +139,26 @@ def test_fault_03_nothing_is_called_a_success_before_it_is_verified(shipped: Pro
     assert shipped.json("decide", code=1)["line"].startswith("NO")
     assert ended(deploy).code == 0
     assert shipped.kinds()[-1] == "end deploy"
+
+
+def test_fault_03_a_release_whose_verification_was_cut_off_is_none_until_somebody_has_looked(
+    shipped: Project,
+):
+    # Whoever trusted the record took a release that nobody had verified for the base of the next one.
+    deploy = checking(shipped)
+    deploy.send_signal(signal.SIGKILL)
+    deploy.communicate()
+    assert shipped.runs() == shipped.git("rev-parse", "HEAD"), "the platform runs it"
+    assert shipped.json("decide", code=1)["line"].startswith("NO")
+    production = files(shipped)["production/result.json"]
+    assert (production["decision"], production["deploymentId"]) == ("NO", "")
+    assert shipped.json("complete", code=4)["outcome"] == "unknown"
+    assert shipped.json("intake")["details"]["base"] == shipped.first
+    shipped.mood(health="degraded")
+    assert shipped.json("reconcile", code=1)["outcome"] == "failed"
+    assert shipped.kinds()[-2:] == ["start deploy", "failed deploy"]
+    assert shipped.json("decide", code=1)["line"].startswith("NO")
+    assert shipped.json("intake")["details"]["base"] == shipped.first
 
 
 def test_fault_04_every_record_says_how_it_ended(shipped: Project):
@@ -167,6 +234,47 @@ def test_fault_10_evidence_of_another_commit_is_no_evidence(shipped: Project):
     said = shipped.json("deploy", "--commit", untested, code=3)
     assert said["line"] == "refused by ci_is_green"
     assert shipped.runs() == shipped.first
+
+
+def test_fault_10_a_test_run_of_other_bytes_is_no_evidence(project: Project):
+    # An artefact was found by its name; what was in it, nobody looked at.
+    project.json("intake")
+    project.json("build")
+    place = f"package-{project.first}"
+    words = ("verification", "test", place, "sandbox", f"slug:{project.first}", "d" * 64)
+    start = project.log(place).append(Record("start", *words, {"actor": this_process()}))
+    project.log(place).append(Record("end", *words, {"settles": start.seq, "outcome": "succeeded"}))
+    assert project.json("accept", code=1)["details"]["reason_codes"] == ["COMMIT_STAGE_FAILED"]
+    run = files(project)["commit-stage/evidence.json"]
+    assert (run["pass"], run["commitStageRun"]) == (False, None)
+    project.json("test")
+    project.json("accept")
+
+
+def test_fault_10_a_run_is_found_by_its_commit_and_counts_by_what_started_it(
+    project: Project, github: Answers
+):
+    # Among the hundred newest runs, of whatever branch or event: an older commit had none, another event's did.
+    commit = read_from(github, project, "commit")
+    project.json("intake")
+    project.json("build")
+    for event, code in (
+        ("pull_request_target", 1),
+        ("workflow_dispatch", 1),
+        ("schedule", 1),
+        ("merge_group", 0),
+    ):
+        github.asked.clear()
+        says(github, commit, commit, event=event)
+        said = project.json("accept", env=ENV, code=code)["details"]
+        assert said["decision"] == ("NO" if code else "YES"), event
+        run = files(project)["commit-stage/evidence.json"]
+        assert (run["pass"], run["commitStageRun"] is None) == (not code, bool(code))
+        asked = [(path, query.get("head_sha")) for path, query, _ in github.asked if "/issues" not in path]
+        assert asked == [
+            (f"/repos/o/r/commits/{commit}/check-runs", None),
+            ("/repos/o/r/actions/runs", commit),
+        ], "by the commit, however many are newer"
 
 
 def test_fault_11_which_commit_runs_is_always_proven(shipped: Project):

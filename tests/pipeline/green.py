@@ -18,8 +18,15 @@ def read_from(github: Answers, project: Project, gate: str) -> str:
     return project.git("rev-parse", "HEAD").strip()
 
 
-def says(github: Answers, commit: str, tested: str, conclusion: str = "success", runs: int = 1,
-         started: str | None = "2026-01-02T02:58:00Z") -> None:  # fmt: skip
+def says(
+    github: Answers,
+    commit: str,
+    tested: str,
+    conclusion: str | None = "success",
+    runs: int = 1,
+    started: str | None = "2026-01-02T02:58:00Z",
+    event: str = "merge_group",
+) -> None:
     check = {
         "id": 4,
         "head_sha": tested,
@@ -36,7 +43,7 @@ def says(github: Answers, commit: str, tested: str, conclusion: str = "success",
         "id": 42,
         "run_number": 17,
         "html_url": "https://github.com/o/r/actions/runs/42",
-        "event": "merge_group",
+        "event": event,
         "head_branch": "gh-readonly-queue/main/pr-7",
         "head_sha": tested,
         "status": "completed",

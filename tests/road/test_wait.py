@@ -34,20 +34,21 @@ def slow_upload(project: Project, seconds: float) -> None:
     project.faults({"kind": "delay", "seconds": seconds, "method": "POST", "path": "/slugs"})
 
 
-def hold(project: Project, **actor: object) -> Entry:
+def hold(project: Project, place: str = "staging", **actor: object) -> Entry:
     """An open start that another process wrote, which may lie about itself."""
     said = {"actor": {**this_process(), **actor}, "change": {"id": "other", "why": "another release"}}
-    to = {"app": project.staging, "from": {}, "to": {}}
-    where = {"environment": "staging", "target": "sandbox"}
-    return project.log().append(
+    to = {"app": project.app(place), "from": {}, "to": {}}
+    where = {"environment": place, "target": "sandbox"}
+    return project.log(place).append(
         Record("start", "deploy", "deploy", subject="none", digest="", details={**said, **to}, **where)
     )
 
 
 def give_up(project: Project, start: Entry) -> None:
     details = {"settles": start.seq, "reason": "the test is over", "actor": this_process()}
-    where = {"environment": "staging", "target": "sandbox"}
-    project.log().append(
+    place = start.record.environment
+    where = {"environment": place, "target": "sandbox"}
+    project.log(place).append(
         Record("abandon", "deploy", "deploy", subject="none", digest="", details=details, **where)
     )
 

@@ -30,6 +30,11 @@ from ..model import Blocker, CiState, MissingFact, StageRun
 from .github_api import pages
 
 ACTIONS: Final = 15368  # the app that GitHub's own workflows report as
+EVENTS: Final = (
+    "merge_group",
+    "pull_request",
+    "push",
+)  # whose run is of its commit, and of nothing that was typed
 _SHA: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -156,7 +161,8 @@ def with_workflow(
 ) -> CiState:
     """The same state with the workflow run that made its check; a check of another app is its own run.
 
-    Raises MissingFact when GitHub does not tell of exactly one run for the check's suite and commit.
+    Raises MissingFact when GitHub does not tell of exactly one run for the check's suite and commit, and for a run
+    that another event started: `pull_request_target` is listed under a commit that it did not test.
     """
     run = state.run
     if run is None or github.app_id != ACTIONS:
@@ -168,6 +174,10 @@ def with_workflow(
     if len(made) != 1 or not run.suite:
         raise MissingFact(f"GitHub names {len(made)} workflow runs for the check {github.check!r}, not one")
     (one,) = made
+    if one.event not in EVENTS:
+        raise MissingFact(
+            f"the run of the check {github.check!r} was started by {one.event[:40]}: expected {', '.join(EVENTS)}"
+        )
     told = replace(
         run,
         id=one.id,
