@@ -76,7 +76,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     claim: Claim | None  # what a start that was given up may have made
     closed: bool  # was it to turn maintenance mode on?
     deployment: int  # the number of the deployment that a completion is about
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = ()
 
     def of(self, component: str) -> Settled | None:
         """What it says of one component; None when it is not about that."""
