@@ -165,14 +165,22 @@ def shown(to: Mapping[str, Any]) -> str:
     return ", ".join(parts) or (f"v{to['release']}" if to.get("release") else "")
 
 
+def components_of(start: Entry) -> tuple[str, ...]:
+    """The components that a start is about; none where the project had one."""
+    parts = _parts(start.record.details.get("to"))
+    return tuple(name for part in parts if isinstance(name := part.get("name"), str))
+
+
 def of_component(told: Any, component: str) -> Mapping[str, Any]:
-    """What `from` or `to` of an entry says of one component, "" being the whole; nothing where it says nothing."""
-    said = told if isinstance(told, Mapping) else {}
-    if not component:
-        return said
-    parts = said.get("components")
-    parts = parts if isinstance(parts, list) else []
-    return next((p for p in parts if isinstance(p, Mapping) and p.get("name") == component), {})
+    """What `from` or `to` of an entry says of one component; all that it says where it names none."""
+    said: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    parts = _parts(said) if component else []
+    return next((part for part in parts if part.get("name") == component), {}) if parts else said
+
+
+def _parts(told: Any) -> list[Mapping[str, Any]]:
+    parts = told.get("components") if isinstance(told, Mapping) else None
+    return [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
 
 
 def claim(start: Entry, component: str = "") -> Claim:

@@ -42,12 +42,22 @@ class ImageProject(Project):
     def images_from(self, host: str, base: str) -> None:
         self.host, self.repository = host, f"{host}/build/{self.staging}"
         kind = f'kind = "image"\nrepository = "{self.repository}"\nengine = "buildah"'
+        others = [
+            (
+                f'path = "{name}"\n',
+                f'path = "{name}"\n{kind.replace(self.staging, f"{self.staging}-{name}")}\n',
+            )
+            for name in self.others
+        ]
         self.change_config(
             ('kind = "slug"', kind),
             ("[targets.sandbox]\n", f'[targets.sandbox]\nregistry = "{host}"\n'),
+            *others,
             *LIMITS,
         )
-        self.first = self.commit("Be an image", {"app/Dockerfile": DOCKERFILE.format(base=base)})
+        dockerfile = DOCKERFILE.format(base=base)
+        folders = ("app", *self.others)
+        self.first = self.commit("Be an image", {f"{name}/Dockerfile": dockerfile for name in folders})
 
     def of_app(self, place: str) -> str:
         return f"{self.host}/{self.app(place)}/web"
@@ -80,14 +90,17 @@ def sandbox(tmp_path_factory, registry, engine) -> Iterator[Path]:
 
 
 @pytest.fixture
-def project(tmp_path, sandbox, registry, engine, python_image, monkeypatch) -> Iterator[ImageProject]:
+def project(
+    request, tmp_path, sandbox, registry, engine, python_image, monkeypatch
+) -> Iterator[ImageProject]:
+    """Of one component, or beside it of those that the test names."""
     for name, value in engine.items():
         monkeypatch.setenv(name, value)
-    made = ImageProject(tmp_path / "project", sandbox)
+    made = ImageProject(tmp_path / "project", sandbox, getattr(request, "param", ()))
     made.images_from(registry.host, python_image)
     yield made
     control.clear_faults(sandbox)
-    for name in (made.staging, made.prod):
+    for name in made.apps:
         made.api("DELETE", f"/apps/{name}")
 
 
@@ -141,6 +154,28 @@ def test_it_goes_back_to_the_image_before_and_names_what_somebody_changed(projec
     numbers = [r["version"] for r in project.releases()]
     assert "already runs" in project.json("deploy", "--commit", project.first)["line"]
     assert [r["version"] for r in project.releases()] == numbers
+
+
+@pytest.mark.parametrize("project", [("worker",)], indirect=True)
+def test_two_images_are_one_release_and_go_back_together(project: ImageProject):
+    project.released()
+    project.json("deploy")
+    manifest = json.loads(
+        (project.root / f".artifacts/release-package/{project.first}/manifest.json").read_text()
+    )
+    for component, app in (("web", "staging"), ("worker", "staging worker")):
+        digest = manifest["releasePackage"][f"{component}Ref"].rpartition("@sha256:")[2]
+        assert seen_by_skopeo(project.of_app(app), digest) == f"sha256:{digest}"
+        config = images.read(f"{project.of_app(app)}@sha256:{digest}", environ={}).config.digest
+        assert project.runs_image(app) == config
+    project.commit("The second component dies", of="worker", boot="die")
+    project.json("test")
+    assert "rolled back to" in project.json("deploy", code=1)["line"]
+    for app in ("staging", "staging worker"):
+        assert project.runs(app) == project.first
+        assert len(project.released_images(app)) == 3
+    assert project.json("verify")["details"]["differences"] == []
+    assert project.json("evidence.audit")["outcome"] == "succeeded"
 
 
 def test_an_answer_that_was_lost_makes_one_release(project: ImageProject):

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
 from road.project import KEYS, Project, paths
 from roadworthy.model import digest_of
+from roadworthy.sandbox import control
 
 BOTH = ("web", "worker")
 
@@ -177,3 +179,98 @@ def test_a_component_that_the_store_alone_has_is_brought(pair: Project):
             file.unlink()
     pair.json("deploy")
     assert pair.runs("staging worker") == pair.first
+
+
+def test_a_component_whose_tests_fail_opens_nothing(pair: Project):
+    config = pair.root / "release.toml"
+    text = config.read_text()
+    config.write_text(
+        text.replace('path = "worker"\ntest = "python -S -c pass"', 'path = "worker"\ntest = "false"')
+    )
+    pair.commit("Break the worker's tests")
+    said = pair.json("test", code=1)
+    assert "the tests of component worker" in said["line"]
+    assert "ci_is_green" in pair.json("deploy", code=3)["line"]
+
+
+@pytest.mark.parametrize("of", ["app", "worker"])
+def test_one_component_that_fails_its_checks_is_a_no_to_all(pair: Project, of):
+    commit = pair.commit("Sick", of=of, health="sick")
+    for stage in ("intake", "build", "test"):
+        pair.json(stage)
+    said = pair.json("accept", code=1)
+    assert said["line"].startswith(f"NO: {commit[:12]}")
+    assert "health" in " ".join(said["reasons"]) or "worker is well" in " ".join(said["reasons"])
+    assert "ACCEPTANCE_DECISION_NOT_YES" in pair.json("release", code=3)["line"]
+
+
+def test_a_component_that_dies_in_acceptance_is_named(pair: Project):
+    pair.commit("Dies", of="worker", boot="die")
+    for stage in ("intake", "build", "test"):
+        pair.json(stage)
+    assert "component worker" in " ".join(pair.json("accept", code=1)["reasons"])
+
+
+def test_each_component_is_told_where_those_before_it_answer(pair: Project):
+    tells = 'import os\nopen(os.environ["DATABASE_URL"][10:] + ".told", "w").write(os.environ["WEB_URL"])\n'
+    web = (pair.root / "worker" / "web.py").read_text()
+    asks = "import os, sys, urllib.request as u; sys.exit(u.urlopen(os.environ['WORKER_URL'] + '/').status != 200)"
+    config = pair.root / "release.toml"
+    text = config.read_text()
+    config.write_text(text.replace("[acceptance]", f'[acceptance]\nbrowser = """python -c "{asks}" """', 1))
+    pair.commit("Tell", {"worker/web.py": tells + web})
+    pair.released()
+    kept = pair.entries(f"package-{pair.git('rev-parse', 'HEAD')}")
+    accepted = next(e.record for e in kept if (e.record.kind, e.record.action) == ("end", "accept"))
+    assert accepted.details["checks"]["runtime-browser-acceptance"] == "success"
+    names = {item.name for item in accepted.evidence}
+    assert {"web-web.txt", "web-worker.txt"} <= names
+
+
+def test_a_package_from_before_a_component_is_gone_back_to(project: Project):
+    """A component is added; the first deploy with it fails; what ran before is run again."""
+    project.deployed()
+    first = project.first
+    app = f"{project.staging}-worker"
+    control.up(project.sandbox, apps=(app, f"{project.prod}-worker"))
+    more = '\n[[components]]\ncomponent = "worker"\npath = "worker"\ntest = "python -S -c pass"\n'
+    config = project.root / "release.toml"
+    text = config.read_text() + more
+    for name in (project.staging, project.prod):
+        text = text.replace(
+            f'app = "{name}"\n', f'app = "{name}"\napps = {{ worker = "{name}-worker" }}\n', 1
+        )
+    config.write_text(text)
+    shutil.copytree(project.root / "app", project.root / "worker")
+    project.commit("Add a worker that dies", {"worker/mood.json": json.dumps({"boot": "die"})})
+    project.json("test")
+    try:
+        assert "rolled back to" in project.json("deploy", code=1)["line"]
+        assert project.runs() == first
+        assert project.json("status", code=1)["details"]["environments"][0]["state"] == "unverified"
+        project.commit("Mend the worker", {"worker/mood.json": "{}"})
+        project.json("test")
+        project.json("deploy")
+        assert project.json("status")["details"]["environments"][0]["state"] == "as recorded"
+    finally:
+        for name in (app, f"{project.prod}-worker"):
+            project.api("DELETE", f"/apps/{name}")
+
+
+def test_a_component_that_is_declared_no_more_is_left_alone(pair: Project):
+    pair.deployed()
+    config = pair.root / "release.toml"
+    text = config.read_text()
+    text = (
+        text[: text.index("[[components]]")] + text[text.index("[[checks]]", text.index("[[components]]")) :]
+    )
+    text = text[: text.index('[[checks]]\nname = "worker')]
+    config.write_text("".join(line for line in text.splitlines(True) if not line.startswith("apps = ")))
+    alone = pair.commit("Give up the worker")
+    assert pair.json("status")["details"]["environments"][0]["state"] == "as recorded"
+    pair.json("test")
+    pair.json("deploy")
+    assert (pair.runs(), pair.runs("staging worker")) == (alone, pair.first)
+    assert pair.json("verify")["details"]["differences"] == []
+    pair.json("rollback")
+    assert pair.runs() == pair.first

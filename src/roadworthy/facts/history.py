@@ -21,7 +21,7 @@ from ..model import (
     Proof,
     StageRun,
 )
-from ..record import claim, of_component
+from ..record import claim, components_of
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -36,16 +36,23 @@ def history_of(context: Context, log: Log) -> History:
     """What the journal of an environment says by now, of each of its components, too, where it has several."""
     state = context.paths.state
     settled, start = log.settled(), log.open_start()
-    history = read_history(settled, state, start)
-    names = [c.component for c in context.config.packaged]
-    if len(names) == 1:
-        return history
+    first, *others = (c.component for c in context.config.packaged)
+    if not others:
+        return read_history(_of(first, settled, first), state, start)
     parts = {}
-    for name in names:
-        of_it = [part for one in settled if (part := one.of(name))]
-        begun = start if start and of_component(start.record.details.get("to"), name) else None
-        parts[name] = read_history(of_it, state, begun, name)
-    return replace(history, parts=parts)
+    for name in (first, *others):
+        told = components_of(start) if start else ()
+        begun = start if name in (told or (first,)) else None
+        parts[name] = read_history(_of(name, settled, first), state, begun, name)
+    return replace(read_history(settled, state, start), parts=parts)
+
+
+def _of(component: str, settled: Sequence[Settled], first: str) -> Sequence[Settled]:
+    """What was settled of one component; what was released before there were several was the first."""
+    if component == first and not any(one.parts for one in settled):
+        return settled
+    views = (one.of(component) if one.parts else one if component == first else None for one in settled)
+    return [view for view in views if view]
 
 
 def read_history(

@@ -33,7 +33,7 @@ from roadworthy.journal.entry import Entry
 from roadworthy.journal.policy import Named
 from roadworthy.journal.sign import Trust
 from roadworthy.model import Claim
-from roadworthy.record import claim, of_component
+from roadworthy.record import claim, components_of, of_component
 
 WORTH = 100
 """Entries beyond the index that are worth writing it anew; verifying them takes about 20 ms on a folder."""
@@ -90,6 +90,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
             release=part.release,
             slug=part.slug,
             claim=part.claim,
+            parts=(),
         )
 
 
@@ -185,15 +186,8 @@ def settled_by(entry: Entry, start: Entry) -> Settled:
         claim=claim(start) if gone else None,
         closed=bool(start.record.details.get("maintenance")),
         deployment=_number(said.get("deployment")),
-        parts=tuple(_part(name, to, start if gone else None) for name in _components(start)),
+        parts=tuple(_part(name, to, start if gone else None) for name in components_of(start)),
     )
-
-
-def _components(start: Entry) -> list[str]:
-    """The components that a start is about; none where a project has one."""
-    to = start.record.details.get("to")
-    parts = to.get("components") if isinstance(to, Mapping) else None
-    return [_text(part.get("name")) for part in parts or () if isinstance(part, Mapping)]
 
 
 def _part(name: str, to: Mapping[str, Any], given_up: Entry | None) -> Part:
