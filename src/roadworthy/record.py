@@ -215,7 +215,8 @@ def name_of(step: Step) -> str:
     match step:
         case ReleasePackage():
             component = f" {step.package.component}" if step.package.component else ""
-            return f"release{component} {step.package.commit[:12]} (sha256 {step.package.digest[:12]})"
+            where = f" to {step.app}" if step.app else ""
+            return f"release{component} {step.package.commit[:12]}{where} (sha256 {step.package.digest[:12]})"
         case RunCommand():
             return f"run {step.command}"
         case Maintenance():
@@ -228,5 +229,7 @@ def describe(plan: Plan) -> str:
     if plan.already:
         return plan.already
     what = f"{plan.package.name[:17]} ({plan.package.digest[:12]})" if plan.package else plan.app
+    if plan.package and plan.package.parts:
+        what += f" of {', '.join(part.component for part in plan.package.parts)}"
     watched = f", then watch for {plan.watch.millis / 1000:g} s" if plan.watch else ""
     return f"{plan.request.action} {what}{watched}"
