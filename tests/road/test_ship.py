@@ -54,6 +54,32 @@ def test_a_second_ship_of_the_same_commit_finds_everything_done(project: Project
     assert (project.kinds(), project.kinds(package)) == (kinds, before)
 
 
+def test_a_replay_of_what_runs_deploys_nothing_and_its_decision_says_that_it_is_one(project: Project):
+    project.json("ship")
+    kinds, calls, releases = project.kinds(), project.calls(), project.releases()
+
+    def decision() -> tuple[bool, str]:
+        file = project.root / f".artifacts/release/{project.first}/decision.json"
+        said = json.loads(file.read_bytes())
+        return said["replayMode"], said["commitStage"]
+
+    assert decision() == (False, "YES")
+    project.json("replay", "--sha", project.first)
+    assert project.releases() == releases
+    assert not [
+        call for call in project.calls()[len(calls) :] if call["path"].endswith(("/slugs", "/releases"))
+    ]
+    assert project.kinds() == [*kinds, "start complete", "end complete"]
+    for words in (), ("decide",), ("ship",):
+        if words:
+            project.json(*words)
+        assert decision() == (True, "REPLAY"), words
+    start, end = project.entries()[-2:]
+    assert start.record.details["replay"] is True
+    held = {item.name: item.sha256 for item in end.record.evidence}["decision.json"]
+    assert json.loads(project.log().evidence(held))["replayMode"] is True
+
+
 def test_a_ship_says_json_once(project: Project):
     said = project.json("ship", "--log")
     assert said["outcome"] == "succeeded"

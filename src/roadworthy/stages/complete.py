@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from .. import release
@@ -38,12 +39,12 @@ COMMIT_STAGE: Final = "commit-stage-result.json"
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
-    """Nothing changes: the plan has no steps. What was completed already is left alone."""
+    """Nothing changes: the plan has no steps. What was completed already is left alone, but by a replay."""
     running = facts.history.value.running
     if running is None:
         raise UsageError(f"nothing was ever deployed to {request.environment}: there is nothing to complete")
     package = running.package
-    done = running.seq in facts.history.value.completed
+    done = running.seq in facts.history.value.completed and not request.replay
     already = (
         f"the deployment of {package.commit[:12]} to {facts.environment.app} is complete" if done else ""
     )
@@ -165,7 +166,7 @@ def read(
         deploy_required=deploy_required,
         deployed=deployed,
         unmet=unmet,
-        replay=bool(start and start.record.details.get("replay")),
+        replay=deployed is not None and start is not None and _replayed(log, deployed, start),
         took=_took(package, deployed),
     )
 
@@ -227,6 +228,16 @@ def _deployed(log: Log, commit: str, digest: str) -> tuple[decide.Deployment | N
     settles = next(before).record.details["settles"]
     start = next(entry for entry in before if entry.seq == settles)
     return decide.Deployment(start.seq, newest.seq, start.at, newest.at, newest.release), start
+
+
+def _replayed(log: Log, deployed: decide.Deployment, start: Entry) -> bool:
+    """Whether a replay began this deployment or, where it ran already, its newest completion."""
+    since = takewhile(lambda entry: entry.seq > deployed.end, log.backwards())
+    began = (e.record for e in since if (e.record.kind, e.record.action) == ("start", "complete"))
+    newest = next(
+        (one for one in began if one.details.get("from", {}).get("deployment") == deployed.end), start.record
+    )
+    return bool(start.record.details.get("replay") or newest.details.get("replay"))
 
 
 def _recorded(log: Log, deployed: decide.Deployment) -> Mapping[str, str]:
