@@ -129,6 +129,11 @@ def proofs: if .kind == "start" then [.details.proofs | arrays[]] else [] end;
 def proof: closed(["action", "environment", "seq", "sha256"]) and (.action | words) and (.environment | place)
     and (.seq | whole(1; 99999999)) and (.sha256 | sha);
 
+# The components of a release of several: their digests, listed by name as sha256sum does, are the package's own.
+def components: (.to | objects | .components) // (.details | objects | .components) // [];
+def component: type == "object" and (.name | is("[a-z][a-z0-9]{0,30}")) and (.digest | sha);
+def apart: type == "array" and all(.[]; component) and (map(.name) | unique | length) == length;
+
 # What the signing key may sign: no rule at all is enough in the sandbox, and nothing elsewhere.
 def permitted($keyid):
     . as $said | stems[$keyid] as $stem
@@ -207,6 +212,7 @@ def judged($state; $keyid; $sum):
         | (if ($verdict | type) == "string" then $verdict
             elif ($package | type) == "string" then $package
             elif all(proofs[]; proof) | not then "proof the proofs that it names are malformed"
+            elif $digest != "" and (components | apart | not) then "package the components that it names are malformed"
             else $verdict + $package end) as $verdict | $said
         | if ($verdict | type) == "object" and any($pins[0][]; .seq == $said.seq and .sha256 != $sum)
             then "anchor another entry of this number was anchored"
@@ -237,8 +243,10 @@ def entry($state):
             say: ($proof + ["ok", ($statement[0].predicate
                 | (.evidence | length, (.[] | "\(.sha256) \(.size) \(.name)")),
                 (($statement[0].subject[0] | if .name | startswith("environment:") then "none"
-                    else .digest.sha256 end) as $digest | proofs | length,
-                    (.[] | "\(.sha256) \(.environment) \(.seq) \($digest) \(.action)")))])
+                    else .digest.sha256 end) as $digest | (proofs | length,
+                    (.[] | "\(.sha256) \(.environment) \(.seq) \($digest) \(.action)")),
+                    ((if $digest == "none" then [] else components end) | "\(length) \($digest)",
+                    (sort_by(.name)[] | "\(.digest)  \(.name)"))))])
         } end
     end;
 
@@ -472,6 +480,16 @@ EOF
         read -r sum place number digest action
         linked "$(printf '%s/%08d.json' "$place" "$number")" || return 1
     done
+    read -r parts digest
+    [ "$parts" -gt 0 ] || return 0
+    while [ "$parts" -gt 0 ]; do
+        parts=$((parts - 1))
+        IFS= read -r line
+        printf '%s\n' "$line"
+    done >"$work/parts"
+    found='package its components are not together its package'
+    [ "$(sha256sum <"$work/parts")" = "$digest  -" ] || return 1
+    found=''
 }
 
 # Is the entry, of the log of $place, there, unchanged and the success of $action with package $digest?

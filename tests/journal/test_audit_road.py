@@ -214,3 +214,70 @@ def test_the_pieces_of_a_long_log_know_what_was_deployed_before_them(
         lie(seq, about(OTHER), "staging")(road)
     (found,) = auditor.audit(folder, processes=2)
     assert (found.name, found.code, len(asked)) == ("00000012.json", "stage", 1)
+
+
+PARTS = [{"name": "web", "digest": "a" * 64}, {"name": "api", "digest": "b" * 64, "release": 3}]
+TOGETHER = hashlib.sha256(f"{'b' * 64}  api\n{'a' * 64}  web\n".encode()).hexdigest()
+
+
+@pytest.fixture
+def several(road: Path) -> Path:
+    """A release of two components, built and deployed."""
+    did(log_of(road, OTHERS_LOG), OTHERS_LOG, "build", digest=TOGETHER, components=PARTS)
+    did(log_of(road, "pair"), "pair", "deploy", digest=TOGETHER, to={"components": PARTS})
+    return road
+
+
+OTHERS_LOG = "package-" + "9" * 40
+
+
+def parts(change: Callable[[list[Any]], object]) -> Tamper:
+    return lie(1, lambda s: change(s["predicate"]["to"]["components"]), "pair")
+
+
+def told(value: object) -> Tamper:
+    return lie(1, lambda s: s["predicate"].update(to={"components": value}), "pair")
+
+
+def test_components_that_are_together_the_package_pass(path: str, several: Path) -> None:
+    for place in ("pair", OTHERS_LOG):
+        assert both(path, several, f"sandbox/{place}") == ("", "")
+
+
+@pytest.mark.parametrize("value", [None, False, []])
+def test_a_package_that_names_no_components_has_one(path: str, several: Path, value: object) -> None:
+    told(value)(several)
+    assert both(path, several, "sandbox/pair") == ("", "")
+
+
+NOT_TOGETHER: dict[str, Tamper] = {
+    "another digest": parts(lambda p: p[1].update(digest="c" * 64)),
+    "another name": parts(lambda p: p[1].update(name="apj")),
+    "two swapped": parts(lambda p: (p[0].update(name="api"), p[1].update(name="web"))),
+    "one left out": parts(lambda p: p.pop()),
+    "one more": parts(lambda p: p.append({"name": "worker", "digest": "c" * 64})),
+    "one twice": parts(lambda p: p.append(p[0])),
+    "a name twice": parts(lambda p: p[1].update(name="web")),
+    "a digest in capitals": parts(lambda p: p[1].update(digest="B" * 64)),
+    "no digest": parts(lambda p: p[1].update(digest="")),
+    "a digest of another type": parts(lambda p: p[1].update(digest=1)),
+    "a name with a line in it": parts(lambda p: p[1].update(name="api\nweb")),
+    "a name with a path": parts(lambda p: p[1].update(name="../api")),
+    "a name of another type": parts(lambda p: p[1].update(name=["api"])),
+    "a text": told("web"),
+    "a number": told(0),
+    "a table": told({"web": "a" * 64}),
+    "a list of texts": told(["web", "api"]),
+    "one of many is no table": parts(lambda p: p.append(1)),
+}
+
+
+@pytest.mark.parametrize("tamper", NOT_TOGETHER.values(), ids=NOT_TOGETHER.keys())
+def test_components_that_are_not_the_package_are_named(path: str, several: Path, tamper: Tamper) -> None:
+    tamper(several)
+    assert both(path, several, "sandbox/pair") == ("00000001.json", "package")
+
+
+def test_components_of_a_build_are_the_package_too(path: str, several: Path) -> None:
+    lie(1, lambda s: s["predicate"]["details"].update(components=[PARTS[0]]), OTHERS_LOG)(several)
+    assert both(path, several, f"sandbox/{OTHERS_LOG}") == ("00000001.json", "package")

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy.journal.audit_entry import Bad, attached, bytes_of, opened, understood
-from roadworthy.journal.audit_road import Start, Walk, in_turn, linked, proofs, proves
+from roadworthy.journal.audit_road import Start, Walk, in_turn, linked, proofs, proves, together
 from roadworthy.journal.audit_trust import Anchor, Keys, named_policy, of_log, read_anchors, read_trust
 
 __all__ = ["Anchor", "Finding", "audit", "read_anchors"]
@@ -140,6 +140,7 @@ def _examine(data: bytes, seq: int, log: _Log, walk: Walk) -> None:
         attached(item, log.folder.parents[1] / "evidence" / item["sha256"])
     for proof in proofs(said) if said["kind"] == "start" else ():
         linked(proof, digest, log.folder.parent)
+    together(said, digest)
 
 
 def _permitted(said: dict[str, Any], keyid: str, log: _Log, walk: Walk) -> tuple[int, str]:

@@ -23,6 +23,7 @@ _SETTLING, _CHANGING, _ON_WHAT_RUNS = (
 )
 _OF_A_PACKAGE = re.compile("package-[0-9a-f]{40}").fullmatch
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
+_COMPONENT = r"[a-z][a-z0-9]{0,30}"
 _WORDS = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}"
 
 
@@ -83,6 +84,31 @@ def in_turn(said: dict[str, Any], digest: str, walk: Walk) -> None:
             ok = ok and text(proof["sha256"], SHA) and type(proof["seq"]) is int
             if not ok or not 1 <= proof["seq"] <= 99_999_999:
                 raise Bad("proof", "the proofs that it names are malformed")
+    if digest:
+        _apart(said)
+
+
+def together(said: dict[str, Any], digest: str) -> None:
+    """The components of a release of several: their digests, listed by name as sha256sum does, are its own."""
+    listed = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(_apart(said).items())) if digest else ""
+    if listed and hashlib.sha256(listed.encode()).hexdigest() != digest:
+        raise Bad("package", "its components are not together its package")
+
+
+def _apart(said: dict[str, Any]) -> dict[str, str]:
+    """The digest of each component that an entry names."""
+    found: Any = None
+    for told in (said.get("to"), said.get("details")):
+        if isinstance(told, dict) and (found is None or found is False):
+            found = told.get("components")
+    if found is None or found is False:
+        return {}
+    if not isinstance(found, list) or _objects(found) != found:
+        raise Bad("package", "the components that it names are malformed")
+    apart = {one.get("name"): one.get("digest") for one in found if text(one.get("name"), _COMPONENT)}
+    if len(apart) != len(found) or not all(text(sha256, SHA) for sha256 in apart.values()):
+        raise Bad("package", "the components that it names are malformed")
+    return {str(name): str(sha256) for name, sha256 in apart.items()}
 
 
 def proofs(said: dict[str, Any]) -> list[Any]:
