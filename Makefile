@@ -41,7 +41,7 @@ export IMAGE ?= autorisen:local
 .PHONY: help setup rehearse test lint bench clean test-backend migrate-up migrate-revision smoke-local project-info \
   deploy-heroku deploy-autorisen deploy-staging deploy-capecraft heroku-deploy-stg heroku-deploy-prod promote-prod \
   require-prod heroku-run-migrate verify-autorisen verify-capecraft smoke-staging smoke-prod heroku-smoke-staging \
-  heroku-smoke-prod certify-autorisen ship-autorisen ship-autorisen-log heroku-rollback status history anew \
+  heroku-smoke-prod certify-autorisen ship-autorisen ship-autorisen-log heroku-config-prod heroku-rollback status history anew \
   docker-build dockerhub-release dockerhub-build dockerhub-push dockerhub-build-push dockerhub-login dockerhub-logout
 
 help:  ## show this list
@@ -135,6 +135,10 @@ ship-autorisen: $(READY)  ## take HEAD through all seven stages, on staging
 
 ship-autorisen-log: $(READY)  ## the same, with an evidence log in EVIDENCE_DIR
 	@$(INVOKE) ship --env=autorisen --commit="$$COMMIT" --log
+
+heroku-config-prod: $(READY)  ## the playbook's config vars of production (ALLOW_PROD=1)
+	@ENV=prod RUN_DB_MIGRATIONS_ON_STARTUP=0 DISABLE_RECAPTCHA=false $(KEYS) $(INVOKE) config --env=capecraft \
+	  --set ENV --set RUN_DB_MIGRATIONS_ON_STARTUP --set DISABLE_RECAPTCHA --why "the playbook's config vars"
 
 heroku-rollback: $(READY)  ## roll production back (REL=vNNN ALLOW_PROD=1)
 	@$(KEYS) $(INVOKE) rollback --env=capecraft --to="$$REL"

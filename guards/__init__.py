@@ -33,6 +33,7 @@ from .rollback_is_possible import rollback_is_possible
 from .rollback_target_is_available import rollback_target_is_available
 from .rollback_target_was_verified import rollback_target_was_verified
 from .staging_is_certified import staging_is_certified
+from .startup_runs_no_migrations import startup_runs_no_migrations
 from .tree_is_clean import tree_is_clean
 
 GUARDS = {
@@ -72,6 +73,13 @@ GUARDS = {
         package_is_pinned,
         components_are_whole,
         migrations_can_be_rolled_back,
+    ),
+    "config": (
+        production_is_unlocked,
+        deploy_guard,
+        platform_is_as_recorded,
+        package_is_running,
+        startup_runs_no_migrations,
     ),
     "certify": (
         certifies_no_production,

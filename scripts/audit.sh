@@ -164,7 +164,7 @@ def followed($package; $digest):
             then "package it is about another package than the entries before it"
         else {package: $digest} end
     elif .kind == "end" and (.action | IN("deploy", "rollback", "adopt")) then {package: $digest}
-    elif .kind == "end" and (.action | IN("migrate", "certify")) and $digest != $package
+    elif .kind == "end" and (.action | IN("migrate", "certify", "config")) and $digest != $package
         then "stage the package of its \(.action) is not the one that was deployed here last"
     else {package: $package} end;
 

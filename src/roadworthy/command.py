@@ -102,6 +102,7 @@ def asking(
     approval: str = "",
     maintenance: bool = False,
     wait: str | None = None,
+    component: str = "",
 ) -> Request:
     """The request of one command, and its first line: what is about to touch which app on which target."""
     from .facts import git
@@ -123,12 +124,21 @@ def asking(
         maintenance=maintenance,
         wait=0.0 if wait is None else _seconds("wait", wait),
         replay=action == "replay",
+        component=_component(context, component),
         keys=read_keys(root, context.process_environ),
     )
     app = context.config.environment(name).app
     what = f"{action} {full[:12]} {OF_A_COMMIT[action]}" if action in OF_A_COMMIT else action
     context.screen.title(f"{what} {app} ({name}) on {context.target}")
     return request
+
+
+def _component(context: Context, said: str) -> str:
+    """The component that a person named. Raises UsageError that lists the ones there are."""
+    known = [c.component for c in context.config.packaged]
+    if said and said not in known:
+        raise UsageError(f"unknown component {said[:40]!r}: release.toml declares {', '.join(known)}")
+    return said if len(known) > 1 else ""
 
 
 def _plainly(action: str, to: str | None) -> str:

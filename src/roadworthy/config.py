@@ -302,6 +302,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         there = self.environment(environment)
         return {c.component: there.apps.get(c.component, there.app) for c in self.packaged}
 
+    def app(self, said: str) -> str:
+        """The app that a person named: by its own name, else the first of the environment."""
+        environment = self.environment(said)
+        return said if said in (environment.app, *environment.apps.values()) else environment.app
+
     def name_of(self, said: str) -> str:
         """The environment's name, for its name, that of an app of it or one of the aliases."""
         for name, environment in self.environments.items():

@@ -104,7 +104,8 @@ class Request:
     """One action on one environment, and why.
 
     `to` is the rollback target as the person wrote it; in a ship's migration it is the digest of the only package
-    that may be migrated.
+    that may be migrated. `config` are config vars with their new values, None for those that are to go, of the app
+    of `component` ("" is the first).
     """
 
     action: str
@@ -118,6 +119,8 @@ class Request:
     wait: float = 0.0  # seconds for which it may wait while another release holds the environment
     automatic: bool = False  # asked by the road itself: the rollback of a failed deploy
     replay: bool = False  # an existing package goes through the stages again
+    config: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    component: str = ""
     keys: Keys = Keys()
 
 
@@ -170,12 +173,14 @@ class Claim:
     """What a start says by which its release can be recognised: its `token`, for the platform's description.
 
     A release of an image takes no description. It is recognised by being newer than `before`, the newest release
-    when the start was written, and of `image` (12 digits); "" is that of a slug.
+    when the start was written, and of `image` (12 digits); "" is that of a slug. `marked` is a change of config
+    vars: one of them carries the token, and the release names it.
     """
 
     token: str
     before: int = 0
     image: str = ""
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,6 +456,7 @@ class Facts:
     back: Fact[RollbackTarget | None]
     eligible: Fact[Eligibility]
     credentials: Fact[tuple[Credential, ...]]
+    config: Fact[Mapping[str, str]]  # the config vars that are about to change, with their values
     older: Fact[bool]  # whether the package's commit is an ancestor of the one that runs
     baseline: Fact[Mapping[str, Usual]] = Fact("baseline", missing="it was not measured")
 
@@ -478,6 +484,15 @@ class RunCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class SetConfig:
+    """Step: give config vars these values, None to take one away; `app` as of a release. The values are secrets."""
+
+    values: Mapping[str, str | None] = field(repr=False)
+    app: str = ""
+    component: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Maintenance:
     """Step: turn the app's maintenance mode on or off; `app` as of a release."""
 
@@ -485,7 +500,7 @@ class Maintenance:
     app: str = ""
 
 
-Step = ReleasePackage | RunCommand | Maintenance
+Step = ReleasePackage | RunCommand | SetConfig | Maintenance
 
 
 @dataclass(frozen=True, slots=True)

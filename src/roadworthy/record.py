@@ -19,6 +19,7 @@ from .model import (
     Receipt,
     ReleasePackage,
     RunCommand,
+    SetConfig,
     Step,
     Verdict,
 )
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from .journal.entry import Entry, Record
     from .model import Observed
 
+MARKER: Final = (
+    "ROADWORTHY_CONFIG"  # the config var that carries the token of the start which set others last
+)
 _IMAGE: Final = re.compile(r"Deployed web \(([0-9a-f]{12})\)")  # Heroku's own words
 
 
@@ -187,12 +191,16 @@ def claim(start: Entry, component: str = "") -> Claim:
     """What the release of this start can be recognised by; of one component, where there are several."""
     details = start.record.details
     was, to = (of_component(details.get(key), component) for key in ("from", "to"))
+    if start.record.action == "config":
+        return Claim(token(start), int(was.get("newest", 0)), marked=True)
     image = str(to.get("config", "")).removeprefix("sha256:")[:12]
     return Claim(token(start), int(was.get("newest", 0)) if image else 0, image)
 
 
 def made_by(claim: Claim, release: PlatformRelease) -> bool:
     """Whether the start that claims this made the release."""
+    if claim.marked:
+        return release.version > claim.before and MARKER in re.findall(r"\w+", release.description)
     if claim.image:
         return release.version > claim.before and image_named(release.description) == claim.image
     return release.description.endswith(f"({claim.token})")
@@ -219,6 +227,9 @@ def name_of(step: Step) -> str:
             return f"release{component} {step.package.commit[:12]}{where} (sha256 {step.package.digest[:12]})"
         case RunCommand():
             return f"run {step.command}"
+        case SetConfig():
+            where = f" of {step.app}" if step.app else ""
+            return f"change {', '.join(step.values)}{where}"
         case Maintenance():
             where = f" of {step.app}" if step.app else ""
             return f"turn maintenance{where} {'on' if step.on else 'off'}"

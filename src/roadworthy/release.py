@@ -37,6 +37,7 @@ from .model import (
     Request,
     Result,
     RunCommand,
+    SetConfig,
     Step,
     Verdict,
 )
@@ -76,18 +77,19 @@ class Stage(Protocol):
         ...
 
 
-ACTIONS: Final = ("deploy", "migrate", "rollback", "certify", "adopt", "complete")
+ACTIONS: Final = ("deploy", "migrate", "rollback", "config", "certify", "adopt", "complete")
 ACTED: Final = ("start", "end", "failed", "abandon")  # entries after which the facts are to be read again
 
 
 def stage_of(action: str) -> Stage:
     """The stage of an action, imported when it is needed."""
-    from .stages import adopt, certify, complete, deploy, migrate, rollback
+    from .stages import adopt, certify, change_config, complete, deploy, migrate, rollback
 
     stages: dict[str, Stage] = {
         "deploy": deploy,
         "migrate": migrate,
         "rollback": rollback,
+        "config": change_config,
         "certify": certify,
         "adopt": adopt,
         "complete": complete,
@@ -204,7 +206,12 @@ def _do(context: Context, plan: Plan, step: Step, start: Entry, progress: Progre
     """The effect. Nothing else in this package changes an environment."""
     app = "" if isinstance(step, RunCommand) else step.app
     receipt = context.platform.apply(app or plan.app, step, token=token(start), progress=progress)
-    return replace(receipt, component=step.package.component) if isinstance(step, ReleasePackage) else receipt
+    match step:
+        case ReleasePackage():
+            return replace(receipt, component=step.package.component)
+        case SetConfig():
+            return replace(receipt, component=step.component)
+    return receipt
 
 
 def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[str, ...]:
@@ -275,9 +282,11 @@ def _left_behind(
     told = {receipt.component for receipt in receipts if receipt.release}
     made: list[Receipt] = []
     for step in plan.steps:
-        if not isinstance(step, ReleasePackage) or step.package.component in told:
+        if not isinstance(step, ReleasePackage | SetConfig):
             continue
-        component = step.package.component
+        component = step.package.component if isinstance(step, ReleasePackage) else step.component
+        if component in told:
+            continue
         try:
             found = context.platform.find(step.app or plan.app, claim(start, component))
         except RoadworthyError:
@@ -294,9 +303,9 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
     go back to. The rollback takes the same road, with its own guards, start and end.
     """
     plan = failed.plan
-    if plan is None or plan.request.action not in ("deploy", "complete"):
+    if plan is None or plan.request.action not in ("deploy", "complete", "config") or plan.request.automatic:
         return failed
-    deploying, history = plan.request.action == "deploy", facts.history.value
+    deploying, history = plan.request.action != "complete", facts.history.value
     request, back = plan.request, history.running if deploying else history.previous
     try:
         observed = observe(context, request.environment)
@@ -309,16 +318,19 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
         return replace(failed, line=f"{failed.line}; nothing was changed")
     if back is None:
         return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
-    context.screen.line(f"going back to {back.package.commit[:12]}, the last verified package")
     began = time.monotonic()
-    undo = replace(
-        request,
-        action="rollback",
-        to=back.package.digest,
-        automatic=True,
-        wait=0.0,  # whoever came in between acts on what is there now; going back after that would undo it
-        why=f"{request.action} of {request.commit[:12]} failed",
-    )
+    # Nobody is waited for: who came in between acts on what is there now, and going back would undo that.
+    undo = replace(request, automatic=True, wait=0.0, why=f"{request.action} of {request.commit[:12]} failed")
+    if request.action == "config":
+        from .stages.change_config import undone
+
+        gone_back = "put the config vars back"
+        context.screen.line("putting the config vars back as they were")
+        undo = replace(undo, config=undone(plan, facts), why="a change of config vars failed")
+    else:
+        gone_back = f"rolled back to {back.package.commit[:12]}"
+        context.screen.line(f"going back to {back.package.commit[:12]}, the last verified package")
+        undo = replace(undo, action="rollback", to=back.package.digest)
     try:
         result = run(context, undo)
     except (OutcomeUnknown, Held) as error:
@@ -338,7 +350,7 @@ def recover(context: Context, facts: Facts, failed: Result) -> Result:
             failed, details=details, line=f"{failed.line}; the rollback {result.outcome}: {result.line}"
         )
     late = f", later than the bound of {bound:.0f} s" if took > bound else ""
-    line = f"{failed.line}; rolled back to {back.package.commit[:12]} in {took:.1f} s{late}, verified healthy"
+    line = f"{failed.line}; {gone_back} in {took:.1f} s{late}, verified healthy"
     return replace(failed, details=details, line=line)
 
 

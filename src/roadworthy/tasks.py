@@ -80,6 +80,19 @@ def rollback(c, env="staging", to=None, why="", change="", wait=None, plan=False
         finish(context, look(context, request, plan))
 
 
+@task(iterable=["set", "unset"],
+      help={"env": ENV, "set": "a config var; its value is that of this command's environment. May be said again",
+            "unset": "a config var that is to go. May be said again", "component": "whose app; default: the first",
+            "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})  # fmt: skip
+def config(c, set, unset, env="staging", component="", why="", change="", wait=None, plan=False, json=False):
+    """Change config vars of what runs; it is verified again, and they are put back when it does not do well."""
+    from .stages.change_config import change_config
+
+    with session(json) as context:
+        request = asking(context, "config", env, None, why, change, wait=wait, component=component)
+        finish(context, change_config(context, request, set, unset, plan))
+
+
 @task(help={"env": ENV, "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})
 def certify(c, env="staging", why="", change="", wait=None, plan=False, json=False):
     """Prove that what runs is fit for production, and write its certificate."""
@@ -286,7 +299,7 @@ def sandbox_logs(c, app="staging", num=100, json=False):
     from .stages import local
 
     with session(json) as context:
-        local.logs(context, context.config.environment(app).app, num)
+        local.logs(context, context.config.app(app), num)
 
 
 @task(name="env", help={"json": JSON})
@@ -450,7 +463,7 @@ def mount(root: Path) -> Collection:
     use(root)
     answer_in_our_words()
     commands = (intake, build, accept, release, deploy, migrate, verify, complete, decide, ship, replay, rollback,
-                certify, adopt, smoke, test, reconcile, status, history, why, rehearse)  # fmt: skip
+                config, certify, adopt, smoke, test, reconcile, status, history, why, rehearse)  # fmt: skip
     return Collection(
         *commands,
         _group(

@@ -35,6 +35,7 @@ TYPES = {"text": str, "integer": int, "duration": config.Duration, "true or fals
 NOT_FOR_PEOPLE = {
     "ROADWORTHY_SANDBOX",  # the mark by which the sandbox knows its processes
     "ROADWORTHY_TRIAL",  # the mark of the processes of a package that is tested or accepted
+    "ROADWORTHY_CONFIG",  # a config var of the app, by which a change of others is recognised
     "ROADWORTHY_USER",  # what a push of an anchor tells git's own credential helper
     "ROADWORTHY_PASSWORD",
     "PATH",

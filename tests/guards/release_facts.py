@@ -77,6 +77,7 @@ KNOWN = {
     "back": RollbackTarget(deployed(OLD), True),
     "eligible": Eligibility(STANDING, ("load-release-package",)),
     "credentials": (),
+    "config": {},
     "older": False,
 }
 RUNNING = {

@@ -146,3 +146,18 @@ def test_a_database_of_unknown_revision_refuses():
 
 def test_nothing_to_go_back_to_refuses():
     assert refused(asked("migrations_can_be_rolled_back", "rollback", back=None), "invoke history --env prod")
+
+
+@pytest.mark.parametrize(
+    ("config", "outcome"),
+    [({}, "n/a"), ({"COLOUR": "1"}, "n/a"), ({"RUN_DB_MIGRATIONS_ON_STARTUP": "0"}, "pass")],
+)
+def test_config_vars_that_start_no_migration_pass(config, outcome):
+    asked_for = {"config": config}
+    assert asked("startup_runs_no_migrations", "config", plan=asked_for).outcome == outcome
+
+
+@pytest.mark.parametrize("value", ["1", "", "00", "false", None])
+def test_config_vars_that_might_migrate_at_start_refuse(value):
+    plan = {"config": {"RUN_DB_MIGRATIONS_ON_STARTUP": value}}
+    assert refused(asked("startup_runs_no_migrations", "config", plan=plan), "set it to 0")

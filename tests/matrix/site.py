@@ -23,7 +23,7 @@ from road.project import KEYS, REPOSITORY, Project, ended, migration, until
 from roadworthy.context import Context
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.store import Store
-from roadworthy.record import token
+from roadworthy.record import MARKER, token
 from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
 
@@ -32,6 +32,7 @@ ACTIONS = (
     "deploy",
     "migrate",
     "rollback",
+    "config",
     "certify",
     "adopt",
     "complete",
@@ -130,6 +131,9 @@ class Site:
         self.wanted = self._other()
         return Act("rollback", ("rollback", "--to", self.wanted))
 
+    def _config(self) -> Act:
+        return Act("config", ("config", "--set", "COLOUR"))
+
     def _certify(self) -> Act:
         if self._numbers % CERTIFICATIONS == 0:
             self.wanted = self._other()
@@ -195,13 +199,17 @@ class Site:
         return subprocess.Popen(
             (sys.executable, str(RUNNER), *act.words, "--json"),
             cwd=self.project.root,
-            env={**os.environ, **keys, "CRASH_AT": at, "CRASH_NOTES": str(self.notes)},
+            env={**os.environ, **keys, **self._values(), "CRASH_AT": at, "CRASH_NOTES": str(self.notes)},
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def _values(self) -> dict[str, str]:
+        """What a change of config vars sets; another one each time."""
+        return {"COLOUR": f"colour {self._numbers}"}
 
     def points(self, action: str) -> list[str]:
         """Every point of a run that nobody kills: before and after each effect."""
@@ -219,7 +227,7 @@ class Site:
         project, place = self.project, ("--env", act.place)
         once = 2 if act.action == "certify" else 1
         opened = project.log(act.place).open_start()
-        keys = KEYS if act.place == "prod" else {}
+        keys = {**(KEYS if act.place == "prod" else {}), **self._values()}
         said = until(
             lambda: (ran := project.invoke("reconcile", *place, "--json", env=keys)).code != 4 and ran,
             within=20,
@@ -259,9 +267,7 @@ class Site:
         elif action in ("adopt", "complete"):
             assert code == act.code, details  # it changes nothing, so what it asks is as it was
         else:
-            released = [
-                r for r in project.releases(act.place) if r["description"].endswith(f"({token(start)})")
-            ]
+            released = [r for r in project.releases(act.place) if self._made(start, r)]
             assert len(released) <= 1, released
             well = (
                 project.runs(act.place) == details["to"]["commit"]
@@ -271,6 +277,15 @@ class Site:
             assert details["to"].get("release", 0) == (released[0]["version"] if released else 0)
             if code and not released:
                 assert self.problem(settled) in ("nothing", "maintenance"), details
+
+    @staticmethod
+    def _made(start: Entry, release: dict[str, object]) -> bool:
+        """By the platform's own list: is the release the start's?"""
+        description = str(release["description"])
+        if start.record.action != "config":
+            return description.endswith(f"({token(start)})")
+        newest = int(start.record.details["from"]["newest"])
+        return int(str(release["version"])) > newest and MARKER in description
 
     @staticmethod
     def problem(settled: Entry) -> str:
@@ -304,6 +319,12 @@ class Site:
         assert project.json("verify", "--env", place)["details"]["differences"] == []
         assert (project.runs(place), project.revision(place)) == (self.wanted, self.head)
         self.nothing_is_lost()
+        if act.action == "config":
+            var = project.api("GET", f"/apps/{project.staging}/config-vars")
+            assert var["COLOUR"] == self._values()["COLOUR"]
+            named = [r for r in project.releases() if MARKER in str(r["description"])]
+            changed = [e for e in entries if (e.record.kind, e.record.action) == ("end", "config")]
+            assert len(named) == len(changed)
         if act.action == "certify":
             text = (project.root / ".release" / f"{project.staging}_certified").read_text()
             start = next(e for e in reversed(entries) if e.record.kind == "start")

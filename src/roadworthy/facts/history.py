@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ..model import (
     Certified,
     CiState,
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from ..journal.log import Log
 
 RUNS = ("deploy", "rollback", "adopt")  # actions that change which package counts as running
+RELEASES = (
+    *RUNS,
+    "config",
+)  # those that make or accept a release; a change of config vars is one of what runs
 
 
 def history_of(context: Context, log: Log) -> History:
@@ -75,6 +81,9 @@ def read_history(
         ended, ran = one.kind == "end", one.action in RUNS
         if ended and ran and one.digest:
             verified.append((one, revision))
+        if ended and one.action == "config" and verified:
+            released = {"release": one.release, "slug": one.slug, "parts": one.parts}
+            verified[-1] = (msgspec.structs.replace(verified[-1][0], **released), verified[-1][1])
         if one.revised and one.kind != "abandon":
             revision = one.revision
             # A deploy that failed says nothing of the package before it, which was verified at its own revision.
@@ -116,7 +125,7 @@ def _left(settled: Sequence[Settled]) -> tuple[tuple[tuple[int, str], ...], tupl
     claims: list[Claim] = []
     closed = False
     for one in reversed(settled):
-        if one.kind == "end" and one.action in RUNS:
+        if one.kind == "end" and one.action in RELEASES:
             known.append((one.release, one.slug))
             break
         closed = closed or one.closed

@@ -22,6 +22,7 @@ from ..model import (
     Fact,
     Facts,
     History,
+    MissingFact,
     Observed,
     Package,
     Request,
@@ -90,6 +91,7 @@ def read_facts(context: Context, request: Request) -> Facts:
         baseline=_fact("baseline", lambda: _baseline(context, request, package.value, history, observed)),
         eligible=_fact("eligible", lambda: _eligible(context, request, package.value)),
         credentials=Fact("credentials", missing="they are read for an acceptance only"),
+        config=_fact("config", lambda: _config(context, request)),
         older=_fact("older", lambda: _older(context, package.value, history)),
     )
 
@@ -116,6 +118,7 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
         back=Fact("back", missing=no_platform),
         eligible=Fact("eligible", missing="that is what is being decided"),
         credentials=_fact("credentials", lambda: read_credentials(context)),
+        config=Fact("config", missing=no_platform),
         older=Fact("older", missing=no_platform),
     )
 
@@ -128,6 +131,16 @@ def _eligible(context: Context, request: Request, package: Package) -> Eligibili
     standing = read_standing(context.log(f"package-{package.commit}").entries())
     scope = scope_of(context, request.environment, package.commit)
     return Eligibility(standing, required_checks(scope, context.config.acceptance))
+
+
+def _config(context: Context, request: Request) -> Mapping[str, str]:
+    """The config vars of the app that is about to get others; nobody else needs to see them."""
+    if request.action != "config":
+        raise MissingFact("config vars are read for a change of them only")
+    apps = context.config.apps(request.environment)
+    return context.platform.config(
+        apps[request.component] if request.component else next(iter(apps.values()))
+    )
 
 
 def _older(context: Context, package: Package, history: History) -> bool:

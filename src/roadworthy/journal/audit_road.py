@@ -19,7 +19,7 @@ from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, text, understood
 _SETTLING, _CHANGING, _ON_WHAT_RUNS = (
     ("end", "failed", "abandon"),
     ("deploy", "rollback", "adopt"),
-    ("migrate", "certify"),
+    ("migrate", "certify", "config"),
 )
 _OF_A_PACKAGE = re.compile("package-[0-9a-f]{40}").fullmatch
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"

@@ -25,13 +25,16 @@ from ..model import (
     Receipt,
     ReleasePackage,
     RunCommand,
+    SetConfig,
     Step,
 )
+from ..record import MARKER
+from ..wait import until
 from . import Progress, heroku_slugs
 from .heroku_api import Api, known, millis
 from .heroku_dynos import Dynos
 from .heroku_images import Images
-from .heroku_releases import Releases
+from .heroku_releases import LOOK, Releases
 
 
 class Heroku:
@@ -54,6 +57,7 @@ class Heroku:
         self._api = Api(api, key, limits)
         self._key = key
         self._urls = urls
+        self._limits, self._poll = limits, poll
         self._releases = Releases(self._api, limits, poll)
         self._dynos = Dynos(self._api, limits, poll, self.mask)
         self._images = Images(self._api, self._releases, registry, environ or {})
@@ -84,6 +88,8 @@ class Heroku:
         return self._images.package_of(app, release.slug)
 
     def find(self, app: str, claim: Claim) -> PlatformRelease | None:
+        if claim.marked and self.config(app).get(MARKER) != claim.token:
+            return None
         return self._releases.find(app, claim)
 
     def repository(self, app: str) -> str:
@@ -114,6 +120,8 @@ class Heroku:
                 return self._release(app, step, token, progress)
             case RunCommand():
                 return self._dynos.run(app, step.command)
+            case SetConfig():
+                return self._set_config(app, step, token, progress)
             case Maintenance():
                 started = time.monotonic()
                 self._api.write("PATCH", f"/apps/{app}", {"maintenance": step.on}, again=True)
@@ -123,6 +131,10 @@ class Heroku:
         started = time.monotonic()
         make = self._release_image if step.package.kind == "image" else self._release_slug
         version, slug = make(app, step, token, progress)
+        return self._settled(app, version, slug, started, progress)
+
+    def _settled(self, app: str, version: int, slug: str, started: float, progress: Progress) -> Receipt:
+        """Wait for a release, and until it has started."""
         progress(f"v{version} is released, waiting for it to settle")
         status = known(app, lambda: self._releases.verdict(app, version))
         if status != "succeeded":
@@ -131,6 +143,25 @@ class Heroku:
         progress(f"v{version} is starting")
         known(app, lambda: self._dynos.boot(app, version))
         return Receipt("release", millis(started), release=version, slug=slug)
+
+    def _set_config(self, app: str, step: SetConfig, token: str, progress: Progress) -> Receipt:
+        """Change config vars once. The answer names no release, so it is looked for, as after a lost answer."""
+        started = time.monotonic()
+        listed = self._releases.of(self._releases.app(app))
+        claim = Claim(token, listed[0].version if listed else 0, marked=True)
+        progress(f"changing {', '.join(step.values)}")
+        lost = ""
+        try:
+            self._api.write("PATCH", f"/apps/{app}/config-vars", {MARKER: token, **step.values})
+        except OutcomeUnknown as error:
+            lost = f"{error}; "
+        within = min(LOOK, self._limits.release)
+        made = known(app, lambda: until(lambda: self.find(app, claim), within=within, every=self._poll))
+        if made is None:
+            raise OutcomeUnknown(
+                f"{lost}no release of {app} since v{claim.before} changes its config vars so far"
+            )
+        return self._settled(app, made.version, made.slug, started, progress)
 
     def _release_slug(
         self, app: str, step: ReleasePackage, token: str, progress: Progress

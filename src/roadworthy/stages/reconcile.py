@@ -52,7 +52,7 @@ def reconcile(context: Context, environment: str) -> Result | None:
         raise lock.HeldBy(holder)
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()
-    if start.record.action in ("deploy", "rollback"):
+    if start.record.action in ("deploy", "rollback", "config"):
         found = _found(context, plan, start)
         receipts = tuple(
             Receipt("release", 0, one.version, one.slug, component)
@@ -68,7 +68,8 @@ def reconcile(context: Context, environment: str) -> Result | None:
         seen = _migrated(context, plan)
     result = release.settle(context, release.stage_of(start.record.action), plan, start, receipts, seen)
     if result.outcome is Outcome.FAILED and receipts:
-        line = f"{result.line}; run `invoke rollback --env {environment}` or deploy again"
+        do = "set the config vars of before" if start.record.action == "config" else "deploy again"
+        line = f"{result.line}; run `invoke rollback --env {environment}` or {do}"
         return replace(result, line=line)
     return result
 
@@ -77,7 +78,10 @@ def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRele
     """The release that the start made of each component, once there is one; None of one that does not come."""
     apps = {"": plan.app, **context.config.apps(plan.request.environment)}
     told = plan.after.get("components", ({"name": ""},))
-    found: dict[str, PlatformRelease | None] = {one["name"]: None for one in told if "release" not in one}
+    names = [one["name"] for one in told if "release" not in one]
+    if start.record.action == "config":
+        names = [plan.after["vars"].get("component", "")]
+    found: dict[str, PlatformRelease | None] = dict.fromkeys(names)
 
     def look() -> bool | None:
         for name, made in found.items():
