@@ -52,6 +52,7 @@ GUARDS = {
         staging_is_certified,
         one_head,
         migrations_are_safe,
+        migrations_can_be_rolled_back,
         migration_is_approved,
         rollback_is_possible,
         no_open_blockers,

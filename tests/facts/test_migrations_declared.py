@@ -230,3 +230,39 @@ def test_migrations_are_read_at_a_commit_not_from_the_working_tree(tmp_path: Pat
     third = repository.commit({"x": ""}, links={f"{folder}/a.py": "/etc/passwd"})
     with pytest.raises(UsageError, match="is no file: a migration must be one"):
         migrations_at(tmp_path, third, folder)
+
+
+# ---- what a newer package has applied --------------------------------------------------------------------
+
+
+def test_what_is_applied_beyond_the_head_is_later_and_leaves_nothing_pending() -> None:
+    own = chain(one("1"), one("2", "1"))
+    newer = chain(one("1"), one("2", "1"), one("3", "2"), one("4", "3"), one("5", "4"))
+    behind = own.followed_by(newer, "4")
+    assert revisions(behind.later) == ["3", "4"]
+    assert behind.pending("4") == ()
+    assert behind.heads() == ("2",)
+    assert revisions(behind.pending("1")) == ["2"], "of another revision it says what it always did"
+    for unknown in ("3", "5"):
+        with pytest.raises(UsageError, match=f"revision '{unknown}' is in no migration of the package"):
+            behind.pending(unknown)
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        (chain(one("1"), one("2b", "1")), "'2b' is in no migration"),
+        (chain(one("1"), one("2", "1"), one("3b", "2")), "'3b' is in no migration"),
+        (chain(one("1"), one("5", "1")), "no migrations lead up from revision 5 to 4"),
+    ],
+)
+def test_what_is_applied_on_another_branch_is_not_later(own: Migrations, says: str) -> None:
+    newer = chain(one("1"), one("2", "1"), one("3", "2"), one("4", "3"), one("5", "4"))
+    with pytest.raises(UsageError, match=says):
+        own.followed_by(newer, "4")
+
+
+def test_a_package_without_one_head_is_for_a_guard_to_refuse() -> None:
+    newer = chain(one("1"), one("2", "1"))
+    for own in (chain(), chain(one("1"), one("1b"))):
+        assert own.followed_by(newer, "2") == own

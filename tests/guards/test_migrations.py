@@ -1,10 +1,12 @@
 """Code and schema beside each other."""
 
+from dataclasses import replace
+
 import pytest
 from release_facts import OLD, STAGING, asked, deployed, migration, migrations, refused
 
 from roadworthy.facts.migrations import Migrations
-from roadworthy.model import RollbackTarget
+from roadworthy.model import Fact, RollbackTarget
 
 TWO_HEADS = migrations(migration("0003", "0002"), migration("0003b", "0002"))
 
@@ -161,3 +163,36 @@ def test_config_vars_that_start_no_migration_pass(config, outcome):
 def test_config_vars_that_might_migrate_at_start_refuse(value):
     plan = {"config": {"RUN_DB_MIGRATIONS_ON_STARTUP": value}}
     assert refused(asked("startup_runs_no_migrations", "config", plan=plan), "set it to 0")
+
+
+def behind(**declared: object) -> dict:
+    """A package that knows 0001 and 0002, and a database that a newer one has brought to 0004."""
+    later = (migration("0003", "0002", **declared), migration("0004", "0003"))
+    return {"migrations": replace(migrations(), later=later), "revision": "0004"}
+
+
+def test_a_deploy_that_goes_back_over_expanding_migrations_passes():
+    assert asked("migrations_can_be_rolled_back", "deploy", **behind()).outcome == "pass"
+    assert asked("migrations_are_safe", "deploy", **behind()).outcome == "pass", "nothing is pending"
+
+
+@pytest.mark.parametrize("declared", ["contract", "irreversible", ""])
+@pytest.mark.parametrize("plan", [{}, {"replay": True}, {"maintenance": True}])
+def test_a_deploy_that_goes_back_over_a_migration_that_older_code_cannot_live_with_refuses(declared, plan):
+    verdict = asked("migrations_can_be_rolled_back", "deploy", plan=plan, **behind(safe_under=declared))
+    assert refused(verdict, f"0003 ({declared or 'undeclared'})", "a person", "backup")
+    assert "0004" not in verdict.reason
+
+
+def test_a_deploy_that_goes_forward_is_no_way_back():
+    verdict = asked("migrations_can_be_rolled_back", "deploy")
+    assert (verdict.outcome, verdict.reason) == (
+        "n/a",
+        "no later migration than the package's own is applied",
+    )
+
+
+def test_a_deploy_whose_migrations_cannot_be_read_refuses():
+    unread = Fact("migrations", missing="no migrations lead up from revision 0002b to 0004")
+    verdict = asked("migrations_can_be_rolled_back", "deploy", migrations=unread)
+    assert verdict.outcome == "refuse" and unread.missing in verdict.reason

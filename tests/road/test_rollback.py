@@ -135,6 +135,61 @@ def test_a_rollback_over_a_contracting_migration_is_refused_with_what_a_person_m
     assert project.kinds()[-1] == "refused rollback"
 
 
+def went_on(project: Project, safe_under: str) -> None:
+    """The first commit was released, and a second one has migrated what they run on."""
+    project.released()
+    project.deployed()
+    project.json("migrate")
+    project.commit("Second", {"app/migrations/0002.py": migration("0002", "0001", safe_under)})
+    project.deployed()
+    project.json("migrate")
+    assert project.revision() == "0002"
+
+
+def test_an_older_commit_is_deployed_and_replayed_over_an_expanding_migration(project: Project):
+    went_on(project, "expand")
+    project.json("deploy", "--commit", project.first)
+    assert "already at 0002" in project.json("migrate")["line"]
+    assert "'0002' is in no migration" in project.json("certify", code=3)["reasons"][0]
+    project.json("deploy")
+    project.json("replay", "--sha", project.first)
+    assert (project.runs(), project.revision()) == (project.first, "0002")
+    assert project.kinds()[-1] == "end complete"
+
+
+@pytest.mark.parametrize("declared", ["contract", "irreversible"])
+def test_no_older_commit_is_deployed_or_replayed_over_a_migration_that_it_cannot_live_with(
+    project: Project, declared: str
+):
+    went_on(project, declared)
+    third = project.commit("Third")
+    project.deployed()
+    releases = project.releases()
+    for words in (
+        ("deploy", "--commit", project.first),
+        ("deploy", "--maintenance", "--commit", project.first),
+        ("replay", "--sha", project.first),
+        ("rollback", "--to", project.first),
+    ):
+        said = project.json(*words, code=3)
+        assert said["line"] == "refused by migrations_can_be_rolled_back", words
+        assert f"0002 ({declared})" in said["reasons"][0]
+    assert (project.releases(), project.runs()) == (releases, third)
+
+
+def test_an_older_commit_of_another_branch_of_migrations_is_refused(project: Project):
+    project.deployed()
+    project.json("migrate")
+    project.commit("Here", {"app/migrations/0002.py": migration("0002", "0001")})
+    project.deployed()
+    project.json("migrate")
+    project.git("checkout", "-q", project.first)
+    project.commit("There", {"app/migrations/0002b.py": migration("0002b", "0001")})
+    project.json("test")
+    said = project.json("deploy", code=3)
+    assert all("'0002b' is in no migration" in reason for reason in said["reasons"])
+
+
 def test_production_goes_back_only_with_both_keys_by_the_platforms_own_number(project: Project):
     project.deployed()
     project.json("migrate")

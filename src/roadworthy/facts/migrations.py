@@ -11,7 +11,7 @@ import ast
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any, Final
@@ -46,9 +46,22 @@ class Migration:
 @dataclass(frozen=True, slots=True)
 class Migrations:
     """All migrations of one package, and how they follow each other. All raise UsageError for a graph that
-    Alembic could not walk: a missing parent, a cycle, one revision in two files."""
+    Alembic could not walk: a missing parent, a cycle, one revision in two files.
+
+    `later` are those of a newer package that lead from this one's head to what is applied, in order: the package
+    does not have them, and its code would run on what they made.
+    """
 
     all: tuple[Migration, ...]
+    later: tuple[Migration, ...] = ()
+
+    def followed_by(self, newer: Migrations, current: str) -> Migrations:
+        """These, with the later ones by which a newer package got to `current`.
+
+        Raises UsageError when those do not lead up from this package's single head.
+        """
+        heads = self.heads()
+        return replace(self, later=newer.between(heads[0], current)) if len(heads) == 1 else self
 
     def heads(self) -> tuple[str, ...]:
         """The revisions that no other follows, sorted. One is right; several are for a person to merge."""
@@ -56,10 +69,13 @@ class Migrations:
         return tuple(sorted(one.revision for one in self.all if one.revision not in parents))
 
     def pending(self, current: str | None) -> tuple[Migration, ...]:
-        """What leads from `current` (None for an empty database) to the single head, in order.
+        """What leads from `current` (None for an empty database) to the single head, in order; nothing when later
+        ones are applied.
 
         Raises UsageError for several heads and for a current revision that the package does not know.
         """
+        if self.later and current == self.later[-1].revision:
+            return ()
         heads = self.heads()
         if len(heads) > 1:
             raise UsageError(f"migrations have {len(heads)} heads ({', '.join(heads)}): merge them into one")

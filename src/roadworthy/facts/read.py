@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from .migrations import Migrations
 
 T = TypeVar("T")
-RAN: Final = 20  # packages of the past that are asked for their migrations
 _RELEASE: Final = re.compile(r"v([1-9][0-9]{0,6})")
 _HEX: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -320,22 +318,16 @@ def _certificate(context: Context, place: str, package: Package) -> Certified | 
 def _migrations(
     context: Context, request: Request, package: Package, history: History, observed: Observed
 ) -> Migrations:
-    """The migrations of the package; for a rollback those of one that knows the revision that is applied.
+    """The migrations of the package, with later ones that are applied where it may run behind them.
 
-    That may be the package that runs, even one that failed after its migrations, or one that ran before.
+    For a rollback those of one that knows the revision that is applied. Who is certified runs its own twice.
     """
-    from .migrations import migrations_at
+    from .schema import migrations_of, migrations_that_ran, own_migrations
 
-    rules = context.config.package
-    folder = f"{rules.path}/{rules.migrations}"
-    if request.action == "rollback":
-        ran = (observed.commit, *(d.package.commit for d in history.deployed[:RAN]))
-        for commit in dict.fromkeys(filter(None, ran)):
-            with suppress(RoadworthyError):
-                found = migrations_at(context.paths.root, commit, folder)
-                if history.revision in {None, *(m.revision for m in found.all)}:
-                    return found
-    return migrations_at(context.paths.root, package.commit, folder)
+    if request.action == "certify":
+        return own_migrations(context, package.commit)
+    ran = migrations_that_ran(context, history, observed.commit) if request.action == "rollback" else None
+    return ran or migrations_of(context, package.commit, history, observed.commit)
 
 
 def _revision(context: Context, request: Request, app: str, history: History) -> str | None:

@@ -314,11 +314,10 @@ def _checks_pass(context: Context, plan: Plan) -> str:
 
 
 def _schema_is_current(context: Context, plan: Plan) -> str:
-    from ..facts.migrations import migrations_at
+    from ..facts.schema import migrations_of
 
-    rules = context.config.package
-    there = migrations_at(context.paths.root, plan.request.commit, f"{rules.path}/{rules.migrations}")
     history = read_history(context.log(plan.request.environment).settled(), context.paths.state)
+    there = migrations_of(context, plan.request.commit, history)
     pending = [m.revision for m in there.pending(history.revision)]
     return f"{', '.join(pending)} was not migrated: run `invoke migrate`" if pending else ""
 
