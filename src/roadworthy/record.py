@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .facts.standing import place_of
 from .model import (
     Claim,
     Facts,
@@ -90,7 +91,7 @@ def proofs(plan: Plan, facts: Facts) -> dict[str, Any]:
     ci, certified, eligible = facts.ci.known, facts.certificate.known, facts.eligible.known
     found = [ci.proof] if ci and ci.outcome == "success" else []
     if facts.environment.production and eligible and eligible.standing.digest == package.digest:
-        place = f"package-{package.commit}"
+        place = place_of(package.commit)
         passed = filter(None, (eligible.standing.accepted, eligible.standing.released))
         found += [Proof(done.action, place, done.seq, done.sha256) for done in passed]
     found += [certified.proof] if certified and certified.package_digest == package.digest else []

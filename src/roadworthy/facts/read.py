@@ -35,7 +35,7 @@ from .drift import drift
 from .history import history_of, read_history, runs, test_run
 from .images import image_target, releasable
 from .observe import apps_of, observe
-from .standing import read_standing
+from .standing import place_of, standing_of
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -126,7 +126,7 @@ def _eligible(context: Context, request: Request, package: Package) -> Eligibili
     from ..stages.decide import required_checks
     from ..stages.intake import scope_of
 
-    standing = read_standing(context.log(f"package-{package.commit}").entries())
+    standing = standing_of(context, package.commit)
     scope = scope_of(context, request.environment, package.commit)
     return Eligibility(standing, required_checks(scope, context.config.acceptance))
 
@@ -298,7 +298,7 @@ def _ci(context: Context, package: Package, *, with_run: bool = False) -> CiStat
         session = http.session(context.config.limits.http)
         state = ci_state(github, package.commit, token, session)
         return with_workflow(github, state, token, session) if with_run else state
-    return test_run(context.log(f"package-{package.commit}").settled(), package.digest)
+    return test_run(context.log(place_of(package.commit)).settled(), package.digest)
 
 
 def _certificate(context: Context, place: str, package: Package) -> Certified | None:

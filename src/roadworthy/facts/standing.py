@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ..context import Context
     from ..journal.entry import Entry
 
 STAGES: Final = {"intake": "intake", "build": "build", "accept": "verification", "release": "release"}
@@ -63,6 +64,16 @@ class Standing:
         if action == "deploy" and self.released is None:
             return "RELEASE_MISSING: it was accepted and not released: run `invoke release`"
         return ""
+
+
+def place_of(commit: str) -> str:
+    """The name of a package's journal."""
+    return f"package-{commit}"
+
+
+def standing_of(context: Context, commit: str) -> Standing:
+    """How far the package of a commit has come by now."""
+    return read_standing(context.log(place_of(commit)).entries())
 
 
 def read_standing(entries: Iterable[Entry]) -> Standing:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import guard
 from ..errors import CheckFailed, Refused, UsageError
 from ..facts.read import read_acceptance
-from ..facts.standing import read_standing
+from ..facts.standing import place_of, standing_of
 from ..model import Outcome, Package, Plan, Receipt, Request, Result
 from ..report import artifacts
 from . import build, commit_stage, decide
 from .intake import scope_of
 from .migrate import revision_in
-from .on_package import begin, place_of
+from .on_package import begin
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -60,7 +60,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     `again`. Raises Refused before its turn and where a guard refuses.
     """
     commit = request.commit
-    standing = read_standing(context.log(place_of(commit)).entries())
+    standing = standing_of(context, commit)
     if lacks := standing.lacks("accept"):
         raise Refused(f"{commit[:12]} cannot be accepted: {lacks}")
     if standing.build is None:

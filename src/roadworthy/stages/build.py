@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import Refused, UsageError
 from ..facts.history import test_run
-from ..facts.standing import Done, Standing, read_standing
+from ..facts.standing import Done, Standing, place_of, read_standing, standing_of
 from ..model import Outcome, Package, Request, Result
-from .on_package import begin, place_of
+from .on_package import begin
 
 if TYPE_CHECKING:
     from ..config import Packaged
@@ -135,7 +135,7 @@ def bring(context: Context, package: Package) -> bool:
     """Whether the bytes of one component's package are on this machine, brought from the store where needed."""
     if here(context, package).file:
         return True
-    built = read_standing(context.log(place_of(package.commit)).entries()).build
+    built = standing_of(context, package.commit).build
     if built is None:
         return False
     try:
@@ -147,7 +147,7 @@ def bring(context: Context, package: Package) -> bool:
 
 def package_of(context: Context, commit: str) -> Package:
     """The package that a deploy means: the recorded one, or, where none is recorded, a build of the commit."""
-    standing = read_standing(context.log(place_of(commit)).entries())
+    standing = standing_of(context, commit)
     return recorded(context, commit, standing.build) if standing.build else build(context, commit)
 
 

@@ -84,7 +84,7 @@ class Stage:
 
 def read(context: Context, commit: str, ci: Fact[CiState]) -> Stage:
     """What the journal of a commit's package tells, beside the state of its tests."""
-    from .on_package import place_of
+    from ..facts.standing import place_of
 
     log = context.log(place_of(commit))
     entries = log.entries()

@@ -17,12 +17,11 @@ from .. import release
 from ..errors import RoadworthyError, UsageError
 from ..facts.history import RUNS, read_history, test_run
 from ..facts.observe import observe
-from ..facts.standing import read_standing
+from ..facts.standing import place_of, read_standing, standing_of
 from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
 from ..report import artifacts
 from . import commit_stage, decide
 from .build import MANIFEST
-from .on_package import place_of
 from .running import addresses, ask
 
 if TYPE_CHECKING:
@@ -296,7 +295,7 @@ def _unmet(context: Context, plan: Plan) -> dict[str, str]:
 
 
 def _stages_in_order(context: Context, plan: Plan) -> str:
-    standing = read_standing(context.log(place_of(plan.request.commit)).entries())
+    standing = standing_of(context, plan.request.commit)
     return standing.lacks("deploy") or next(iter(standing.invalid), "")
 
 

@@ -15,6 +15,7 @@ import msgspec
 from ..config_rules import PLATFORM
 from ..errors import UsageError
 from ..facts import git
+from ..facts.standing import place_of
 from ..model import Outcome, Result
 from ..packages import engine, image, references, registry
 from ..record import evidence_of
@@ -82,7 +83,7 @@ def _noted(context: Context, made: image.Image, given: tuple[str, ...]) -> Resul
     """Write into the package's journal what was published under which names."""
     from ..journal.entry import Record
 
-    place = f"package-{made.commit}"
+    place = place_of(made.commit)
     published = {"ref": made.ref, "tags": list(given), "size": made.size}
     change = {"id": made.commit[:12], "why": git.subject(context.paths.root, made.commit)}
     details = {"change": change, "published": published}

@@ -50,7 +50,7 @@ def fate(context: Context, holder: Holder) -> Fate:
 def place_held(context: Context, env: str, commit: str | None) -> str:
     """The journal that a person means: a package's where they name its commit, else an environment's."""
     from ..facts import git
-    from .on_package import place_of
+    from ..facts.standing import place_of
 
     return place_of(git.resolve(context.paths.root, commit)) if commit else context.config.name_of(env)
 

@@ -13,10 +13,10 @@ from ..errors import CheckFailed, UsageError
 from ..facts import git
 from ..facts.history import read_history
 from ..facts.scope import Scope, docs_drift, docs_drift_json, scope_json, since_deployed
-from ..facts.standing import Done, read_standing
+from ..facts.standing import Done, place_of, standing_of
 from ..model import Outcome, Request, Result
 from ..report import artifacts
-from .on_package import begin, place_of
+from .on_package import begin
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -46,7 +46,7 @@ def intake(context: Context, request: Request) -> Done | None:
     if state := [path for path in scope.changed if path.startswith(RUNTIME_STATE)]:
         raise UsageError(f"{state[0]} is runtime state, and is never deployed: take it out of the commit")
     drift = docs_drift(context.config.docs_drift, scope.changed)
-    known = read_standing(context.log(place_of(commit)).entries()).intake
+    known = standing_of(context, commit).intake
     told = {
         "for": environment,
         "change": {"id": request.change, "why": why},
@@ -85,7 +85,7 @@ def _components(context: Context) -> dict[str, Any]:
 def report(context: Context, request: Request) -> Result:
     """Intake, for the command."""
     known = intake(context, request)
-    done = known or read_standing(context.log(place_of(request.commit)).entries()).intake
+    done = known or standing_of(context, request.commit).intake
     if done is None:
         raise CheckFailed("the intake is not in the journal: run it again")
     said = done.details

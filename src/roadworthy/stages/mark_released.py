@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import Refused
-from ..facts.standing import read_standing
+from ..facts.standing import standing_of
 from ..model import Outcome, Request, Result
 from . import build
-from .on_package import begin, place_of
+from .on_package import begin
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -19,7 +19,7 @@ NAME = "release"
 def mark_released(context: Context, request: Request) -> Result:
     """Release the accepted package of `request.commit`. Raises Refused before its turn."""
     commit = request.commit
-    standing = read_standing(context.log(place_of(commit)).entries())
+    standing = standing_of(context, commit)
     if lacks := standing.lacks("release"):
         raise Refused(f"{commit[:12]} cannot be released: {lacks}")
     if standing.build is None or standing.accepted is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, RoadworthyError
-from ..facts.standing import STAGES, read_standing
+from ..facts.standing import STAGES, place_of, read_standing
 from ..model import Package
 from ..record import evidence_of
 from .holding import fate
@@ -21,11 +21,6 @@ from .holding import fate
 if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry, Record
-
-
-def place_of(commit: str) -> str:
-    """The name of a package's journal."""
-    return f"package-{commit}"
 
 
 @dataclass(frozen=True, slots=True)

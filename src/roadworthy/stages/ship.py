@@ -18,10 +18,9 @@ from .. import release
 from ..command import outcome_of
 from ..errors import Refused, RoadworthyError
 from ..facts.history import test_run
-from ..facts.standing import read_standing
+from ..facts.standing import place_of, standing_of
 from ..model import Outcome, Request, Result
 from . import accept, build, complete, intake, mark_released, verify
-from .on_package import place_of
 from .test_run import test
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ def _deploy(context: Context, request: Request) -> Result:
 def _existing(context: Context, request: Request) -> Result:
     """The package that was built and accepted before. Raises Refused when there is none such."""
     commit = request.commit
-    standing = read_standing(context.log(place_of(commit)).entries())
+    standing = standing_of(context, commit)
     if standing.invalid:
         raise Refused(f"{commit[:12]} cannot be replayed: {standing.invalid[0]}")
     if standing.build is None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import CheckFailed
 from ..facts import git
+from ..facts.standing import place_of
 from ..model import Outcome, Result
 from ..record import evidence_of
 from .apart import MARKER, Ran, place_apart, run
 from .build import package_of, unpack
-from .on_package import begin, place_of
+from .on_package import begin
 
 if TYPE_CHECKING:
     from ..context import Context

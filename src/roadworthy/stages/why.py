@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..facts.history import RUNS, read_history, test_run
-from ..facts.standing import STAGES, read_standing
+from ..facts.standing import STAGES, place_of, read_standing
 from ..model import Outcome, Result
 from ..record import evidence_of, shown
-from .on_package import place_of
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -145,7 +144,7 @@ def _who(actor: Mapping[str, Any]) -> str:
 
 
 def _tested(context: Context, commit: str, digest: str) -> str:
-    run = test_run(context.log(f"package-{commit}").settled(), digest)
+    run = test_run(context.log(place_of(commit)).settled(), digest)
     return f"{run.outcome}: {run.source}"
 
 
