@@ -55,6 +55,7 @@ from .record import (
     shown,
     token,
 )
+from .recover import kept_out, recover
 
 if TYPE_CHECKING:
     from .context import Context
@@ -155,7 +156,7 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     took, bound = time.monotonic() - began, context.config.limits.rollback
     result = replace(result, verdicts=verdicts, details={**result.details, "millis": round(1000 * took)})
     if result.outcome is Outcome.FAILED:
-        return _kept_out(context, plan, recover(context, facts, result))
+        return kept_out(context, plan, recover(context, facts, result, run))
     if request.action == "rollback" and not request.automatic and took > bound:
         late = f"{result.line} in {took:.1f} s, later than the bound of {bound:g} s"
         return replace(result, outcome=Outcome.FAILED, line=late, code=1)
@@ -294,78 +295,6 @@ def _left_behind(
         if found:
             made.append(Receipt("release", 0, found.version, found.slug, component))
     return tuple(made)
-
-
-def recover(context: Context, facts: Facts, failed: Result) -> Result:
-    """Go back by itself after a failed deploy or completion, to what ran before; the bound is `limits.rollback`.
-
-    Nothing is done when the failed deploy never changed what the platform runs, or when there is nothing to
-    go back to. The rollback takes the same road, with its own guards, start and end.
-    """
-    plan = failed.plan
-    if plan is None or plan.request.action not in ("deploy", "complete", "config") or plan.request.automatic:
-        return failed
-    deploying, history = plan.request.action != "complete", facts.history.value
-    request, back = plan.request, history.running if deploying else history.previous
-    try:
-        observed = observe(context, request.environment)
-    except (RoadworthyError, KeyboardInterrupt) as error:
-        what = str(error) or "interrupted"
-        return replace(
-            failed, line=f"{failed.line}; what runs now was not seen ({what}): run `invoke status`"
-        )
-    if deploying and (observed.current is None or numbers(observed) == numbers(facts.observed.value)):
-        return replace(failed, line=f"{failed.line}; nothing was changed")
-    if back is None:
-        return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
-    began = time.monotonic()
-    # Nobody is waited for: who came in between acts on what is there now, and going back would undo that.
-    undo = replace(request, automatic=True, wait=0.0, why=f"{request.action} of {request.commit[:12]} failed")
-    if request.action == "config":
-        from .stages.change_config import undone
-
-        gone_back = "put the config vars back"
-        context.screen.line("putting the config vars back as they were")
-        undo = replace(undo, config=undone(plan, facts), why="a change of config vars failed")
-    else:
-        gone_back = f"rolled back to {back.package.commit[:12]}"
-        context.screen.line(f"going back to {back.package.commit[:12]}, the last verified package")
-        undo = replace(undo, action="rollback", to=back.package.digest)
-    try:
-        result = run(context, undo)
-    except (OutcomeUnknown, Held) as error:
-        kind = Held if isinstance(error, Held) else OutcomeUnknown
-        raise kind(f"{failed.line}; then the rollback: {error}") from error
-    except RoadworthyError as error:
-        return replace(failed, line=f"{failed.line}; the rollback failed too: {error}")
-    except KeyboardInterrupt:
-        line = (
-            f"{failed.line}; interrupted before the rollback: `invoke rollback --env {request.environment}`"
-        )
-        return replace(failed, line=line)
-    took, bound = time.monotonic() - began, context.config.limits.rollback
-    details = {**failed.details, "rollback": {"seq": result.seq, "millis": round(1000 * took)}}
-    if result.outcome is not Outcome.SUCCEEDED:
-        return replace(
-            failed, details=details, line=f"{failed.line}; the rollback {result.outcome}: {result.line}"
-        )
-    late = f", later than the bound of {bound:.0f} s" if took > bound else ""
-    line = f"{failed.line}; {gone_back} in {took:.1f} s{late}, verified healthy"
-    return replace(failed, details=details, line=line)
-
-
-def _kept_out(context: Context, plan: Plan, failed: Result) -> Result:
-    """Say it when a deploy under maintenance ended with people still kept out."""
-    if not plan.request.maintenance:
-        return failed
-    try:
-        if not observe(context, plan.request.environment).maintenance:
-            return failed
-    except (RoadworthyError, KeyboardInterrupt):
-        return replace(failed, line=f"{failed.line}; whether {plan.app} is in maintenance was not seen")
-    return replace(
-        failed, line=f"{failed.line}; {plan.app} is still in maintenance mode: deploy a package that works"
-    )
 
 
 def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:
