@@ -243,5 +243,7 @@ def describe(plan: Plan) -> str:
     what = f"{plan.package.name[:17]} ({plan.package.digest[:12]})" if plan.package else plan.app
     if plan.package and plan.package.parts:
         what += f" of {', '.join(part.component for part in plan.package.parts)}"
+    for verb, names in plan.after.get("vars", {}).items():
+        what += f", {verb} {', '.join(names)}" if names and verb != "component" else ""
     watched = f", then watch for {plan.watch.millis / 1000:g} s" if plan.watch else ""
     return f"{plan.request.action} {what}{watched}"

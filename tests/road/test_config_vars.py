@@ -34,6 +34,17 @@ def test_a_change_is_one_release_of_what_runs_and_is_verified(project: Project):
     assert project.json("verify")["details"]["differences"] == []
     assert project.json("evidence.audit")["code"] == 0
     assert "already runs" in project.json("deploy")["line"]
+    told = project.json("why")["details"]["config"]
+    assert [(one["set"], one["unset"], one["why"]) for one in told] == [(["COLOUR"], [], "red sells")]
+    assert project.json("why", "--at", project.entries()[1].at)["details"]["config"] == []
+
+
+def test_a_plan_names_what_would_change_and_changes_nothing(project: Project):
+    project.deployed()
+    before = project.releases(), project.entries()
+    ran = project.invoke("config", "--set", "COLOUR", "--plan", env={"COLOUR": CANARY})
+    assert ran.code == 0 and "set COLOUR" in ran.text and CANARY not in ran.text
+    assert (project.releases(), project.entries()) == before
 
 
 def test_what_is_so_already_changes_nothing(project: Project):

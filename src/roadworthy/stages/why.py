@@ -59,6 +59,7 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
         "why": said["change"]["why"],
         "from": said["from"].get("commit", ""),
         "stages": _stages(context, log, settled, start, end, until),
+        "config": _configured(log, ran.seq, until),
         "revision": read_history(settled, context.paths.state).revision,
         "tested": _tested(context, to["commit"], end.record.digest),
         "certified": _certified(context, environment, end.record.digest, start.at),
@@ -86,6 +87,9 @@ def report(context: Context, environment: str, at: str) -> Result:
         screen.fact("by hand", seen)
     for row in found["stages"]:
         screen.fact("stage", f"{row['stage']}, {row['began'][:19]}Z to {row['ended'][:19]}Z, {row['entry']}")
+    for one in found["config"]:
+        names = ", ".join((*one["set"], *(f"no {name}" for name in one["unset"])))
+        screen.fact("config vars", f"{names}, {one['at'][:19]}Z by {one['who']}: {one['why']}")
     screen.fact("instead of", found["from"] or "nothing")
     screen.fact("schema", found["revision"])
     screen.fact("tests", found["tested"])
@@ -95,6 +99,25 @@ def report(context: Context, environment: str, at: str) -> Result:
     screen.fact("claimed in", found["start"])
     line = f"{app} ran {found['commit'][:12]}"
     return Result(Outcome.SUCCEEDED, line, evidence=found["end"], details=found)
+
+
+def _configured(log: Log, deployed: int, until: str) -> list[dict[str, Any]]:
+    """The changes of config vars since a deployment, oldest first: names, who and why; the journal has no values."""
+    changes: list[dict[str, Any]] = []
+    for entry in log.backwards():
+        if entry.seq <= deployed:
+            break
+        record, details = entry.record, entry.record.details
+        if (record.kind, record.action) == ("end", "config") and entry.at <= until:
+            changes.append(
+                {
+                    "at": entry.at,
+                    "who": _who(details.get("actor", {})),
+                    "why": details["change"]["why"],
+                    **details["to"]["vars"],
+                }
+            )
+    return changes[::-1]
 
 
 def _stages(
