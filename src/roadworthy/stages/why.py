@@ -102,7 +102,7 @@ def report(context: Context, environment: str, at: str) -> Result:
 
 
 def _configured(log: Log, deployed: int, until: str) -> list[dict[str, Any]]:
-    """The changes of config vars since a deployment, oldest first: names, who and why; the journal has no values."""
+    """The changes of config vars since a deployment, oldest first: names, who and why. Nothing has the values."""
     changes: list[dict[str, Any]] = []
     for entry in log.backwards():
         if entry.seq <= deployed:
