@@ -35,6 +35,12 @@ CALLS: dict[str, list[list[str]]] = {
     "heroku-smoke-staging": [["smoke", "--env=autorisen"]],
     "heroku-smoke-prod": [["smoke", "--env=capecraft"]],
     "certify-autorisen": [["certify", "--env=autorisen"]],
+    "heroku-config-prod": [
+        [
+            *("config", "--env=capecraft", "--set", "ENV", "--set", "RUN_DB_MIGRATIONS_ON_STARTUP"),
+            *("--set", "DISABLE_RECAPTCHA", "--why", "the playbook's config vars"),
+        ]
+    ],
     "ship-autorisen": [["ship", "--env=autorisen", "--commit=HEAD"]],
     "ship-autorisen-log": [["ship", "--env=autorisen", "--commit=HEAD", "--log"]],
     "heroku-rollback": [["rollback", "--env=capecraft", "--to="]],
@@ -161,6 +167,15 @@ def test_only_the_command_line_gives_both_keys(
 ):
     copy.make("deploy-capecraft", "heroku-run-migrate", *words, env=env)
     assert [seen for _, seen in copy.called] == [keys, keys]
+
+
+def test_the_config_vars_of_production_need_both_keys_and_have_values_that_the_app_knows(copy: Copy):
+    copy.make("heroku-config-prod", "ALLOW_PROD=1")
+    assert copy.called == [(CALLS["heroku-config-prod"][0], BOTH)]
+    said = re.search(r"^heroku-config-prod:.*\n\t@(.*)\\\n", MAKEFILE, re.MULTILINE)
+    assert said
+    values = dict(word.split("=", 1) for word in said[1].split() if "=" in word and not word.startswith("--"))
+    assert values == {"ENV": "prod", "RUN_DB_MIGRATIONS_ON_STARTUP": "0", "DISABLE_RECAPTCHA": "false"}
 
 
 def test_the_rollback_gets_both_keys_and_its_release(copy: Copy):

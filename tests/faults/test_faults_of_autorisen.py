@@ -133,6 +133,17 @@ def test_fault_08_a_config_var_that_the_app_cannot_start_with_never_gets_traffic
     assert staged.get("/api/health")[0] == 200
 
 
+def test_a_config_var_that_takes_the_app_down_is_put_back_on_the_road(project: Project):
+    web = (project.root / "app/web.py").read_text()
+    refuses = "if os.environ.get('ENV') == 'production':\n    sys.exit('ENV is no environment')\n\nmain()\n"
+    project.commit("Know two environments", {"app/web.py": web.removesuffix("main()\n") + refuses})
+    project.deployed()
+    said = project.json("config", "--set", "ENV", env={"ENV": "production"}, code=1)
+    assert "put the config vars back" in said["line"]
+    assert project.json("verify")["details"]["differences"] == []
+    assert "ENV" not in project.api("GET", f"/apps/{project.staging}/config-vars")
+
+
 def test_fault_09_no_step_hides_a_failure_and_none_waits_for_a_guessed_time(project: Project):
     # Loops that never failed, `|| echo`, `if: always()`, `sleep 30`, no tests and no staging before production.
     for path, text in ours().items():
@@ -158,6 +169,7 @@ def test_fault_10_every_way_to_change_production_needs_both_keys_before_anything
         staged.json("migrate", "--env", staged.prod, "--approval", "CR-1", env=keys, code=code)
         said = staged.json("rollback", "--env", "prod", "--to", staged.first, "--plan", env=keys, code=code)
         assert said["outcome"] == "refused"
+        staged.json("config", "--env", "prod", "--set", "COLOUR", env={"COLOUR": "red", **keys}, code=code)
     after = [c for c in staged.calls("prod") if not c["path"].endswith(("/dynos", "/log-sessions"))]
     assert after == before
     assert staged.process("deploy", "--env", "prod", env={"ALLOW_PROD": "1"}).code == 42
