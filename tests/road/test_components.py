@@ -3,9 +3,11 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
+from road.fixtures import living
 from road.project import KEYS, Project, paths
 from roadworthy.model import digest_of
 from roadworthy.sandbox import control
@@ -255,6 +257,35 @@ def test_a_package_from_before_a_component_is_gone_back_to(project: Project):
     finally:
         for name in (app, f"{project.prod}-worker"):
             project.api("DELETE", f"/apps/{name}")
+
+
+@pytest.fixture
+def three(tmp_path, platform) -> Iterator[Project]:
+    yield from living(tmp_path / "three", platform, ("worker", "mailer"))
+
+
+def test_of_three_components_one_can_be_given_up(three: Project):
+    three.deployed()
+    config = three.root / "release.toml"
+    text = config.read_text()
+    parts = text.split("\n\n[[")
+    text = "\n\n[[".join(part for part in parts if 'component = "mailer"' not in part)
+    for app in (three.staging, three.prod):
+        text = text.replace(f', mailer = "{app}-mailer"', "")
+    config.write_text(text)
+    second = three.commit("Give up the mailer")
+    assert three.json("status")["details"]["environments"][0]["state"] == "as recorded"
+    three.json("test")
+    three.json("deploy")
+    apps = ("staging", "staging worker", "staging mailer")
+    assert [three.runs(app) for app in apps] == [second, second, three.first]
+    third = three.commit("Sick", of="worker", health="sick")
+    three.json("test")
+    assert "rolled back to" in three.json("deploy", code=1)["line"]
+    three.json("rollback")
+    assert [three.runs(app) for app in apps] == [three.first] * 3 and third
+    assert three.json("verify")["details"]["differences"] == []
+    assert three.json("evidence.audit")["code"] == 0
 
 
 def test_a_component_that_is_declared_no_more_is_left_alone(pair: Project):

@@ -40,11 +40,13 @@ RELEASES = (
 
 def history_of(context: Context, log: Log) -> History:
     """What the journal of an environment says by now, of each of its components, too, where it has several."""
-    state = context.paths.state
-    settled, start = log.settled(), log.open_start()
+    state, start = context.paths.state, log.open_start()
+    settled: Sequence[Settled] = log.settled()
     first, *others = (c.component for c in context.config.packaged)
     if not others:
         return read_history(_of(first, settled, first), state, start)
+    if any(one.parts for one in settled):  # a component that is declared no more is nobody's any more
+        settled = [one.only((first, *others)) for one in settled]
     parts = {}
     for name in (first, *others):
         told = components_of(start) if start else ()

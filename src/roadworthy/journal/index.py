@@ -20,7 +20,7 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from roadworthy.journal.chain import State
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.policy import Named
 from roadworthy.journal.sign import Trust
-from roadworthy.model import Claim
+from roadworthy.model import Claim, digest_of
 from roadworthy.record import claim, components_of, of_component
 
 WORTH = 100
@@ -92,6 +92,15 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
             claim=part.claim,
             parts=(),
         )
+
+    def only(self, components: Sequence[str]) -> Settled:
+        """What it says without the components that are not among these."""
+        parts = tuple(part for part in self.parts if part.component in components)
+        if len(parts) == len(self.parts):
+            return self
+        digest = digest_of({part.component: part.digest for part in parts}) if self.digest and parts else ""
+        size = sum(part.size for part in parts)
+        return msgspec.structs.replace(self, digest=digest, size=size, parts=parts)
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):

@@ -78,7 +78,9 @@ def misplaced(plan: Plan, expected: Mapping[str, int], observed: Observed) -> li
         if seen.digest != part.digest:
             problems.append(f"{of}the platform runs package {seen.digest[:12]}, not {part.digest[:12]}")
         if seen.maintenance:
-            problems.append(f"{of}{plan.app} is in maintenance mode")
+            problems.append(
+                f"{of}its app is in maintenance mode" if of else f"{plan.app} is in maintenance mode"
+            )
     return problems
 
 
