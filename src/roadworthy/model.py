@@ -7,11 +7,13 @@ how it ended: *unknown is never success and never failure*.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -126,6 +128,7 @@ class Request:
 
 # ---- what is read ----------------------------------------------------------------------------------------
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -272,13 +275,25 @@ class Certified:
 
 
 class Newest(Sequence[T]):
-    """Rows of a long journal, newest first, each made into its value when it is looked at."""
+    """What a long journal says, newest first, and read only as far back as somebody looks."""
 
-    def __init__(self, rows: Sequence[Any], make: Callable[[Any], T]) -> None:
-        self._rows, self._make = rows, make
+    def __init__(self, found: Iterator[T]) -> None:
+        self._found, self._seen = found, list[T]()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        self._seen += self._found
+        return len(self._seen)
+
+    def __bool__(self) -> bool:
+        return any(True for _ in self)
+
+    def __iter__(self) -> Iterator[T]:
+        for at in count():
+            if at == len(self._seen):
+                self._seen += islice(self._found, 1)
+            if at == len(self._seen):
+                return
+            yield self._seen[at]
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -288,15 +303,33 @@ class Newest(Sequence[T]):
 
     def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
         if isinstance(index, slice):
-            return tuple(self._make(self._rows[~at]) for at in range(len(self._rows))[index])
-        return self._make(self._rows[~range(len(self._rows))[index]])
+            return (*islice(self, index.start, index.stop, index.step),)
+        for one in islice(self, index, None):
+            return one
+        raise IndexError(index)
+
+
+class Later(Mapping[K, T]):
+    """A mapping that is read when somebody looks."""
+
+    def __init__(self, read: Callable[[], Mapping[K, T]]) -> None:
+        self._read = functools.cache(read)
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._read())
+
+    def __getitem__(self, key: K) -> T:
+        return self._read()[key]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """What the journal of one environment says: verified packages, newest first, and the schema revision.
 
-    `completed` are the numbers of the deployments that were found complete. `incomplete` are the packages (digests)
+    `completed` are the numbers of the deployments that were found complete, `incomplete` the packages (digests)
     whose newest completion said NO, each with the number of the entry that says so.
 
     `known` are the releases that may be the platform's current one, newest first, each as its number and its
@@ -309,7 +342,7 @@ class History:
     deployed: Sequence[Deployed] = ()
     revision: str | None = None
     certified: Sequence[Certified] = ()
-    completed: frozenset[int] = frozenset()
+    completed: Mapping[int, int] = field(default_factory=dict)
     incomplete: Mapping[str, int] = field(default_factory=dict)
     known: tuple[tuple[int, str], ...] = ()
     claims: tuple[Claim, ...] = ()
@@ -331,7 +364,7 @@ class History:
         if not self.deployed:
             return None
         left = {self.deployed[0].package.digest, *self.incomplete}
-        return next((d for d in self.deployed[1:] if d.package.digest not in left), None)
+        return next((d for d in self.deployed if d.package.digest not in left), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from roadworthy.facts.history import read_history
+from roadworthy.facts.history import RUNS, read_history
 from roadworthy.journal.index import Settled
 from roadworthy.model import History
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
 
-def settled(seq: int, kind: str, action: str, digest: str, deployment: int = 0) -> Settled:
+def settled(
+    seq: int,
+    kind: str,
+    action: str,
+    digest: str,
+    deployment: int = 0,
+    revised: bool = False,
+    revision: str = "",
+) -> Settled:
     nothing = {"package": "slug", "certificate": "", "certificate_sha256": "", "expires": "", "slug": ""}
     return Settled(
         seq=seq,
@@ -26,8 +38,8 @@ def settled(seq: int, kind: str, action: str, digest: str, deployment: int = 0) 
         commit=digest[:40],
         size=1,
         release=seq,
-        revised=False,
-        revision=None,
+        revised=revised,
+        revision=revision or None,
         claim=None,
         closed=False,
         deployment=deployment,
@@ -87,3 +99,88 @@ def test_a_completion_that_judged_nothing_says_nothing(kind: str):
 def test_with_nothing_complete_to_go_back_to_there_is_no_target():
     assert target(history(("end", "deploy", A), ("failed", "complete", A, 2), ("end", "deploy", B))) == ""
     assert history().previous is None
+
+
+# ---- read from its end, and no further than somebody looks ---------------------------------------------------
+
+
+def forwards(
+    rows: list[Settled],
+) -> tuple[list[tuple[int, int, str | None]], str | None, set[int], dict[str, int]]:
+    """The same rules, said once more as one walk from the first entry to the last."""
+    verified: list[tuple[int, int, str | None]] = []
+    completed: set[int] = set()
+    incomplete: dict[str, int] = {}
+    revision: str | None = None
+    for one in rows:
+        ended, ran = one.kind == "end", one.action in RUNS
+        if ended and ran and one.digest:
+            verified.append((one.seq, one.release, revision))
+        if ended and one.action == "config" and verified:
+            verified[-1] = (verified[-1][0], one.release, verified[-1][2])
+        if one.revised and one.kind != "abandon":
+            revision = one.revision
+            if verified and (ended or not ran):
+                verified[-1] = (*verified[-1][:2], revision)
+        if one.action == "complete" and one.deployment and one.kind != "abandon":
+            incomplete.pop(one.digest, None)
+            if ended:
+                completed.add(one.deployment)
+            else:
+                incomplete[one.digest] = one.seq
+    return verified[::-1], revision, completed, incomplete
+
+
+ROW = st.tuples(
+    st.sampled_from(["end", "end", "failed", "abandon"]),
+    st.sampled_from([*RUNS, "config", "migrate", "certify", "complete"]),
+    st.sampled_from([A, B, ""]),
+    st.sampled_from([0, 2, 4]),
+    st.booleans(),
+    st.sampled_from(["", "0001", "0002"]),
+)
+
+
+@given(st.lists(ROW, max_size=12))
+@example([("end", "deploy", A, 0, False, ""), ("failed", "deploy", B, 0, True, "0002")])
+@example([("failed", "deploy", B, 0, True, "0001"), ("end", "deploy", A, 0, False, "")])
+@example(
+    [
+        ("end", "migrate", A, 0, True, "0001"),
+        ("end", "deploy", A, 0, False, ""),
+        ("end", "deploy", B, 0, False, ""),
+    ]
+)
+def test_backwards_it_is_the_same_as_forwards(outcomes: list[tuple[str, str, str, int, bool, str]]) -> None:
+    rows = [settled(2 * at, *outcome) for at, outcome in enumerate(outcomes, 1)]
+    found = read_history(rows, Path("/nowhere"))
+    seen = [(d.seq, d.release, d.revision) for d in found.deployed]
+    assert (seen, found.revision, {*found.completed}, {**found.incomplete}) == forwards(rows)
+    assert len(found.deployed) == len(seen)
+    assert bool(found.deployed) == bool(seen)
+    assert [c.seq for c in found.certified] == [
+        r.seq for r in rows if (r.kind, r.action) == ("end", "certify")
+    ][::-1]
+
+
+class Long:
+    """Deploys without end, of which it counts how many somebody has looked at."""
+
+    seen = 0
+
+    def __iter__(self) -> Iterator[Settled]:
+        raise AssertionError("it was read from its beginning")
+
+    def __reversed__(self) -> Iterator[Settled]:
+        for seq in range(10**9, 0, -2):
+            self.seen += 1
+            yield settled(seq, "end", "deploy", f"{seq:064x}", revised=True, revision="0001")
+
+
+def test_of_a_long_history_only_its_end_is_read() -> None:
+    found = read_history(rows := Long(), Path("/nowhere"))
+    assert found.running and found.revision == "0001"
+    assert [d.seq for d in islice(found.deployed, 3)] == [10**9, 10**9 - 2, 10**9 - 4]
+    assert found.deployed[1].seq == 10**9 - 2
+    assert [d.seq for d in found.deployed[1:3]] == [10**9 - 2, 10**9 - 4]
+    assert rows.seen < 10

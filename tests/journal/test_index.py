@@ -18,11 +18,13 @@ from roadworthy.errors import RoadworthyError
 from roadworthy.journal import index as indexes
 from roadworthy.journal import log as logs
 from roadworthy.journal.audit import audit
+from roadworthy.journal.chain import State
 from roadworthy.journal.entry import Entry, JournalError
 from roadworthy.journal.index import Index, Settled, settled_by, state_folder
 from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust, create_key
 from roadworthy.journal.store import Folder
+from roadworthy.wait import until
 
 from .making import DIGEST, log_of, record
 from .writers import save_often
@@ -36,6 +38,11 @@ class Watched(Folder):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.seen: list[int] = []
+        self.listed = 0
+
+    def names(self, prefix: str, after: str = "") -> list[str]:
+        self.listed += 1
+        return super().names(prefix, after)
 
     def get(self, name: str, limit: int = 1 << 20) -> bytes | None:
         data = super().get(name, limit)
@@ -228,9 +235,137 @@ def test_who_has_even_the_key_of_the_index_cannot_make_an_unsigned_entry_count(r
     theirs = log_of(root / "elsewhere", signer=stranger, trust=Trust.load(root / "other"))
     entry = theirs.append(record("start"))
     shutil.copy(path_of(root / "elsewhere", 1), path_of(root, 1))
-    forge(index_of(root).path, key, seq=1, sha256=entry.sha256, open=(0, ""), settled=msgspec.Raw(b"\x90"))
+    forge(index_of(root).path, key, seq=1, sha256=entry.sha256, open=(0, ""), settled=[])
     with pytest.raises(JournalError, match="not a trusted key"):
         opened(root).head()
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------
+
+
+def row(seq: int) -> Settled:
+    text = dict.fromkeys(("sha256", "at", "kind", "action", "environment", "digest", "commit", "slug"), "")
+    more = dict.fromkeys(("package", "certificate", "certificate_sha256", "expires"), "")
+    numbers = {"seq": seq, "size": 0, "release": 0, "deployment": 0}
+    return Settled(**text, **more, **numbers, revised=False, revision=None, claim=None, closed=False)
+
+
+@pytest.mark.parametrize("later", [0, 1, 5])
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 4, 7])
+def test_rows_are_one_sequence_however_they_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, later: int
+) -> None:
+    monkeypatch.setattr(indexes, "PIECE", 3)
+    log_of(tmp_path)
+    index, plain = index_of(tmp_path), [row(seq) for seq in range(1, kept + later + 1)]
+    index.save(State(), plain[:kept])
+    found = index.load()
+    assert found
+    rows = found.rows().followed_by(plain[kept:])
+    assert len(rows) == len(plain)
+    assert [*rows] == plain
+    assert [*reversed(rows)] == plain[::-1]
+    assert [rows[at] for at in range(-len(plain), len(plain))] == plain + plain
+    assert rows[1:-1] == tuple(plain[1:-1])
+    with pytest.raises(IndexError):
+        rows[len(plain)]
+
+
+def test_rows_are_as_they_were_when_they_were_asked_for(root: Path) -> None:
+    log = opened(root)
+    before, reading = log.settled(), reversed(log.settled())
+    log.append(record("end", settles=6))
+    assert [one.seq for one in before] == [2, 4]
+    assert [one.seq for one in reading] == [4, 2]
+    assert [one.seq for one in log.settled()] == [2, 4, 7]
+
+
+# ---- a folder that is not listed again ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log that counts as long, and that was listed when nothing had changed for a while."""
+    monkeypatch.setattr(indexes, "LONG", 1)
+    monkeypatch.setattr("roadworthy.journal.store._TICK", 0.05)
+    assert rested(root)
+    assert lists(root) == 1
+    assert index_of(root)._listing.exists()
+    return root
+
+
+def rested(root: Path) -> str | None:
+    store = Folder(root / "journal")
+    return until(lambda: store.stamp("sandbox/prod") or None, within=5.0, every=0.01)
+
+
+def lists(root: Path) -> int:
+    """How often one reading lists the folder."""
+    log = opened(root)
+    log.head()
+    return log._store.listed  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_long_log_that_nobody_changed_is_not_listed_again(long: Path) -> None:
+    assert lists(long) == 0
+    log_of(long).append(record("note"))
+    assert lists(long) == 1, "it was changed just now"
+    assert rested(long)
+    assert (lists(long), lists(long)) == (1, 0)
+
+
+def test_all_entries_are_listed_whatever_was_listed_before(long: Path) -> None:
+    log = opened(long)
+    log.entries()
+    assert log._store.listed == 1  # type: ignore[attr-defined]
+
+
+def test_what_is_put_into_the_folder_later_is_found(long: Path) -> None:
+    shutil.copy(path_of(long, 6), path_of(long, 8))  # as if entry 7 had been taken away
+    for _ in (rested(long), None):
+        with pytest.raises(JournalError, match=r"00000007\.json is missing"):
+            opened(long).head()
+    path_of(long, 8).rename(path_of(long, 9).with_name("notes.txt"))
+    for _ in (rested(long), None):
+        with pytest.raises(JournalError, match=r"notes\.txt is no entry"):
+            opened(long).head()
+
+
+def test_what_was_cut_off_since_is_found(long: Path) -> None:
+    log_of(long).append(record("note"))
+    assert rested(long)
+    assert (lists(long), lists(long)) == (1, 0)
+    path_of(long, 7).unlink()
+    index_of(long).path.unlink()  # it went on to entry 7
+    assert opened(long).head().seq == 6  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        flip(0),
+        flip(-1),
+        Path.unlink,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.chmod(0o644),
+        link,
+        lambda path: shutil.copy(path.with_suffix(".index"), path),
+        lambda path: (path.parent / "index.key").write_bytes(b"k" * 32),
+    ],
+)
+def test_a_note_that_is_not_ours_alone_is_as_none(long: Path, tamper: Callable[[Path], object]) -> None:
+    tamper(index_of(long)._listing)
+    assert lists(long) == 1
+
+
+def test_a_listing_says_nothing_of_what_lay_before_it(long: Path) -> None:
+    stamp = rested(long) or ""
+    assert index_of(long).listed(stamp, 6) == 6
+    for after in (0, 5, 7):
+        assert index_of(long).listed(stamp, after) is None
+    assert index_of(long).listed("another", 6) is None
+    assert index_of(long).listed("", 6) is None
+    assert index_of(long, "staging").listed(stamp, 6) is None
 
 
 # ---- what judges the entries changed ------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from roadworthy.journal.entry import JournalError
 from roadworthy.journal.store import Folder
+from roadworthy.wait import until
 
 
 @pytest.fixture
@@ -86,6 +88,40 @@ def test_more_than_the_limit_is_not_read(store: Folder) -> None:
     assert store.get("a", 5) == b"12345"
     with pytest.raises(JournalError, match="more than 4"):
         store.get("a", 4)
+
+
+def rested(store: Folder) -> str:
+    """The folder's stamp, as soon as its last change is old enough for one."""
+    found = until(lambda: store.stamp("p") or None, within=5.0, every=0.01)
+    assert found, "a folder that nobody changes has no stamp"
+    return found
+
+
+def test_a_folder_whose_names_change_has_another_stamp(
+    store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadworthy.journal.store._TICK", 0.05)
+    assert store.stamp("p") == ""
+    store.put("p/1", b"one")
+    assert store.stamp("p") == "", "it was changed just now, and may be again within the same tick"
+    seen = {rested(store)}
+    assert rested(store) in seen
+    (store.root / "p" / "1").write_bytes(b"another")
+    assert rested(store) in seen
+    for change in (
+        lambda: store.put("p/2", b"two"),
+        lambda: (store.root / "p" / "2").unlink(),
+        lambda: (store.root / "p" / "1").rename(store.root / "p" / "3"),
+        lambda: os.utime(store.root / "p", (1, 1)),
+        lambda: [
+            (store.root / "p").rename(store.root / "q"),
+            shutil.copytree(store.root / "q", store.root / "p"),
+        ],
+    ):
+        change()
+        stamp = rested(store)
+        assert stamp not in seen
+        seen.add(stamp)
 
 
 def test_leftovers_of_dead_writers_are_unseen_and_swept_when_old(store: Folder) -> None:

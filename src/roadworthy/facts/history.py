@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Reversible, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from ..model import (
     Claim,
     Deployed,
     History,
+    Later,
     Newest,
     Observed,
     Package,
@@ -39,32 +40,43 @@ RELEASES = (
 
 
 def history_of(context: Context, log: Log) -> History:
-    """What the journal of an environment says by now, of each of its components, too, where it has several."""
-    state, start = context.paths.state, log.open_start()
-    settled: Sequence[Settled] = log.settled()
-    first, *others = (c.component for c in context.config.packaged)
-    if not others:
-        return read_history(_of(first, settled, first), state, start)
-    if any(one.parts for one in settled):  # a component that is declared no more is nobody's any more
-        settled = [one.only((first, *others)) for one in settled]
+    """What the journal of an environment says by now, of each of its components, too, where it has several.
+
+    What was released before there were several was the first; one that is declared no more is nobody's any more.
+    """
+    state, settled, start = context.paths.state, log.settled(), log.open_start()
+    names = tuple(c.component for c in context.config.packaged)
+
+    def seen(component: str) -> _Seen:
+        whole = component == names[0]
+        return _Seen(settled, lambda one: one.of(component) if one.parts else one if whole else None)
+
+    if len(names) == 1:
+        return read_history(seen(names[0]), state, start)
     parts = {}
-    for name in (first, *others):
+    for name in names:
         told = components_of(start) if start else ()
-        begun = start if name in (told or (first,)) else None
-        parts[name] = read_history(_of(name, settled, first), state, begun, name)
-    return replace(read_history(settled, state, start), parts=parts)
+        begun = start if name in (told or names[:1]) else None
+        parts[name] = read_history(seen(name), state, begun, name)
+    whole = read_history(_Seen(settled, lambda one: one.only(names)), state, start)
+    return replace(whole, parts=parts)
 
 
-def _of(component: str, settled: Sequence[Settled], first: str) -> Sequence[Settled]:
-    """What was settled of one component; what was released before there were several was the first."""
-    if component == first and not any(one.parts for one in settled):
-        return settled
-    views = (one.of(component) if one.parts else one if component == first else None for one in settled)
-    return [view for view in views if view]
+class _Seen:
+    """What was settled, each as `view` shows it; what it shows as None is left out."""
+
+    def __init__(self, settled: Reversible[Settled], view: Callable[[Settled], Settled | None]) -> None:
+        self._settled, self._view = settled, view
+
+    def __iter__(self) -> Iterator[Settled]:
+        return reversed([*reversed(self)])
+
+    def __reversed__(self) -> Iterator[Settled]:
+        return (shown for one in reversed(self._settled) if (shown := self._view(one)))
 
 
 def read_history(
-    settled: Sequence[Settled], state: Path, start: Entry | None = None, component: str = ""
+    settled: Reversible[Settled], state: Path, start: Entry | None = None, component: str = ""
 ) -> History:
     """The verified packages of an environment, newest first, its schema revision and its certificates.
 
@@ -73,32 +85,9 @@ def read_history(
     half-way. An adoption that names no package only tells which release is known. `start` is the one that is open.
     That a package is incomplete stands, whatever releases it again, until a completion of it says YES.
     With `component`, all of `settled` is about this one.
+
+    Of a long journal only what is looked at is read, from its end.
     """
-    verified: list[tuple[Settled, str | None]] = []
-    certified: list[Settled] = []
-    completed: set[int] = set()
-    incomplete: dict[str, int] = {}
-    revision: str | None = None
-    for one in settled:
-        ended, ran = one.kind == "end", one.action in RUNS
-        if ended and ran and one.digest:
-            verified.append((one, revision))
-        if ended and one.action == "config" and verified:
-            released = {"release": one.release, "slug": one.slug, "parts": one.parts}
-            verified[-1] = (msgspec.structs.replace(verified[-1][0], **released), verified[-1][1])
-        if one.revised and one.kind != "abandon":
-            revision = one.revision
-            # A deploy that failed says nothing of the package before it, which was verified at its own revision.
-            if verified and (ended or not ran):
-                verified[-1] = (verified[-1][0], revision)
-        if ended and one.action == "certify":
-            certified.append(one)
-        if one.action == "complete" and one.deployment and one.kind != "abandon":
-            incomplete.pop(one.digest, None)
-            if ended:
-                completed.add(one.deployment)
-            else:
-                incomplete[one.digest] = one.seq
 
     @functools.cache
     def found(name: str) -> str:
@@ -109,19 +98,67 @@ def read_history(
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
     known, claims, closed = _left(settled)
+    certified = (one for one in reversed(settled) if (one.kind, one.action) == ("end", "certify"))
     return History(
-        Newest(verified, lambda run: _deployed(run[0], run[1], component)),
-        revision,
-        Newest(certified, lambda one: _certified(one, found(one.certificate))),
-        completed=frozenset(completed),
-        incomplete=incomplete,
+        Newest(_deployed(end, revision, component) for end, revision in _verified(settled)),
+        next((one.revision for one in reversed(settled) if _revises(one)), None),
+        Newest(_certified(one, found(one.certificate)) for one in certified),
+        completed=Later(lambda: {one.deployment: one.seq for one in _judged(settled) if one.kind == "end"}),
+        incomplete=Later(lambda: _incomplete(settled)),
         known=known,
         claims=(*claims, *([claim(start, component)] if start else ())),
         maintenance=closed or (start is not None and bool(start.record.details.get("maintenance"))),
     )
 
 
-def _left(settled: Sequence[Settled]) -> tuple[tuple[tuple[int, str], ...], tuple[Claim, ...], bool]:
+def _verified(settled: Reversible[Settled]) -> Iterator[tuple[Settled, str | None]]:
+    """The ends of verified packages, newest first, each with the newest revision that the database had under it.
+
+    A change of config vars made another release of its package. A deploy that failed says nothing of the package
+    before it, which was verified at its own revision.
+    """
+    waiting: list[Settled] = []  # ends that nothing revised: theirs is the revision before them
+    since: list[str | None] = []  # the newest revision after the package that is still to come
+    changed: Settled | None = None  # its newest change of config vars
+    for one in reversed(settled):
+        ended, ran = one.kind == "end", one.action in RUNS
+        if _revises(one):
+            yield from ((end, one.revision) for end in waiting)
+            waiting.clear()
+            if not since and (ended or not ran):
+                since.append(one.revision)
+        if ended and one.action == "config":
+            changed = changed or one
+        if ended and ran and one.digest:
+            released = (
+                {"release": changed.release, "slug": changed.slug, "parts": changed.parts} if changed else {}
+            )
+            end, changed = msgspec.structs.replace(one, **released), None
+            if since:
+                yield end, since.pop()
+            else:
+                waiting.append(end)
+    yield from ((end, None) for end in waiting)
+
+
+def _revises(one: Settled) -> bool:
+    return one.revised and one.kind != "abandon"
+
+
+def _judged(settled: Reversible[Settled]) -> Iterator[Settled]:
+    """The completions that said YES or NO, newest first."""
+    judged = ("end", "failed")
+    return (o for o in reversed(settled) if o.action == "complete" and o.deployment and o.kind in judged)
+
+
+def _incomplete(settled: Reversible[Settled]) -> dict[str, int]:
+    newest: dict[str, Settled] = {}
+    for one in _judged(settled):
+        newest.setdefault(one.digest, one)
+    return {digest: one.seq for digest, one in newest.items() if one.kind == "failed"}
+
+
+def _left(settled: Reversible[Settled]) -> tuple[tuple[tuple[int, str], ...], tuple[Claim, ...], bool]:
     """How the journal left the platform: `known`, `claims` and `maintenance` of a History, newest first."""
     known: list[tuple[int, str]] = []
     claims: list[Claim] = []

@@ -20,9 +20,10 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import msgspec
 
@@ -37,9 +38,13 @@ from roadworthy.record import claim, components_of, of_component
 
 WORTH = 100
 """Entries beyond the index that are worth writing it anew; verifying them takes about 20 ms on a folder."""
+LONG = 5000
+"""Entries of a log that takes longer to list than to note that it was listed."""
+PIECE = 1000
+"""Rows that are decoded at once."""
 _LIMIT = 1 << 30
 _KEY, _MAC = 32, 32
-_FORM = f"5 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"6 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -114,13 +119,76 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     at: str
     policy: Named
     open: tuple[int, str]
-    settled: msgspec.Raw  # decoded when it is asked for
+    settled: list[memoryview]  # rows as bytes, in pieces of PIECE
 
-    def rows(self) -> list[Settled]:
-        """What was settled up to here, in order."""
-        return _ROWS.decode(self.settled)
+    def rows(self) -> Rows:
+        """What was settled up to here."""
+        return Rows(self.settled)
 
 
+class Rows(Sequence[Settled]):
+    """What was settled, in order: pieces of PIECE, decoded when somebody looks at them, and what came later."""
+
+    def __init__(self, pieces: Sequence[memoryview], later: Sequence[Settled] = ()) -> None:
+        self._pieces: list[memoryview | list[Settled]] = [*pieces]
+        self._later = later
+
+    def followed_by(self, later: Sequence[Settled]) -> Rows:
+        """The same and, after it, these. What was decoded of either need not be decoded again."""
+        rows = Rows([], (*self._later, *later))
+        rows._pieces = self._pieces
+        return rows
+
+    def __len__(self) -> int:
+        full = max(len(self._pieces) - 1, 0)
+        return full * PIECE + len(self._piece(full)) + len(self._later)
+
+    def __iter__(self) -> Iterator[Settled]:
+        for number in range(len(self._pieces)):
+            yield from self._piece(number)
+        yield from self._later
+
+    def __reversed__(self) -> Iterator[Settled]:
+        yield from reversed(self._later)
+        for number in reversed(range(len(self._pieces))):
+            yield from reversed(self._piece(number))
+
+    @overload
+    def __getitem__(self, index: int) -> Settled: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Settled, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Settled | tuple[Settled, ...]:
+        at = range(len(self))[index]
+        if isinstance(at, range):
+            return tuple(self[one] for one in at)
+        number, place = divmod(at, PIECE)
+        if number < len(self._pieces) and place < len(self._piece(number)):
+            return self._piece(number)[place]
+        return self._later[at - len(self)]
+
+    def _piece(self, number: int) -> list[Settled]:
+        if number >= len(self._pieces):
+            return []
+        piece = self._pieces[number]
+        if isinstance(piece, memoryview):
+            piece = self._pieces[number] = _ROWS.decode(piece)
+        return piece
+
+
+class Listed(msgspec.Struct, frozen=True, array_like=True):
+    """What a listing found behind entry `after`: only entries, to `last`. It holds while the folder has `stamp`."""
+
+    form: str
+    log: str
+    stamp: str
+    after: int
+    last: int
+
+
+T = TypeVar("T")
+_LISTED = msgspec.msgpack.Decoder(Listed)
 _ROWS = msgspec.msgpack.Decoder(list[Settled])
 _CHECKPOINT = msgspec.msgpack.Decoder(Checkpoint)
 
@@ -132,36 +200,57 @@ class Index:
         self._log, self._trust = log, trust.digest
         self._key = folder / "index.key"
         self.path = folder / f"{hashlib.sha256(log.encode()).hexdigest()[:32]}.index"
+        self._listing = self.path.with_suffix(".listed")
 
     def load(self) -> Checkpoint | None:
         """The checkpoint; None when there is none that can be believed."""
-        key, data = _own(self._key), _own(self.path)
+        found = self._believed(self.path, _CHECKPOINT)
+        bound = (_FORM, self._log, self._trust)
+        return found if found and (found.form, found.log, found.trust) == bound else None
+
+    def save(self, state: State, settled: Sequence[Settled]) -> None:
+        """Keep where the log stands. Where that is not possible (no space, no right) it goes on without."""
+        start = (state.open.seq, state.open.sha256) if state.open else (0, "")
+        rows, every = [], iter(settled)
+        while piece := [*islice(every, PIECE)]:
+            rows.append(memoryview(msgspec.msgpack.encode(piece)))
+        self._keep(
+            self.path,
+            Checkpoint(
+                _FORM, self._log, self._trust, state.seq, state.sha256, state.at, state.policy, start, rows
+            ),
+        )
+
+    def listed(self, stamp: str, after: int) -> int | None:
+        """The last entry's number, when the folder was listed behind `after` since it has this stamp."""
+        found = self._believed(self._listing, _LISTED) if stamp else None
+        same = found and (found.form, found.log, found.stamp) == (_FORM, self._log, stamp)
+        return found.last if found and same and found.after <= after <= found.last else None
+
+    def note_listed(self, stamp: str, after: int, last: int) -> None:
+        """Keep that with this stamp the entries behind `after` were listed. Listing a short log again is faster."""
+        if stamp and last >= LONG:
+            self._keep(self._listing, Listed(_FORM, self._log, stamp, after, last))
+
+    def _believed(self, path: Path, form: msgspec.msgpack.Decoder[T]) -> T | None:
+        key, data = _own(self._key), memoryview(_own(path))  # it may be long: no part of it is copied
         mac, body = data[:_MAC], data[_MAC:]
         if len(key) != _KEY or not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")):
             return None
         try:
-            found = _CHECKPOINT.decode(body)
+            return form.decode(body)
         except msgspec.DecodeError:
             return None  # what another version of this code wrote
-        bound = (found.form, found.log, found.trust)
-        return found if bound == (_FORM, self._log, self._trust) else None
 
-    def save(self, state: State, settled: list[Settled]) -> None:
-        """Keep where the log stands. Where that is not possible (no space, no right) it goes on without."""
+    def _keep(self, path: Path, said: Checkpoint | Listed) -> None:
         from roadworthy.report.evidence import write_atomically
 
-        start = (state.open.seq, state.open.sha256) if state.open else (0, "")
-        rows = msgspec.Raw(msgspec.msgpack.encode(settled))
-        body = msgspec.msgpack.encode(
-            Checkpoint(
-                _FORM, self._log, self._trust, state.seq, state.sha256, state.at, state.policy, start, rows
-            )
-        )
+        body = msgspec.msgpack.encode(said)
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if len(_own(self._key)) != _KEY:
                 write_atomically(self._key, os.urandom(_KEY), 0o600)
-            write_atomically(self.path, hmac.digest(_own(self._key), body, "sha256") + body, 0o600)
+            write_atomically(path, hmac.digest(_own(self._key), body, "sha256") + body, 0o600)
         except (OSError, UsageError):
             return
 
@@ -227,7 +316,7 @@ def _own(path: Path) -> bytes:
         with open(path, "rb", opener=_carefully) as file:
             about = os.fstat(file.fileno())
             ours = stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077
-            return file.read(_LIMIT) if ours else b""
+            return file.read(min(about.st_size, _LIMIT)) if ours else b""
     except OSError:
         return b""
 

@@ -31,7 +31,7 @@ from roadworthy.journal.entry import (
     read,
     seal,
 )
-from roadworthy.journal.index import WORTH, Checkpoint, Index, Settled, settled_by
+from roadworthy.journal.index import WORTH, Index, Rows, Settled, settled_by
 from roadworthy.journal.sign import Signer, Trust
 from roadworthy.journal.store import Store
 
@@ -63,7 +63,7 @@ class Log:
         self._index = index
         self._state = State()
         self._head: Entry | None = None
-        self._before: Checkpoint | None = None
+        self._before = Rows([])
         self._settled: list[Settled] = []
 
     def entries(self) -> list[Entry]:
@@ -82,11 +82,9 @@ class Log:
         return self._state.open
 
     def settled(self) -> Sequence[Settled]:
-        """What every `end`, `failed` and `abandon` says, in order."""
+        """What every `end`, `failed` and `abandon` says by now, in order."""
         self._catch_up()
-        if self._before is not None:
-            self._settled, self._before = self._before.rows() + self._settled, None
-        return self._settled
+        return self._before.followed_by(self._settled)
 
     def backwards(self, since: Settled | None = None) -> Iterator[Entry]:
         """Entries, newest first, from the head or from `since`: each is the one that the entry after it names."""
@@ -145,12 +143,17 @@ class Log:
 
     def _last(self, after: int) -> int:
         """The number of the last entry, which the store lists; only what comes after `after` is looked at."""
+        stamp = self._store.stamp(self._folder) if self._index and after else ""
+        if self._index and (known := self._index.listed(stamp, after)):
+            return known
         last = after
         for name in self._store.names(self._folder, self._name(after) if after else ""):
             number = name.removeprefix(f"{self._folder}/").removesuffix(".json")
             if not (number.isascii() and number.isdigit() and name == self._name(int(number) or -1)):
                 raise JournalError(f"{name} is no entry; move it away")
             last = max(last, int(number))
+        if self._index:
+            self._index.note_listed(stamp, after, last)
         return last
 
     def _catch_up(self) -> None:
@@ -161,7 +164,7 @@ class Log:
             for _ in self._rest():
                 pass
             if self._index and self._state.seq - before >= WORTH:
-                self._index.save(self._state, [*self.settled()])
+                self._index.save(self._state, self.settled())
         with _distrust():
             while (data := self._store.get(self._name(self._state.seq + 1), ENTRY_LIMIT)) is not None:
                 self._follow(data)
@@ -177,7 +180,7 @@ class Log:
         ):
             head = self._known(seq, sha256)
             still_open = head if start == seq else self._known(start, start_sha256) if start else None
-        self._head, self._before = head, known
+        self._head, self._before = head, known.rows()
         self._state = State(seq, sha256, still_open, known.at, known.policy)
 
     def _rest(self) -> Iterator[Entry]:
@@ -215,7 +218,7 @@ class Log:
             self._settled.append(settled_by(entry, start))
 
     def _forget(self) -> None:
-        self._state, self._head, self._before, self._settled = State(), None, None, []
+        self._state, self._head, self._before, self._settled = State(), None, Rows([]), []
 
     def _known(self, seq: int, sha256: str) -> Entry:
         name = self._name(seq)

@@ -26,6 +26,8 @@ _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 _LEFTOVER = r"\.[0-9a-f]{16}\.part"
 _LEFTOVER_AGE = 3600
 """Seconds after which a temporary file belongs to a writer that died. One that lives only fails its put."""
+_TICK = 3.0
+"""Seconds within which a folder may change twice and show the same time, on the coarsest file systems."""
 # O_NONBLOCK: a pipe that somebody put there must not hang us.
 _REGULAR = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -47,6 +49,9 @@ class Store(Protocol):
 
     def names(self, prefix: str, after: str = "") -> list[str]:
         """The sorted full names of what lies directly in the folder `prefix`; with `after`, of those behind it."""
+
+    def stamp(self, prefix: str) -> str:
+        """What is another one as soon as a name came into the folder `prefix` or went; "" where nothing tells."""
 
     def beat(self, place: str, token: int) -> None:
         """Note below `beats/` that the holder `token` of `place` lives. Tried once and not for long; may raise."""
@@ -90,6 +95,16 @@ class Folder:
                 return [f"{prefix}/{name}" for name in found if not re.fullmatch(_LEFTOVER, name)]
         except _Absent:
             return []
+
+    def stamp(self, prefix: str) -> str:
+        try:
+            with _storage(f"cannot read {self.root / prefix}"), self._open(checked(prefix)) as folder:
+                about = os.fstat(folder)
+        except _Absent:
+            return ""
+        # Two changes within one tick of the file system's clock have the same time: a new one tells nothing yet.
+        old = time.time() - about.st_ctime > _TICK
+        return f"{about.st_dev} {about.st_ino} {about.st_ctime_ns}" if old else ""
 
     def beat(self, place: str, token: int) -> None:
         name = f"{token:08d}"
