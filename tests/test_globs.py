@@ -91,7 +91,7 @@ PARTS = st.one_of(st.just("**"), st.text("ab*?.", min_size=1, max_size=6).filter
     st.lists(PARTS, min_size=1, max_size=6).filter(lambda parts: "." not in parts and ".." not in parts),
     st.lists(st.text("ab.", min_size=1, max_size=5), min_size=1, max_size=6),
 )
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_the_expression_is_the_definition(glob: list[str], path: list[str]):
     assert problem("/".join(glob)) == ""
     assert matches(("/".join(glob),), "/".join(path)) == slowly(collapsed(glob), path)
@@ -109,6 +109,6 @@ def test_the_expression_is_the_definition(glob: list[str], path: list[str]):
 )
 def test_no_glob_takes_long_on_any_path(glob: str, path: str):
     assert problem(glob) == "" and len(path) <= 4096
-    began = time.perf_counter()
+    began = time.process_time()
     assert not matches((glob,), path)
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1

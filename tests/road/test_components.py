@@ -57,6 +57,7 @@ def test_the_digest_is_what_sha256sum_lists_of_the_components():
     assert digest_of({"web": "b" * 64, "api": ""}) == ""
 
 
+@pytest.mark.slow
 def test_components_are_released_in_the_declared_order(pair: Project):
     pair.deployed()
     access = (pair.sandbox / "access.log").read_text().splitlines()
@@ -80,6 +81,7 @@ def test_when_the_second_component_fails_the_first_goes_back(pair: Project, how)
     assert pair.json("verify")["details"]["differences"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{"boot": "die"}, {"health": "sick"}])
 def test_when_the_first_component_fails_the_second_is_never_touched(pair: Project, how):
     pair.deployed()
@@ -95,6 +97,7 @@ def test_when_the_first_component_fails_the_second_is_never_touched(pair: Projec
     assert pair.json("status")["code"] == 0
 
 
+@pytest.mark.slow
 def test_when_the_second_cannot_be_uploaded_the_first_goes_back(pair: Project):
     pair.deployed()
     second = pair.commit("Second")
@@ -107,6 +110,7 @@ def test_when_the_second_cannot_be_uploaded_the_first_goes_back(pair: Project):
     assert made(pair, "staging") == {"web": [pair.first, second, pair.first], "worker": [pair.first]}
 
 
+@pytest.mark.slow
 def test_a_rollback_takes_all_components_back(pair: Project):
     pair.deployed()
     second = pair.commit("Second")
@@ -121,6 +125,7 @@ def test_a_rollback_takes_all_components_back(pair: Project):
     assert "already runs" in pair.json("rollback", "--to", pair.first)["line"]
 
 
+@pytest.mark.slow
 def test_a_deploy_of_what_runs_changes_nothing(pair: Project):
     pair.deployed()
     before = made(pair, "staging")
@@ -128,6 +133,7 @@ def test_a_deploy_of_what_runs_changes_nothing(pair: Project):
     assert made(pair, "staging") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("component", ["", " worker"])
 def test_a_change_by_hand_of_either_app_is_drift(pair: Project, component):
     pair.deployed()
@@ -145,6 +151,7 @@ def test_a_change_by_hand_of_either_app_is_drift(pair: Project, component):
     pair.json("deploy")
 
 
+@pytest.mark.slow
 def test_both_apps_of_production_are_guarded(pair: Project):
     for app in ("prod", "prod worker"):
         assert pair.invoke("smoke", "--env", pair.app(app)).code != 2  # both name the environment
@@ -153,6 +160,7 @@ def test_both_apps_of_production_are_guarded(pair: Project):
     assert "deploy_guard" in said["line"]
 
 
+@pytest.mark.slow
 def test_under_maintenance_both_apps_are_closed_and_opened(pair: Project):
     pair.deployed()
     pair.commit("Second")
@@ -164,6 +172,7 @@ def test_under_maintenance_both_apps_are_closed_and_opened(pair: Project):
         assert pair.api("GET", f"/apps/{pair.app(app)}")["maintenance"] is False
 
 
+@pytest.mark.slow
 def test_bytes_of_a_component_that_were_altered_are_refused(pair: Project):
     pair.released()
     package = pair.root / f".release/packages/worker/{pair.first}.tgz"
@@ -174,6 +183,7 @@ def test_bytes_of_a_component_that_were_altered_are_refused(pair: Project):
     assert pair.releases("staging worker")[-1]["slug"] is None
 
 
+@pytest.mark.slow
 def test_a_component_that_the_store_alone_has_is_brought(pair: Project):
     pair.released()
     for file in (pair.root / ".release/packages").rglob("*.*"):
@@ -183,6 +193,7 @@ def test_a_component_that_the_store_alone_has_is_brought(pair: Project):
     assert pair.runs("staging worker") == pair.first
 
 
+@pytest.mark.slow
 def test_a_component_whose_tests_fail_opens_nothing(pair: Project):
     config = pair.root / "release.toml"
     text = config.read_text()
@@ -195,6 +206,7 @@ def test_a_component_whose_tests_fail_opens_nothing(pair: Project):
     assert "ci_is_green" in pair.json("deploy", code=3)["line"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["app", "worker"])
 def test_one_component_that_fails_its_checks_is_a_no_to_all(pair: Project, of):
     commit = pair.commit("Sick", of=of, health="sick")
@@ -206,6 +218,7 @@ def test_one_component_that_fails_its_checks_is_a_no_to_all(pair: Project, of):
     assert "ACCEPTANCE_DECISION_NOT_YES" in pair.json("release", code=3)["line"]
 
 
+@pytest.mark.slow
 def test_a_component_that_dies_in_acceptance_is_named(pair: Project):
     pair.commit("Dies", of="worker", boot="die")
     for stage in ("intake", "build", "test"):
@@ -213,6 +226,7 @@ def test_a_component_that_dies_in_acceptance_is_named(pair: Project):
     assert "component worker" in " ".join(pair.json("accept", code=1)["reasons"])
 
 
+@pytest.mark.slow
 def test_each_component_is_told_where_those_before_it_answer(pair: Project):
     tells = 'import os\nopen(os.environ["DATABASE_URL"][10:] + ".told", "w").write(os.environ["WEB_URL"])\n'
     web = (pair.root / "worker" / "web.py").read_text()
@@ -229,6 +243,7 @@ def test_each_component_is_told_where_those_before_it_answer(pair: Project):
     assert {"web-web.txt", "web-worker.txt"} <= names
 
 
+@pytest.mark.slow
 def test_a_package_from_before_a_component_is_gone_back_to(project: Project):
     """A component is added; the first deploy with it fails; what ran before is run again."""
     project.deployed()
@@ -264,6 +279,7 @@ def three(tmp_path, platform) -> Iterator[Project]:
     yield from living(tmp_path / "three", platform, ("worker", "mailer"))
 
 
+@pytest.mark.slow
 def test_of_three_components_one_can_be_given_up(three: Project):
     three.deployed()
     config = three.root / "release.toml"
@@ -288,6 +304,7 @@ def test_of_three_components_one_can_be_given_up(three: Project):
     assert three.json("evidence.audit")["code"] == 0
 
 
+@pytest.mark.slow
 def test_a_component_that_is_declared_no_more_is_left_alone(pair: Project):
     pair.deployed()
     config = pair.root / "release.toml"

@@ -39,6 +39,7 @@ def test_a_change_is_one_release_of_what_runs_and_is_verified(project: Project):
     assert project.json("why", "--at", project.entries()[1].at)["details"]["config"] == []
 
 
+@pytest.mark.slow
 def test_a_plan_names_what_would_change_and_changes_nothing(project: Project):
     project.deployed()
     before = project.releases(), project.entries()
@@ -47,6 +48,7 @@ def test_a_plan_names_what_would_change_and_changes_nothing(project: Project):
     assert (project.releases(), project.entries()) == before
 
 
+@pytest.mark.slow
 def test_what_is_so_already_changes_nothing(project: Project):
     project.deployed()
     change(project, "--set", "COLOUR", COLOUR="red")
@@ -107,10 +109,12 @@ def test_a_slip_is_one_line_and_changes_nothing(untouched: Project, words, line)
     assert untouched.calls() == before
 
 
+@pytest.mark.slow
 def test_nothing_is_changed_where_nothing_runs(project: Project):
     assert "nothing was ever deployed" in change(project, "--set", "COLOUR", code=2, COLOUR="red")["line"]
 
 
+@pytest.mark.slow
 def test_production_asks_for_both_keys(project: Project):
     project.deployed()
     project.json("migrate")
@@ -128,6 +132,7 @@ def test_production_asks_for_both_keys(project: Project):
     project.json("complete", "--env", "prod", env=KEYS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["1", "true", "00", ""])
 def test_the_app_is_never_told_to_migrate_when_it_starts(project: Project, value):
     project.deployed()
@@ -138,6 +143,7 @@ def test_the_app_is_never_told_to_migrate_when_it_starts(project: Project, value
     assert "startup_runs_no_migrations" in change(project, "--unset", name, code=3)["line"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [True, False])
 def test_a_lost_answer_is_looked_up_and_the_change_made_once(project: Project, after):
     project.deployed()
@@ -152,6 +158,7 @@ def test_a_lost_answer_is_looked_up_and_the_change_made_once(project: Project, a
     assert project.json("verify")["details"]["differences"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [True, False])
 def test_a_kill_is_settled_by_looking(project: Project, after):
     project.deployed()
@@ -167,6 +174,7 @@ def test_a_kill_is_settled_by_looking(project: Project, after):
     assert project.json("verify")["details"]["differences"] == []
 
 
+@pytest.mark.slow
 def test_somebody_elses_change_is_not_taken_for_ours(project: Project):
     project.deployed()
     project.faults({"kind": "hang", "method": "PATCH", "path": "/config-vars"})
@@ -180,6 +188,7 @@ def test_somebody_elses_change_is_not_taken_for_ours(project: Project):
     assert project.json("status", code=1)["details"]["environments"][0]["state"] == "drift"
 
 
+@pytest.mark.slow
 def test_a_component_has_config_vars_of_its_own(pair: Project):
     pair.deployed()
     change(pair, "--component", "worker", "--set", "COLOUR", COLOUR="red")

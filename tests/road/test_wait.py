@@ -61,11 +61,11 @@ ELSEWHERE = {"host": "another", "ci": {"url": RUN, "run_id": "42", "attempt": 1}
 
 def test_the_second_waits_for_the_first_and_then_wins_with_a_higher_token(project: Project):
     project.json("test")
-    slow_upload(project, 1)
-    first = project.start("deploy", "--json")
-    until(lambda: project.kinds() == ["start deploy"])
     second = project.commit("Second")
     project.json("test")
+    slow_upload(project, 2)
+    first = project.start("deploy", "--json", "--commit", project.first)
+    until(lambda: project.kinds() == ["start deploy"])
     waiting = project.process("deploy", "--wait", "30s", "--json")
     assert (ended(first).code, waiting.code) == (0, 0), waiting.text
     assert project.kinds() == ["start deploy", "end deploy"] * 2
@@ -232,7 +232,11 @@ def test_of_many_who_take_over_one_settles_and_all_go_on(project: Project):
     waiting = [project.start("deploy", "--wait", "60s", "--json") for _ in range(3)]
     ran = [ended(process) for process in waiting]
     assert [r.code for r in ran] == [0, 0, 0], [r.text for r in ran]
-    assert project.kinds() == ["start deploy", "failed deploy", "start deploy", "end deploy"]
+    kinds = project.kinds()
+    assert kinds[:4] == ["start deploy", "failed deploy", "start deploy", "end deploy"]
+    overtaken = project.entries()[4:]  # who had decided already begins, sees it, and decides anew
+    assert kinds[4:] == ["start deploy", "failed deploy"] * (len(overtaken) // 2)
+    assert all("was written while" in str(e.record.details["problems"]) for e in overtaken[1::2])
     assert project.json("evidence.audit")["outcome"] == "succeeded"
 
 
