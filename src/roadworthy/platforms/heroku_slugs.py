@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import CheckFailed, OutcomeUnknown
 from ..model import Claim, Package
-from ..packages import procfile
-from ..packages import slug as slugs
 from . import Progress
 from .heroku_api import Api
 from .heroku_releases import Releases
@@ -28,6 +26,9 @@ def package_of(api: Api, app: str, slug: str) -> tuple[str, str]:
 
 def upload(api: Api, app: str, package: Package, progress: Progress) -> str:
     """Give the platform the package's bytes. A slug does nothing until released: repeating is harmless."""
+    from ..packages import procfile
+    from ..packages import slug as slugs
+
     if not package.file:
         raise CheckFailed(f"neither the platform nor this machine has the package {package.digest[:12]}")
     file = Path(package.file)
