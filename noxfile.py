@@ -8,6 +8,8 @@ import nox
 
 # nox was started from the project's environment, which need not be the activated one.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+# Reading the tests costs seconds unless Python may keep what it compiled of them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 QUICK = (
