@@ -16,6 +16,8 @@ QUICK = (
     "not slow and not audit and not heroku_cli and not stores and not intoto and not matrix and not images "
     "and not workflows"
 )
+# Neighbours stay with one worker, for the tests of a module share a sandbox; who has none left takes some over.
+EACH_CORE = ("-n", "auto", "--dist", "worksteal")
 UNITS = (
     "checks",
     "facts",
@@ -57,13 +59,13 @@ def tests(session: nox.Session) -> None:
     """Everything that is quick: the app on both its databases, unit tests, the sandbox, the commands."""
     with_postgres = ("python", "tests/with_postgres.py")
     session.run(*with_postgres, "python", "-m", "pytest", "-q", "-c", "app/pytest.ini", "app/tests")
-    session.run("python", "-m", "pytest", "-m", QUICK, *session.posargs)
+    session.run("python", "-m", "pytest", *EACH_CORE, "-m", QUICK, *session.posargs)
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
     """What takes minutes: switching releases under load, kills at random instants, the shell auditor's cases."""
-    session.run("python", "-m", "pytest", "-m", "(slow or audit) and not matrix", *session.posargs)
+    session.run("python", "-m", "pytest", *EACH_CORE, "-m", "(slow or audit) and not matrix", *session.posargs)
 
 
 @nox.session
@@ -124,7 +126,7 @@ def faults(session: nox.Session) -> None:
     what is drawn. A full run is `CRASH_POINTS=0 CRASH_KILLS=300 nox -s faults`: about an hour on two cores.
     """
     words = session.posargs or ["tests/matrix"]
-    session.run("python", "-m", "pytest", "-m", "matrix", *words, env=_store_servers(session))
+    session.run("python", "-m", "pytest", *EACH_CORE, "-m", "matrix", *words, env=_store_servers(session))
 
 
 @nox.session

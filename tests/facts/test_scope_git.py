@@ -184,6 +184,7 @@ TREES = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(TREES, min_size=2, max_size=4))
 @settings(max_examples=20, deadline=None)
 def test_any_history_loses_nothing(trees: list[dict[str, str]]):

@@ -56,6 +56,7 @@ def test_fault_01_two_alembic_heads_are_refused_before_anything_is_done(project:
     assert project.calls() == []
 
 
+@pytest.mark.slow
 def test_fault_02_what_deploy_makes_certify_can_certify_and_by_equality_only(staged: Project):
     # Deploy baked 12 characters in, certify wanted 40, and any text around them would do; so did "unknown".
     staged.json("certify")
@@ -64,6 +65,7 @@ def test_fault_02_what_deploy_makes_certify_can_certify_and_by_equality_only(sta
         assert "check version" in staged.json("certify", code=1)["reasons"][0]
 
 
+@pytest.mark.slow
 def test_fault_03_a_log_that_cannot_be_read_certifies_nothing_and_sizes_are_no_alarm(staged: Project):
     # A failing `heroku logs` was a clean log; `200 512` was an error and `status=503` was none.
     staged.mood(say=["GET /logo 200 512"])
@@ -157,6 +159,7 @@ def test_fault_09_no_step_hides_a_failure_and_none_waits_for_a_guessed_time(proj
     assert {"ci_is_green", "staging_is_certified"} <= {r.partition(":")[0] for r in said["reasons"]}
 
 
+@pytest.mark.slow
 def test_fault_10_every_way_to_change_production_needs_both_keys_before_anything_is_sent(staged: Project):
     # migrate had no guard, rollback and promote one of two, the image was built first, and make ate the 42.
     staged.json("certify")
@@ -189,6 +192,7 @@ def test_fault_11_verify_compares_and_fails(staged: Project):
     assert staged.process("verify").code == 1
 
 
+@pytest.mark.slow
 def test_fault_12_a_smoke_test_never_skips_itself(staged: Project):
     # Without jq, without a schema or without a csrf path it ended with 0; its files had fixed names in /tmp.
     staged.mood(cookie="other=1")
@@ -219,6 +223,7 @@ def test_fault_13_evidence_is_signed_bound_to_its_package_and_read_before_produc
     assert staged.json("evidence.audit", code=1)["reasons"]
 
 
+@pytest.mark.slow
 def test_fault_14_what_was_tested_is_released_by_its_digest_and_by_one_at_a_time(project: Project):
     # A tag was pushed and whatever it named by then was released; two could do so at once.
     project.json("test")

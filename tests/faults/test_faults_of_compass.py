@@ -22,6 +22,7 @@ def scope_of(project: Project, commit: str, environment: str) -> Scope:
     return since_deployed(project.root, rules, history, git.resolve(project.root, commit))
 
 
+@pytest.mark.slow
 def test_fault_05_what_was_pushed_and_not_deployed_is_not_lost(project: Project):
     # The base was the parent commit: after a push of two commits, or after a commit whose deploy had failed, the
     # code in the earlier one was never deployed, and the pipeline said YES.

@@ -12,6 +12,20 @@ from stores.conftest import CREDENTIALS
 
 _numbers = itertools.count(1)
 Journal = Callable[[], str]
+Tell = Callable[[str], None]
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Say something of a test that passed, at the end of the run: also from a worker that has no terminal."""
+    return lambda text: record_property("told", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "told" and report.when == "call":
+                terminalreporter.write_line(str(value))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from road.project import Project, Ran, ended, until
 
 from roadworthy.sandbox import control
 
+from .conftest import Tell
 from .sampling import SEED, sampled
 from .site import RUNNER, points_in
 
@@ -66,7 +67,7 @@ def _resume(project: Project, action: str, wanted: str) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("action", ["deploy", "sick"])
 def test_a_release_of_two_components_that_was_killed_ends_in_the_truth(
-    action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    action: str, tmp_path: Path, tell: Tell
 ) -> None:
     found: list[str] = []
     left = ["until the first site tells"]
@@ -94,6 +95,5 @@ def test_a_release_of_two_components_that_was_killed_ends_in_the_truth(
         finally:
             control.down(folder / "platform")
         left = left[ON_ONE_SITE:]
-    with capsys.disabled():
-        print(f"\n{action} of two components: {kills} kills at {len(found)} points (seed {SEED})")
+    tell(f"{action} of two components: {kills} kills at {len(found)} points (seed {SEED})")
     assert kills

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from road.project import ended
 
+from .conftest import Tell
 from .sampling import SEED, sampled
 from .site import ACTIONS, MAINTENANCE, site
 
@@ -22,9 +23,7 @@ SELDOM = 0.1
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("action", [*ACTIONS, MAINTENANCE, "reconcile"])
-def test_killed_at_points_between_two_effects(
-    action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_killed_at_points_between_two_effects(action: str, tmp_path: Path, tell: Tell) -> None:
     found: list[str] = []
     points = left = ["until the first site tells"]
     kills = 0
@@ -44,6 +43,5 @@ def test_killed_at_points_between_two_effects(
                 except AssertionError as error:
                     raise AssertionError(f"{action} killed at {point}: {error}") from error
         left = left[ON_ONE_SITE:]
-    with capsys.disabled():
-        print(f"\n{action}: {kills} kills at {len(points)} of {len(found)} points (seed {SEED})")
+    tell(f"{action}: {kills} kills at {len(points)} of {len(found)} points (seed {SEED})")
     assert kills >= (1 - SELDOM) * len(points) - 1

@@ -18,6 +18,7 @@ from road.project import ended
 
 from roadworthy.facts.standing import read_standing
 
+from .conftest import Tell
 from .sampling import SEED, sampled
 from .site import Act, Site, points_in, site
 
@@ -33,7 +34,7 @@ ON_ONE_SITE = 24
 
 
 @pytest.mark.timeout(1200)
-def test_a_stage_that_was_killed_is_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_that_was_killed_is_done_again(tmp_path: Path, tell: Tell) -> None:
     found: dict[str, list[str]] = {}
     left: list[tuple[str, str]] = []
     kills: Counter[str] = Counter()
@@ -54,9 +55,8 @@ def test_a_stage_that_was_killed_is_done_again(tmp_path: Path, capsys: pytest.Ca
                 except AssertionError as error:
                     raise AssertionError(f"{stage} killed at {point}: {error}") from error
         left = left[ON_ONE_SITE:]
-    with capsys.disabled():
-        for stage in ORDER:
-            print(f"\n{stage}: {kills[stage]} kills at {len(found[stage])} points (seed {SEED})", end="")
+    for stage in ORDER:
+        tell(f"{stage}: {kills[stage]} kills at {len(found[stage])} points (seed {SEED})")
 
 
 def _points(place: Site, stage: str) -> list[str]:

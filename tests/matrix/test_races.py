@@ -13,7 +13,7 @@ from road.project import Project, ended
 from roadworthy.journal.entry import Entry
 from roadworthy.record import token
 
-from .conftest import Journal
+from .conftest import Journal, Tell
 from .site import Act, Site, site
 
 pytestmark = pytest.mark.matrix
@@ -25,15 +25,14 @@ HOLDS = (0.9, 0.0)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kept_in", ["folder", "s3", "azure"])
 def test_of_eight_deploys_at_once_one_at_a_time_wins(
-    kept_in: str, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+    kept_in: str, tmp_path: Path, request: pytest.FixtureRequest, tell: Tell
 ) -> None:
     journal: Journal = request.getfixturevalue(kept_in)
     won: list[int] = []
     with site(tmp_path / "site", journal()) as place:
         for number, seconds in enumerate(HOLDS):
             won.append(_race(place, number, seconds))
-    with capsys.disabled():
-        print(f"\n{kept_in}: {RACERS} racers in {len(HOLDS)} rounds, winners one after another: {won}")
+    tell(f"{kept_in}: {RACERS} racers in {len(HOLDS)} rounds, winners one after another: {won}")
 
 
 @pytest.mark.timeout(300)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from road.project import ended
 
-from .conftest import Journal
+from .conftest import Journal, Tell
 from .sampling import SEED
 from .site import ACTIONS, MAINTENANCE, Act, Site, site
 
@@ -30,7 +30,7 @@ STARTING = 0.5
 @pytest.mark.timeout(300 + 30 * KILLS)
 @pytest.mark.parametrize("kept_in", ["folder", "s3"])
 def test_killed_at_random_instants(
-    kept_in: str, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+    kept_in: str, tmp_path: Path, request: pytest.FixtureRequest, tell: Tell
 ) -> None:
     journal: Journal = request.getfixturevalue(kept_in)
     chance = random.Random(SEED)
@@ -56,8 +56,7 @@ def test_killed_at_random_instants(
                 except AssertionError as error:
                     said = f"{action} killed after {part:.3f} of {took[action]:.2f} s (kill {kills}, seed {SEED})"
                     raise AssertionError(f"{said}: {error}") from error
-    with capsys.disabled():
-        print(f"\n{kept_in}: {kills} kills at random instants, {inside} of them with an open start")
+    tell(f"{kept_in}: {kills} kills at random instants, {inside} of them with an open start")
     assert inside >= KILLS // 5
 
 

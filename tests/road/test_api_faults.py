@@ -80,6 +80,7 @@ def test_an_upload_that_goes_wrong_is_repeated_because_it_changes_nothing(projec
     truly(project, project.first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds("503", "lost reply"))
 def test_a_release_is_asked_for_once_and_then_looked_for(project: Project, kind):
     project.json("test")
@@ -130,6 +131,7 @@ def test_a_platform_that_asks_for_patience_beyond_the_bound_is_not_waited_for(pr
     assert tokens(project) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/formation", pytest.param("/releases/[0-9]*", marks=pytest.mark.slow)])
 def test_a_platform_that_cannot_be_seen_after_the_release_is_unknown_and_then_reconciled(
     project: Project, path
@@ -144,6 +146,7 @@ def test_a_platform_that_cannot_be_seen_after_the_release_is_unknown_and_then_re
     truly(project, project.first)
 
 
+@pytest.mark.slow
 def test_a_lost_reply_that_cannot_be_looked_up_is_unknown_not_failed(project: Project):
     project.json("test")
     project.faults({"kind": "delay", "seconds": 1, "method": "POST", "path": "/slugs"})

@@ -130,6 +130,7 @@ def test_a_migration_that_fails_means_no_certificate(project: Project):
         "[CRITICAL] WORKER TIMEOUT (pid:9)",
     ],
 )
+@pytest.mark.slow
 def test_a_line_in_the_log_since_the_release_means_no_certificate(staged: Project, line):
     staged.mood(say=[line])
     staged.get("/")
@@ -184,6 +185,7 @@ def test_a_log_that_cannot_be_read_means_no_certificate(shared: Project, fault):
     assert "the log cannot be read" in reasons
 
 
+@pytest.mark.slow
 def test_production_is_never_certified(staged: Project):
     staged.json("certify")
     staged.deployed(env="prod")
@@ -213,6 +215,7 @@ def test_a_tampered_certificate_opens_nothing(staged: Project):
     assert "is gone" in reasons(staged)["staging_is_certified"]
 
 
+@pytest.mark.slow
 def test_an_expired_certificate_opens_nothing(staged: Project):
     staged.change_config(('certificate = "72h"', 'certificate = "1s"'))
     staged.json("certify")

@@ -25,6 +25,7 @@ def made(project: Project, place: str) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_one_package_goes_through_all_stages_to_production(pair: Project):
     commit = pair.first
     pair.released()

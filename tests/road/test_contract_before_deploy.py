@@ -72,6 +72,7 @@ def test_e02_a_stage_before_its_turn_is_refused_by_name(project: Project, comman
     assert project.kinds(f"package-{project.first}") == []
 
 
+@pytest.mark.slow
 def test_e02_each_stage_opens_the_next_one_only(project: Project):
     order = ("intake", "build", "accept", "release")
     deploy = ("deploy", "--env", "prod")

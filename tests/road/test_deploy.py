@@ -97,6 +97,7 @@ def test_a_first_deploy_that_fails_says_that_there_is_nothing_to_go_back_to(proj
     assert project.kinds() == ["start deploy", "failed deploy"]
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_at_boot_is_told_with_its_last_lines_while_the_old_one_serves(project: Project):
     project.deployed()
     good = project.runs()

@@ -72,8 +72,13 @@ def row(project: Project) -> dict[str, Any]:
 
 
 def audited(project: Project) -> None:
-    """Both auditors find the journal whole."""
+    """The auditor finds the journal whole."""
     assert project.json("evidence.audit")["outcome"] == "succeeded"
+
+
+def audited_by_both(project: Project) -> None:
+    """So does the one of the shell, which takes half a second for each log."""
+    audited(project)
     state = project.root / ".release"
     for place in (state / "journal" / "sandbox").iterdir():
         done = subprocess.run(
@@ -91,7 +96,7 @@ def names(said: dict[str, Any]) -> set[str]:
 
 
 def recorded(project: Project) -> None:
-    """Platform, app, database and journal agree, and so do the auditors."""
+    """Platform, app, database and journal agree, and so does the auditor."""
     assert row(project)["state"] == "as recorded"
     assert project.json("verify")["details"]["differences"] == []
     audited(project)
@@ -139,6 +144,7 @@ def test_a_config_var_set_by_hand_is_named_and_refuses_another_package(twice: Pr
     assert names(twice.json("deploy", code=3)) == {"platform_is_as_recorded"}
 
 
+@pytest.mark.slow
 def test_maintenance_by_hand_is_named_and_ended_only_by_whoever_says_so(twice: Project):
     twice.api("PATCH", f"/apps/{twice.staging}", {"maintenance": True})
     (drift,) = row(twice)["drift"]
@@ -152,6 +158,7 @@ def test_maintenance_by_hand_is_named_and_ended_only_by_whoever_says_so(twice: P
     recorded(twice)
 
 
+@pytest.mark.slow
 def test_a_rollback_to_what_should_run_ends_maintenance_by_hand(twice: Project):
     second = twice.runs()
     twice.api("PATCH", f"/apps/{twice.staging}", {"maintenance": True})
@@ -164,6 +171,7 @@ def test_a_rollback_to_what_should_run_ends_maintenance_by_hand(twice: Project):
 # ---- the way out by the road -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["deploy", "rollback"])
 def test_what_the_journal_says_may_always_be_put_back(twice: Project, way):
     second = twice.runs()
@@ -177,6 +185,7 @@ def test_what_the_journal_says_may_always_be_put_back(twice: Project, way):
     recorded(twice)
 
 
+@pytest.mark.slow
 def test_on_call_people_can_roll_back_out_of_drift_to_any_verified_package(twice: Project):
     set_by_hand(twice, COLOUR="broken")
     twice.json("rollback")
@@ -187,6 +196,7 @@ def test_on_call_people_can_roll_back_out_of_drift_to_any_verified_package(twice
 # ---- the way out by a statement --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_adopted_rollback_is_journalled_checked_and_consistent_everywhere(twice: Project):
     """E1, E13: from, to, who did it, who accepted it, when and why."""
     second = twice.runs()
@@ -219,6 +229,7 @@ def test_an_adopted_rollback_is_journalled_checked_and_consistent_everywhere(twi
     twice.json("rollback", "--to", f"v{made['version']}")  # and so is what was adopted
     assert twice.runs() == twice.first
     recorded(twice)
+    audited_by_both(twice)
 
 
 def test_an_adopted_release_can_be_exported(twice: Project, tmp_path):
@@ -230,6 +241,7 @@ def test_an_adopted_release_can_be_exported(twice: Project, tmp_path):
     assert [step["name"] for step in layout["steps"]] == ["01.package.test", "02.staging.adopt"]
 
 
+@pytest.mark.slow
 def test_after_an_adopted_config_change_the_next_deploy_goes_on(twice: Project):
     set_by_hand(twice, COLOUR="blue")
     twice.json("adopt", WHY)
@@ -258,6 +270,7 @@ def test_an_adoption_without_a_reason_is_refused_before_anything(twice: Project)
     assert twice.kinds() == before
 
 
+@pytest.mark.slow
 def test_what_fails_its_checks_is_not_adopted(twice: Project):
     twice.commit("Break health", health="degraded")
     twice.json("test")
@@ -272,6 +285,7 @@ def test_what_fails_its_checks_is_not_adopted(twice: Project):
     recorded(twice)
 
 
+@pytest.mark.slow
 def test_a_package_that_this_road_did_not_build_cannot_be_adopted_but_put_right(twice: Project):
     """E14: an unverified artefact stays out, whatever commit its maker claims."""
     second = twice.runs()
@@ -285,6 +299,7 @@ def test_a_package_that_this_road_did_not_build_cannot_be_adopted_but_put_right(
     recorded(twice)
 
 
+@pytest.mark.slow
 def test_a_package_of_ours_that_never_came_by_the_road_is_adopted_only_with_green_tests(twice: Project):
     third = twice.commit("Third")
     twice.json("intake")
@@ -301,6 +316,7 @@ def test_a_package_of_ours_that_never_came_by_the_road_is_adopted_only_with_gree
 # ---- what is no drift ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_failed_deploy_that_was_left_behind_is_not_drift_and_the_next_deploy_mends_it(project: Project):
     project.commit("Break health", health="degraded")
     project.json("test")
@@ -313,6 +329,7 @@ def test_a_failed_deploy_that_was_left_behind_is_not_drift_and_the_next_deploy_m
     assert row(project)["state"] == "as recorded"
 
 
+@pytest.mark.slow
 def test_a_release_of_ours_is_no_drift_while_its_start_is_open_nor_when_it_was_given_up(twice: Project):
     twice.commit("Third")
     twice.json("test")
@@ -348,7 +365,7 @@ def test_the_first_deploy_onto_an_app_that_runs_something_unknown_asks_for_a_sta
     assert project.entries()[-1].record.details["from"]["release"] == made["version"]
     assert project.runs() == project.first
     assert row(project)["state"] == "as recorded"
-    audited(project)
+    audited_by_both(project)
 
 
 def test_an_app_that_another_journal_deployed_to_is_seen_and_can_be_taken_over(project: Project):
@@ -370,6 +387,7 @@ def test_an_app_that_another_journal_deployed_to_is_seen_and_can_be_taken_over(p
 # ---- production ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_production_is_adopted_with_both_keys_and_only_what_was_verified_there(project: Project):
     """E14: a hotfix past the pipeline does not become production's by a statement."""
     for message in ("First", "Second"):
@@ -393,7 +411,7 @@ def test_production_is_adopted_with_both_keys_and_only_what_was_verified_there(p
     said = project.json("adopt", "--env=prod", WHY, env=KEYS, code=3)
     assert names(said) == {"adopted_package_is_proven"}
     assert "never verified in prod" in said["reasons"][0]
-    audited(project)
+    audited_by_both(project)
 
 
 # ---- kills and races -------------------------------------------------------------------------------------
@@ -421,6 +439,7 @@ def test_a_killed_adoption_is_settled_by_looking_again(twice: Project, after):
         assert row(twice)["state"] == "drift"
 
 
+@pytest.mark.slow
 def test_of_two_adoptions_at_once_one_counts(twice: Project):
     rolled_back_by_hand(twice)
     both = [twice.start("adopt", WHY, "--json") for _ in range(2)]
@@ -430,6 +449,7 @@ def test_of_two_adoptions_at_once_one_counts(twice: Project):
     recorded(twice)
 
 
+@pytest.mark.slow
 def test_what_changes_while_it_is_being_adopted_is_not_adopted(twice: Project):
     set_by_hand(twice, COLOUR="blue")
     twice.mood(health_seconds=1)

@@ -21,6 +21,7 @@ def interrupted(process: subprocess.Popen[str]) -> str:
     return ran.text
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_uploading(project: Project):
     project.json("test")
     project.faults({"kind": "delay", "seconds": 5, "method": "PUT", "path": "/blobs/*"})
@@ -165,6 +166,7 @@ def test_a_living_holder_is_waited_for_and_named(project: Project):
     truly(project, project.first)
 
 
+@pytest.mark.slow
 def test_of_two_deploys_at_once_one_wins_and_the_other_does_nothing(project: Project):
     project.json("test")
     project.faults({"kind": "delay", "seconds": 0.7, "method": "POST", "path": "/slugs", "count": 2})
@@ -176,6 +178,7 @@ def test_of_two_deploys_at_once_one_wins_and_the_other_does_nothing(project: Pro
     truly(project, project.first)
 
 
+@pytest.mark.slow
 def test_a_deploy_that_decided_on_old_facts_does_nothing(project: Project):
     project.deployed()
     old = project.commit("Old plan")
@@ -193,6 +196,7 @@ def test_a_deploy_that_decided_on_old_facts_does_nothing(project: Project):
     truly(project, new)
 
 
+@pytest.mark.slow
 def test_a_release_that_went_on_while_the_facts_were_read_is_not_taken_for_drift(project: Project):
     project.deployed()
     old = project.commit("Old plan")
@@ -209,6 +213,7 @@ def test_a_release_that_went_on_while_the_facts_were_read_is_not_taken_for_drift
     truly(project, new)
 
 
+@pytest.mark.slow
 def test_a_holder_that_was_given_up_while_it_lived_does_nothing_more(project: Project):
     project.json("test")
     project.faults({"kind": "delay", "seconds": 0.9, "method": "POST", "path": "/slugs"})

@@ -52,6 +52,7 @@ def test_a_migration_that_is_killed_failed_and_says_so(deployed: Project):
     assert deployed.entries()[-1].record.details["revision"] == "0001"
 
 
+@pytest.mark.slow
 def test_a_migration_without_an_exit_status_is_unknown_until_its_end_was_seen(deployed: Project):
     deployed.change_config(('oneoff = "5s"', 'oneoff = "1s"'))
     deployed.mood(migrate_seconds=1)
@@ -80,6 +81,7 @@ def test_two_heads_refuse(project: Project):
     assert project.calls() == []
 
 
+@pytest.mark.slow
 def test_production_migrates_only_with_an_approval_and_both_keys(deployed: Project):
     deployed.json("migrate")
     deployed.json("certify")

@@ -57,6 +57,7 @@ def test_what_was_rolled_back_from_can_be_gone_forward_to(twice: Project):
     assert twice.runs() == second
 
 
+@pytest.mark.slow
 def test_a_package_that_is_incomplete_is_no_target_until_a_completion_says_yes(project: Project):
     project.deployed()
     second = project.commit("Second")
@@ -146,6 +147,7 @@ def went_on(project: Project, safe_under: str) -> None:
     assert project.revision() == "0002"
 
 
+@pytest.mark.slow
 def test_an_older_commit_is_deployed_and_replayed_over_an_expanding_migration(project: Project):
     went_on(project, "expand")
     project.json("deploy", "--commit", project.first)
@@ -157,6 +159,7 @@ def test_an_older_commit_is_deployed_and_replayed_over_an_expanding_migration(pr
     assert project.kinds()[-1] == "end complete"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", ["contract", "irreversible"])
 def test_no_older_commit_is_deployed_or_replayed_over_a_migration_that_it_cannot_live_with(
     project: Project, declared: str
@@ -230,6 +233,7 @@ def test_a_rollback_slower_than_its_bound_is_reported_as_a_failure(twice: Projec
     assert twice.json("verify")["details"]["differences"] == []
 
 
+@pytest.mark.slow
 def test_a_package_that_only_the_store_has_can_be_gone_back_to(project: Project):
     project.released()
     project.deployed()

@@ -45,6 +45,7 @@ def test_a_ship_tests_builds_deploys_migrates_and_verifies(project: Project):
     assert log.name.endswith("Z.log")
 
 
+@pytest.mark.slow
 def test_a_second_ship_of_the_same_commit_finds_everything_done(project: Project):
     project.json("ship")
     kinds, package = project.kinds(), f"package-{project.first}"
@@ -54,6 +55,7 @@ def test_a_second_ship_of_the_same_commit_finds_everything_done(project: Project
     assert (project.kinds(), project.kinds(package)) == (kinds, before)
 
 
+@pytest.mark.slow
 def test_a_replay_of_what_runs_deploys_nothing_and_its_decision_says_that_it_is_one(project: Project):
     project.json("ship")
     kinds, calls, releases = project.kinds(), project.calls(), project.releases()
@@ -149,6 +151,7 @@ def test_an_evidence_folder_that_cannot_be_written_stops_it_before_anything_is_d
     assert project.calls() == []
 
 
+@pytest.mark.slow
 def test_an_unknown_outcome_ends_it_with_the_log_kept(project: Project):
     project.faults({"kind": "release_pending", "method": "POST", "path": "/releases"})
     ran = project.process("ship", "--log", "--json")

@@ -59,6 +59,7 @@ ELSEWHERE = {"host": "another", "ci": {"url": RUN, "run_id": "42", "attempt": 1}
 # ---- a living holder -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_second_waits_for_the_first_and_then_wins_with_a_higher_token(project: Project):
     project.json("test")
     second = project.commit("Second")
@@ -85,6 +86,7 @@ def test_who_waits_decides_anew_and_finds_nothing_left_to_do(project: Project):
     assert len(tokens(project)) == 1
 
 
+@pytest.mark.slow
 def test_a_plan_that_somebody_overtook_is_made_anew_while_there_is_time(project: Project):
     project.deployed()
     old = project.commit("Old plan")
@@ -119,6 +121,7 @@ def test_without_wait_a_held_environment_is_refused_at_once(project: Project):
     give_up(project, start)
 
 
+@pytest.mark.slow
 def test_a_plan_waits_too_and_changes_nothing(project: Project):
     project.json("test")
     slow_upload(project, 0.7)
@@ -156,6 +159,7 @@ def test_a_wait_that_is_no_duration_is_one_line(untouched: Project, command: str
     assert "is no duration" in line and "\n" not in line
 
 
+@pytest.mark.slow
 def test_a_migration_of_a_ship_is_of_the_package_that_it_shipped(project: Project):
     """Somebody deploys between the two halves of a ship: what they deployed is not migrated in its name."""
     project.json("test")
@@ -191,6 +195,7 @@ def killed_deploy(project: Project, at: str) -> str:
     return commit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "outcome"), [("before", "failed deploy"), ("after", "end deploy")])
 def test_a_killed_holder_is_taken_over_and_the_outcome_is_what_the_platform_shows(
     project: Project, at: str, outcome: str
@@ -210,6 +215,7 @@ def test_a_killed_holder_is_taken_over_and_the_outcome_is_what_the_platform_show
     truly(project, third)
 
 
+@pytest.mark.slow
 def test_a_holder_that_is_killed_while_somebody_waits_is_taken_over(project: Project):
     project.json("test")
     slow_upload(project, 20)
@@ -226,6 +232,7 @@ def test_a_holder_that_is_killed_while_somebody_waits_is_taken_over(project: Pro
     truly(project, project.first)
 
 
+@pytest.mark.slow
 def test_of_many_who_take_over_one_settles_and_all_go_on(project: Project):
     project.json("test")
     killed_deploy(project, "before")
