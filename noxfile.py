@@ -27,6 +27,7 @@ UNITS = (
     "report",
     "test_config.py",
     "test_globs.py",
+    "test_model.py",
     "test_retry.py",
     "test_wait.py",
 )

@@ -15,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from bench import INVOKE, MISSED, clone, medians, prepare, seconds, show
+from msgspec.structs import replace
 
 from roadworthy.journal.chain import State, follow
 from roadworthy.journal.entry import NO_PREV, Entry, Record, read, seal

@@ -10,9 +10,10 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from .errors import RoadworthyError, UsageError
 from .model import Outcome, Request, Result
@@ -184,7 +185,7 @@ def plain(result: Result) -> dict[str, Any]:
         "evidence": result.evidence,
         "reasons": list(result.reasons),
         **({"seq": result.seq} if result.seq else {}),
-        **({"verdicts": [asdict(v) for v in result.verdicts]} if result.verdicts else {}),
+        **({"verdicts": [msgspec.to_builtins(v) for v in result.verdicts]} if result.verdicts else {}),
         **({"details": result.details} if result.details else {}),
     }
     if plan := result.plan:
@@ -192,12 +193,12 @@ def plain(result: Result) -> dict[str, Any]:
             "action": plan.request.action,
             "environment": plan.request.environment,
             "app": plan.app,
-            "package": asdict(plan.package) if plan.package else None,
+            "package": msgspec.to_builtins(plan.package) if plan.package else None,
             "from": plan.before,
             "to": plan.after,
             "pending": plan.pending,
             "already": plan.already,
-            **({"watch": asdict(plan.watch)} if plan.watch else {}),
+            **({"watch": msgspec.to_builtins(plan.watch)} if plan.watch else {}),
         }
     loaded: dict[str, Any] = json.loads(json.dumps(shown, default=str))
     return loaded

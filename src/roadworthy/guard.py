@@ -11,9 +11,10 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from .errors import RoadworthyError
 from .model import Fact, Facts, Plan, Verdict
@@ -46,9 +47,9 @@ def evaluate(guards: Sequence[tuple[Guard, int]], plan: Plan, facts: Facts) -> t
 def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
     reads: list[str] = []
     noted: dict[str, Any] = {
-        f.name: replace(v, reads=reads)
-        for f in fields(facts)
-        if isinstance(v := getattr(facts, f.name), Fact)
+        name: Fact(fact.name, fact.known, fact.missing, reads)
+        for name in facts.__struct_fields__
+        if isinstance(fact := getattr(facts, name), Fact)
     }
     watched = replace(facts, **noted)
     try:

@@ -5,6 +5,7 @@
 - A secret is found as it is, line by line, percent-encoded, escaped as in JSON or Python, in Base64 and in
   hex; of an address its password, of `key=value` text the values whose keys name a secret.
 - A text that was cut off inside a secret, at its end or before an ellipsis, shows no part of it either.
+- A value of ours that holds secrets is `Masked`: whoever prints it sees the rest of it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,28 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+import msgspec
 
 SHORTEST: Final = 8  # characters
 HIDDEN: Final = "[hidden]"
 _NAMED: Final = re.compile(r"(?:passw(?:or)?d|pwd|secret|token|key|sig\w*)=([^\s;&]+)", re.IGNORECASE)
 _CUT: Final = re.compile(r"\.\.\.|…|$")
+
+
+class Masked(msgspec.Struct, frozen=True):
+    """A value whose fields in HIDES are in no representation of it."""
+
+    HIDES: ClassVar[tuple[str, ...]] = ()
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in self.HIDES]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
 
 
 class Mask:

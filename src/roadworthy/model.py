@@ -17,7 +17,10 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+import msgspec
+
 from .errors import RoadworthyError
+from .mask import Masked
 
 if TYPE_CHECKING:
     from .config import Environment
@@ -35,8 +38,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(msgspec.Struct, frozen=True):
     """What is deployed: built once per commit, named by digest.
 
     `file` is "" when it is not on this machine. `ref` is where an image is (`registry/name@sha256:…`), and
@@ -88,8 +90,7 @@ def digest_of(components: Mapping[str, str]) -> str:
 # ---- what is asked ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True):
     """The two keys of production, and where a forbidden copy of one was found.
 
     `allow_prod` and `allow_prod_deploy` are the values of the process environment; `misplaced` names the
@@ -101,14 +102,15 @@ class Keys:
     misplaced: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Masked, frozen=True):
     """One action on one environment, and why.
 
     `to` is the rollback target as the person wrote it; in a ship's migration it is the digest of the only package
     that may be migrated. `config` are config vars with their new values, None for those that are to go, of the app
     of `component` ("" is the first).
     """
+
+    HIDES = ("config",)
 
     action: str
     environment: str
@@ -121,7 +123,7 @@ class Request:
     wait: float = 0.0  # seconds for which it may wait while another release holds the environment
     automatic: bool = False  # asked by the road itself: the rollback of a failed deploy
     replay: bool = False  # an existing package goes through the stages again
-    config: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    config: Mapping[str, str | None] = {}
     component: str = ""
     keys: Keys = Keys()
 
@@ -155,8 +157,7 @@ class Fact(Generic[T]):
         return self.known  # type: ignore[return-value]  # a fact without `missing` was read; None may be its value
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformRelease:
+class PlatformRelease(msgspec.Struct, frozen=True):
     """One release as the platform lists it; `version` is its number (12 for v12).
 
     `slug` is the id of what it runs: a slug's UUID, or the first 12 digits of the digest of an image's config.
@@ -171,8 +172,7 @@ class PlatformRelease:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """What a start says by which its release can be recognised: its `token`, for the platform's description.
 
     A release of an image takes no description. It is recognised by being newer than `before`, the newest release
@@ -186,8 +186,7 @@ class Claim:
     marked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Dyno:
+class Dyno(msgspec.Struct, frozen=True):
     """One process as the platform lists it; `release` is the number of the release that it runs."""
 
     name: str
@@ -197,8 +196,7 @@ class Dyno:
     command: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """What the platform says about one app: newest release first, and the package that the newest one is.
 
     Of an environment with several components it is what their first app shows, with the `digest` of what all of
@@ -211,7 +209,7 @@ class Observed:
     dynos: tuple[Dyno, ...]
     digest: str = ""  # of the newest release's package, "" when it has none
     commit: str = ""
-    parts: Mapping[str, Observed] = field(default_factory=dict)
+    parts: Mapping[str, Observed] = {}
 
     def of(self, component: str) -> Observed:
         """What one component runs; "" is the only one, or the first. Raises MissingFact where it has no app."""
@@ -230,8 +228,7 @@ class Observed:
         return next((r for r in self.releases if r.status != "failed"), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
+class Deployed(msgspec.Struct, frozen=True):
     """A package that the journal says was verified in an environment; `revision` is the database's, then.
 
     `release` and `slug` are those of the first component's app; `parts` are those of each of several.
@@ -243,15 +240,14 @@ class Deployed:
     seq: int
     at: str
     revision: str | None = None
-    parts: Mapping[str, Deployed] = field(default_factory=dict)
+    parts: Mapping[str, Deployed] = {}
 
     def of(self, component: str) -> Deployed:
         """The deployment of one component; "" is the only one."""
         return self.parts[component] if component else self
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(msgspec.Struct, frozen=True):
     """An entry of a journal of the same target that proves an action's success; `sha256` is its digest."""
 
     action: str
@@ -260,8 +256,7 @@ class Proof:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Certified:
+class Certified(msgspec.Struct, frozen=True):
     """A certificate as the journal holds it, with the digest that its file must have."""
 
     package_digest: str
@@ -325,8 +320,7 @@ class Later(Mapping[K, T]):
         return self._read()[key]
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """What the journal of one environment says: verified packages, newest first, and the schema revision.
 
     `completed` are the numbers of the deployments that were found complete, `incomplete` the packages (digests)
@@ -342,12 +336,12 @@ class History:
     deployed: Sequence[Deployed] = ()
     revision: str | None = None
     certified: Sequence[Certified] = ()
-    completed: Mapping[int, int] = field(default_factory=dict)
-    incomplete: Mapping[str, int] = field(default_factory=dict)
+    completed: Mapping[int, int] = {}
+    incomplete: Mapping[str, int] = {}
     known: tuple[tuple[int, str], ...] = ()
     claims: tuple[Claim, ...] = ()
     maintenance: bool = False
-    parts: Mapping[str, History] = field(default_factory=dict)
+    parts: Mapping[str, History] = {}
 
     def of(self, component: str) -> History:
         """The history of one component; "" is the only one, or the first."""
@@ -367,8 +361,7 @@ class History:
         return next((d for d in self.deployed if d.package.digest not in left), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(msgspec.Struct, frozen=True):
     """One thing that somebody changed past this road; `what` is release or maintenance, `do` what to do next.
 
     `who` and `when` (UTC) are "" where the platform does not tell; `component` is "" of a project that has one.
@@ -387,8 +380,7 @@ class Drift:
         return f"{self.what}{of} {self.seen}, the journal says {self.journal}: {self.do}"
 
 
-@dataclass(frozen=True, slots=True)
-class StageRun:
+class StageRun(msgspec.Struct, frozen=True):
     """The run that tested a commit, as its source tells it; None is what that source does not say.
 
     `commit` is the one that was tested: with a squash another than the one that is released. `workflow` is the
@@ -421,8 +413,7 @@ class CiState:
     run: StageRun | None = field(default=None, compare=False)  # what was read of the run itself
 
 
-@dataclass(frozen=True, slots=True)
-class Blocker:
+class Blocker(msgspec.Struct, frozen=True):
     """An open problem that stops a release to production."""
 
     id: str
@@ -430,8 +421,7 @@ class Blocker:
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackTarget:
+class RollbackTarget(msgspec.Struct, frozen=True):
     """Where a rollback would go, and whether that package can still be had: from the platform, or from us."""
 
     deployed: Deployed
@@ -440,8 +430,7 @@ class RollbackTarget:
     on_platform: frozenset[str] = frozenset()  # the digests of the packages that the platform still has
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
+class Usual(msgspec.Struct, frozen=True):
     """How one check was answered: how often asked, how often failed, the median time of what passed (ms)."""
 
     asked: int
@@ -449,8 +438,7 @@ class Usual:
     millis: int
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """A variable that acceptance would get: the production credentials that have the same value, and the
     production apps that it opens."""
 
@@ -459,16 +447,14 @@ class Credential:
     opens: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Eligibility:
+class Eligibility(msgspec.Struct, frozen=True):
     """How far a package has come, and which acceptance checks this environment's change requires of it."""
 
     standing: Standing
     required: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """Everything a plan or a guard may look at, read once with one clock."""
 
     now: datetime
@@ -497,8 +483,7 @@ class Facts:
 # ---- what would be done ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ReleasePackage:
+class ReleasePackage(msgspec.Struct, frozen=True):
     """Step: make `package` the app's release. `slug` is its id on the platform when it is already there.
 
     `app` is the component's; "" is the plan's own.
@@ -509,24 +494,23 @@ class ReleasePackage:
     app: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RunCommand:
+class RunCommand(msgspec.Struct, frozen=True):
     """Step: run `command` as a one-off process of the app's current release; its exit status decides."""
 
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetConfig:
+class SetConfig(Masked, frozen=True):
     """Step: give config vars these values, None to take one away; `app` as of a release. The values are secrets."""
 
-    values: Mapping[str, str | None] = field(repr=False)
+    HIDES = ("values",)
+
+    values: Mapping[str, str | None]
     app: str = ""
     component: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Maintenance:
+class Maintenance(msgspec.Struct, frozen=True):
     """Step: turn the app's maintenance mode on or off; `app` as of a release."""
 
     on: bool
@@ -536,8 +520,7 @@ class Maintenance:
 Step = ReleasePackage | RunCommand | SetConfig | Maintenance
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True):
     """The degradation window of a deploy: `millis` long, with the answers `before` it of each check.
 
     `errors`, `slower` and `noise` (ms) are what it forgives: `[watch]` of the configuration. A check that is
@@ -551,8 +534,7 @@ class Watch:
     before: Mapping[str, Usual]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What an action would do. `already` says why nothing is left to do; `pending` names migrations."""
 
     request: Request
@@ -566,8 +548,7 @@ class Plan:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """A guard's answer: `outcome` is pass, refuse or n/a; `rule` is its one-line rule; `sha256` its file."""
 
     guard: str
@@ -582,8 +563,7 @@ class Verdict:
 # ---- what was left behind --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What a step left behind: the platform's release number and slug id, or a one-off's status and output.
 
     `component` is the one that was released, "" of a project that has one.
@@ -598,17 +578,15 @@ class Receipt:
     output: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(msgspec.Struct, frozen=True):
     """What a stage saw when it looked again: `problems` is empty when everything is as planned."""
 
     problems: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
-    attach: Mapping[str, bytes] = field(default_factory=dict)  # evidence files by name
+    details: Mapping[str, Any] = {}
+    attach: Mapping[str, bytes] = {}  # evidence files by name
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """How a command ended: for the last line, the JSON and the exit code.
 
     `reasons` are the refusals or problems, each with what to do next; `evidence` is a path; `details` are
@@ -621,13 +599,12 @@ class Result:
     verdicts: tuple[Verdict, ...] = ()
     seq: int = 0
     evidence: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = {}
     reasons: tuple[str, ...] = ()
     code: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(msgspec.Struct, frozen=True):
     """Where releases leave things: `root` is the project; `state` is `.release`, or a rehearsal's own."""
 
     root: Path

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from .facts.standing import place_of
 from .model import (
@@ -67,10 +68,10 @@ def said(plan: Plan, verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
         "pending": list(plan.pending),
     }
     if plan.watch:
-        told["watch"] = asdict(plan.watch)
+        told["watch"] = msgspec.to_builtins(plan.watch)
     if verdicts:
         told["verdicts"] = [
-            {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(verdict).items()}
+            {k: list(v) if isinstance(v, tuple) else v for k, v in msgspec.to_builtins(verdict).items()}
             for verdict in verdicts
         ]
     for name in ("approval", "maintenance", "automatic", "replay"):
@@ -95,7 +96,7 @@ def proofs(plan: Plan, facts: Facts) -> dict[str, Any]:
         passed = filter(None, (eligible.standing.accepted, eligible.standing.released))
         found += [Proof(done.action, place, done.seq, done.sha256) for done in passed]
     found += [certified.proof] if certified and certified.package_digest == package.digest else []
-    return {"proofs": named} if (named := [asdict(proof) for proof in found if proof]) else {}
+    return {"proofs": named} if (named := [msgspec.to_builtins(proof) for proof in found if proof]) else {}
 
 
 def token(start: Entry) -> str:

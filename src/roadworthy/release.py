@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from . import guard
 from .errors import CheckFailed, Held, OutcomeUnknown, Overtaken, RoadworthyError, Unreachable, UsageError
@@ -247,7 +249,7 @@ def settle(
     details: dict[str, Any] = {
         "settles": start.seq,
         "outcome": "failed" if seen.problems else "succeeded",
-        "receipts": [asdict(r) for r in receipts],
+        "receipts": [msgspec.to_builtins(r) for r in receipts],
         **said(plan),
         **seen.details,
     }

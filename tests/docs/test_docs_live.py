@@ -1,9 +1,8 @@
 """The trust policy that the runbook shows is one that the code takes, and it lets what it says be signed."""
 
-from dataclasses import replace
-
 import pytest
 from docs_pages import ROOT, blocks
+from msgspec.structs import replace
 
 from roadworthy.journal.entry import NO_PREV, Entry, JournalError, Record
 from roadworthy.journal.sign import Trust, create_key

@@ -1,9 +1,9 @@
 """What is drift and what is not, as a pure function of what the journal and the platform say."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from msgspec.structs import replace
 
 from roadworthy.facts.drift import drift
 from roadworthy.model import Claim, Deployed, History, Observed, Package, PlatformRelease

@@ -1,10 +1,10 @@
 """The commit that a squash made: whose check counts for it; and which workflow run made a check."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from facts.answering import Answers
 from roadworthy import http

@@ -1,8 +1,9 @@
 """A release to production that every guard lets pass; each test changes what it is about."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from roadworthy import guard
 from roadworthy.config import Environment

@@ -1,8 +1,7 @@
 """components_are_whole, and what package_is_pinned and deploy_guard say of several components."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from release_facts import NEW, OLD, SLUG, ask, asked, deployed, facts_of, plan_of, refused
 
 from roadworthy.config import Environment

@@ -2,9 +2,9 @@
 
 import importlib
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from release_facts import CERTIFIED, NEW, ROOT, asked, facts_of, migration, migrations, plan_of, refused
 
 from roadworthy import config, guard

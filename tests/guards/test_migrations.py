@@ -1,8 +1,7 @@
 """Code and schema beside each other."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from release_facts import OLD, STAGING, asked, deployed, migration, migrations, refused
 
 from roadworthy.facts.migrations import Migrations

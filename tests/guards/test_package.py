@@ -1,8 +1,7 @@
 """What is released, and what runs."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from release_facts import (
     KNOWN,
     NEW,

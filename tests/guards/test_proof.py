@@ -1,9 +1,9 @@
 """What must be proven about a commit before it may go to production."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from release_facts import CERTIFIED, NOW, STAGING, ask, asked, facts_of, plan_of, refused
 
 from roadworthy.model import Blocker, CiState

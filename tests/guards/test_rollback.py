@@ -1,7 +1,6 @@
 """The way back is known before it is needed."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from release_facts import NEW, OLD, OLDER, ask, asked, deployed, facts_of, plan_of, refused
 
 from roadworthy.model import History, RollbackTarget

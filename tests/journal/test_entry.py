@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from roadworthy.journal.entry import ENTRY_LIMIT, NO_PREV, Entry, Evidence, JournalError, pae, read, seal
 

@@ -7,9 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from roadworthy.journal.entry import Entry, seal
 from roadworthy.journal.lock import Holder, holder, lives, this_process

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from roadworthy.config import Slo
 from roadworthy.model import CiState, Fact, StageRun
@@ -36,18 +36,19 @@ OUTCOMES = [
     "unknown",
     "",
 ]
-STAGES = st.builds(
-    Stage,
-    commit=st.just("c" * 40),
-    ci=st.one_of(
-        st.sampled_from(OUTCOMES).map(lambda outcome: Fact("ci", CiState(outcome, "a test"))),
-        st.just(Fact("ci", missing="GitHub answered 500: try again later")),
-    ),
-    scope=st.none() | st.fixed_dictionaries(dict.fromkeys(PARTS, st.booleans())),
-    drift=st.sampled_from(["pass", "advisory", "blocking", "", "unknown"]),
-    seconds=st.none() | st.floats(0, 1000, allow_nan=False),
-    slo=st.builds(Slo, mode=st.sampled_from(["observe", "enforce"])),
-)
+STAGES = st.fixed_dictionaries(
+    {
+        "commit": st.just("c" * 40),
+        "ci": st.one_of(
+            st.sampled_from(OUTCOMES).map(lambda outcome: Fact("ci", CiState(outcome, "a test"))),
+            st.just(Fact("ci", missing="GitHub answered 500: try again later")),
+        ),
+        "scope": st.none() | st.fixed_dictionaries(dict.fromkeys(PARTS, st.booleans())),
+        "drift": st.sampled_from(["pass", "advisory", "blocking", "", "unknown"]),
+        "seconds": st.none() | st.floats(0, 1000, allow_nan=False),
+        "slo": st.builds(Slo, mode=st.sampled_from(["observe", "enforce"])),
+    }
+).map(lambda said: Stage(**said))
 
 
 def codes(stage: Stage) -> list[str]:

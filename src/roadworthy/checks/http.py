@@ -20,13 +20,15 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+import msgspec
+
 from ..config import HARMLESS, HttpCheck
 from ..errors import CheckFailed
+from ..mask import Masked
 
 BODY_LIMIT: Final = 1 << 20
 MOST_THREADS: Final = 16
@@ -36,8 +38,7 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _MISSING: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(msgspec.Struct, frozen=True):
     """What one check found. `millis` is the time of the answer that counted, `at` is UTC."""
 
     name: str
@@ -51,14 +52,15 @@ class CheckResult:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Masked, frozen=True):
     """What came back: `status_code` and `headers` as `retry.classify` reads them; cookies that were set."""
+
+    HIDES = ("body",)
 
     status_code: int
     headers: Any
     cookies: frozenset[str]
-    body: bytes = field(repr=False)
+    body: bytes
     seconds: float
 
 

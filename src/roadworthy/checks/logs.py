@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
+
+import msgspec
 
 from ..config import LogRule
 from ..errors import CheckFailed
@@ -33,8 +34,7 @@ _BLOCK: Final = 28 * 1024  # fits the first cache, and CPython searches blocks b
 _STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)) ")
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True):
     """A line that a rule matched. `text` stands as it does in the log, only cut: neutralise it to show it."""
 
     rule: str
@@ -42,8 +42,7 @@ class Hit:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScanResult:
+class ScanResult(msgspec.Struct, frozen=True):
     """What was read, the first hits of each rule by line number, and how many lines each rule hit."""
 
     lines: int

@@ -8,9 +8,10 @@ Every change of an app's code or config makes a release, so a config var that wa
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC
 from typing import Final
+
+from msgspec.structs import replace
 
 from ..model import Drift, History, Observed, PlatformRelease
 from ..record import made_by

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from ..errors import UsageError
 from .git_objects import Entry, ask, at, contents, folder, full, look
@@ -20,8 +21,7 @@ MAX_SHOWN: Final = 16 << 20  # bytes of one file that is read into memory
 MAX_COMMIT: Final = 1 << 20  # bytes of one commit object
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(msgspec.Struct, frozen=True):
     """The working tree: HEAD's full SHA, its branch (None when detached), and what differs from it.
 
     `changed` holds the first ten lines of `git status --porcelain`: two letters, a space, the path. Untracked

@@ -16,13 +16,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
 import requests
+from msgspec.structs import replace
 
 from ..config import GitHub
 from ..errors import UsageError
@@ -190,7 +190,7 @@ def with_workflow(
         updated=one.updated_at,
         workflow=PurePosixPath(one.path.partition("@")[0]).name,
     )
-    return replace(state, run=told)
+    return CiState(state.outcome, state.source, state.url, state.proof, told)
 
 
 def _merged_as(github: GitHub, commit: str, token: str, session: requests.Session, deadline: float) -> _Pull:

@@ -11,10 +11,12 @@ import ast
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import UsageError
 from . import git
@@ -27,8 +29,7 @@ _DECLARED: Final = ("revision", "down_revision", "depends_on", "safe_under", "co
 _REVISION: Final = re.compile(r"[A-Za-z0-9_.]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(msgspec.Struct, frozen=True):
     """One migration, and what its author declared.
 
     `down_revision` holds its parents, none for a first one. `safe_under`: "expand", old code runs on the new
@@ -43,8 +44,7 @@ class Migration:
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class Migrations:
+class Migrations(msgspec.Struct, frozen=True):
     """All migrations of one package, and how they follow each other. All raise UsageError for a graph that
     Alembic could not walk: a missing parent, a cycle, one revision in two files.
 

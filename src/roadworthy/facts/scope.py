@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from ..globs import matches
 from ..toml import FILE
@@ -30,8 +31,7 @@ EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # every git know
 NO_DEPLOY: Final = {"desktop": "DESKTOP_ONLY_CHANGE", "checks": "CHECKS_ONLY_CHANGE"}  # by change class
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """What a change from `base` to `head` touches. `base` is "" where nothing was verified yet.
 
     `changed` holds the paths, sorted, both names of a moved file. `unknown` are those that no rule knows, and
@@ -58,8 +58,7 @@ class Scope:
     reason_code: str
 
 
-@dataclass(frozen=True, slots=True)
-class DocsDrift:
+class DocsDrift(msgspec.Struct, frozen=True):
     """The changed paths that ask for documentation, and the documentation that changed with them."""
 
     critical: tuple[str, ...]

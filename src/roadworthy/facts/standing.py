@@ -9,8 +9,10 @@ that rested on it away; an intake that was refused takes the earlier intake away
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -20,8 +22,7 @@ STAGES: Final = {"intake": "intake", "build": "build", "accept": "verification",
 """The contract's stage of each action on a package."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """One action on a package that ended well: its entries' numbers, its times (UTC), and what it said."""
 
     action: str
@@ -35,8 +36,7 @@ class Done:
     evidence: Mapping[str, str]  # sha256 of each file, by its name
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """The stages that a package has passed. `refused` is the newest acceptance, when its decision was NO."""
 
     intake: Done | None = None

@@ -7,7 +7,8 @@ and only an `end`, `failed` or `abandon` that names it closes it. Time and polic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from roadworthy.errors import OutcomeUnknown, RoadworthyError
 from roadworthy.journal.entry import NO_PREV, SEQ_LIMIT, SETTLING, Entry, JournalError, Record
@@ -15,8 +16,7 @@ from roadworthy.journal.lock import HeldBy, holder
 from roadworthy.journal.policy import Named, named_by
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """Where a log stands: the head's number, digest, time and policy, and the start that holds the environment."""
 
     seq: int = 0

@@ -13,8 +13,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
+
+import msgspec
+from msgspec.structs import replace
 
 from roadworthy.errors import RoadworthyError
 
@@ -63,8 +65,7 @@ class JournalError(RoadworthyError):
     code = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """A file that an entry names: a label, and the digest (64 hex) and size in bytes that identify it."""
 
     name: str
@@ -72,8 +73,7 @@ class Evidence:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """What a caller says.
 
     `subject` is the package's name (`slug:<commit>`) and `digest` its sha256 in hex; an action that concerns
@@ -88,12 +88,11 @@ class Record:
     target: str
     subject: str
     digest: str
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = {}
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What the journal holds: a record with its place in the chain.
 
     `prev` and `sha256` are of envelope bytes, `at` is UTC with microseconds, `keyid` names the signing key as
@@ -107,11 +106,10 @@ class Entry:
     nonce: str
     keyid: str
     sha256: str
-    unknown: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """Signed bytes whose signature is still to be verified. Ask `entry()` only afterwards."""
 
     payload: bytes

@@ -21,10 +21,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from roadworthy.errors import UsageError
 from roadworthy.journal import predicates
@@ -38,8 +39,7 @@ LAYOUT: Final = "root.layout"
 KEY: Final = "layout-key.pem"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One succeeded stage: its name in the layout, its `end`, and the `start` that it settles."""
 
     name: str
@@ -47,8 +47,7 @@ class Step:
     end: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """A release and everything that led to it and came of it, in order. `run` names it like no other."""
 
     name: str

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from roadworthy.errors import Held
 from roadworthy.journal.entry import Entry
@@ -22,8 +23,7 @@ _STATE, _STARTED = 0, 19
 """Where proc(5) has a process's state and start time (ticks since boot), counted after its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(msgspec.Struct, frozen=True):
     """The process behind an open start, as it described itself; what it did not say is empty or 0."""
 
     place: str

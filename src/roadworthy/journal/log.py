@@ -14,8 +14,9 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from roadworthy.errors import RoadworthyError, UsageError
 from roadworthy.journal.chain import State, admit, follow

@@ -30,9 +30,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
+
+import msgspec
 
 from roadworthy.errors import UsageError
 from roadworthy.journal.entry import Entry, JournalError, Record
@@ -48,8 +49,7 @@ Named = tuple[int, str]
 """The number and digest of a policy; (0, "") where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """What one key may sign on one target. "*" stands for everything; times are UTC, "" sets no bound."""
 
     keyid: str
@@ -75,14 +75,13 @@ class Rule:
         return in_time and all("*" in allowed or value in allowed for value, allowed in asked)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """`revoked` is key id → `<target>/<environment>` → (seq, sha256) of the last good entry."""
 
     version: int = 0
     sha256: str = ""
     rules: tuple[Rule, ...] = ()
-    revoked: Mapping[str, Mapping[str, tuple[int, str]]] = field(default_factory=dict)
+    revoked: Mapping[str, Mapping[str, tuple[int, str]]] = {}
 
     def said(self) -> dict[str, Any]:
         """What an entry says of the policy that its writer used; nothing where there is none."""

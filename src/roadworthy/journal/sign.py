@@ -17,13 +17,15 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from roadworthy.errors import UsageError
 from roadworthy.journal.entry import Entry, Envelope, JournalError, pae
 from roadworthy.journal.policy import Policy, read_policy
+from roadworthy.mask import Masked
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,25 +34,25 @@ _KEY_FILE_LIMIT = 16 << 10
 _SSH_PREFIX = b"\0\0\0\x0bssh-ed25519\0\0\0 "
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Masked, frozen=True):
     """A private key that signs. `keyid` and `public` (an OpenSSH line) may be shown; the rest never is."""
+
+    HIDES = ("_key",)
 
     keyid: str
     public: str
-    _key: Ed25519PrivateKey = field(repr=False)
+    _key: Ed25519PrivateKey
 
     def sign(self, data: bytes) -> bytes:
         """The 64 bytes of the Ed25519 signature of `data`."""
         return self._key.sign(data)
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(msgspec.Struct, frozen=True):
     """The public keys that count (id → 32 raw bytes), and what each may sign."""
 
     keys: Mapping[str, bytes]
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = Policy()
 
     @classmethod
     def load(cls, folder: Path) -> Trust:

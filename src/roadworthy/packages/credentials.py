@@ -11,13 +11,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from ..errors import UsageError
+from ..mask import Masked
 from .references import HUB
 
 MOST: Final = 1 << 20  # bytes of a file
@@ -26,12 +26,13 @@ WHERE: Final = "DOCKER_AUTH_CONFIG, REGISTRY_AUTH_FILE or docker's config.json"
 _HUB_KEYS: Final = ("https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io", HUB)
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Masked, frozen=True):
     """A user and a password or token; neither is shown."""
 
-    user: str = field(repr=False)
-    password: str = field(repr=False)
+    HIDES = ("user", "password")
+
+    user: str
+    password: str
 
 
 class _Auth(msgspec.Struct):

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -54,8 +53,7 @@ PASSED_ON: Final = (
 Words = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """What is built from which folder, and where it goes: `to` under `tag`. `work` is a folder for notes."""
 
     commit: str

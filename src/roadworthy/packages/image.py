@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -33,8 +32,7 @@ LOCK_WITHIN: Final = 3 * engine.WITHIN  # seconds: a build is two commands of an
 MAX_RECORD: Final = 1 << 16  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """A built image: `ref` is `registry/name@sha256:…`, `digest` and `config` begin with `sha256:`.
 
     `config` is the digest of its config, by which Heroku releases it; "" of an index of several platforms.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from ..errors import UsageError
 
@@ -18,8 +19,7 @@ DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 MOST: Final = 512  # characters of a reference
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(msgspec.Struct, frozen=True):
     """A repository of a registry; `registry` is its host and perhaps its port."""
 
     registry: str
@@ -29,8 +29,7 @@ class Repository:
         return f"{self.registry}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """An image by its digest, `sha256:` and 64 lower-case hex characters."""
 
     repository: Repository

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -28,16 +27,14 @@ MOST_TAGS: Final = 1000  # of a repository that is searched
 MOST_BLOBS: Final = 1024  # of one image
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(msgspec.Struct, frozen=True):
     """A config or a layer; `size` in bytes."""
 
     digest: str
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True):
     """An image, or an index of images (`children`; then `config` is None and there are no layers).
 
     `data` are the very bytes whose sha256 is the digest; `ref` is where they were read.

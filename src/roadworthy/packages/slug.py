@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal
 
@@ -32,8 +31,7 @@ MAX_TARGET: Final = 4096  # bytes of a symlink that are read at all
 LOCK_WITHIN: Final = 150.0  # seconds; longer than the longest build
 
 
-@dataclass(frozen=True, slots=True)
-class Slug:
+class Slug(msgspec.Struct, frozen=True):
     """A built package: the commit it is, the sha256 of its bytes in hex, its size in bytes, where it lies."""
 
     commit: str

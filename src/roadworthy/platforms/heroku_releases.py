@@ -7,8 +7,9 @@ A release of a slug says of itself which one it is. That of an image says so in 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from ..config import Limits
 from ..errors import OutcomeUnknown

@@ -17,11 +17,13 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from roadworthy.errors import CheckFailed, UsageError
+from roadworthy.mask import Masked
 from roadworthy.wait import until
 
 LOCK_FILE, SERVER_FILE, KEY_FILE, LOG_FILE = "server.lock", "server.json", "api-key", "server.log"
@@ -30,20 +32,17 @@ STOP_DEADLINE = 20.0
 POLL = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Masked, frozen=True):
     """Where a sandbox answers; `api_key` is a secret."""
+
+    HIDES = ("api_key",)
 
     url: str
     api_key: str
     pid: int
 
-    def __repr__(self) -> str:
-        return f"Address(url={self.url!r}, pid={self.pid})"
 
-
-@dataclass(frozen=True, slots=True)
-class AppStatus:
+class AppStatus(msgspec.Struct, frozen=True):
     name: str
     web_url: str
     release: int | None
@@ -51,8 +50,7 @@ class AppStatus:
     """State (`starting`, `up`, `crashed`, `down`) by name (`web.1`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     url: str
     pid: int
     apps: tuple[AppStatus, ...]

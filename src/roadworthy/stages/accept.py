@@ -12,8 +12,10 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from .. import guard
 from ..errors import CheckFailed, Refused, UsageError
@@ -219,7 +221,7 @@ def _serve(
     )
     context.screen.checks(results)
     found.files["acceptance-checks.json"] = (
-        json.dumps([asdict(r) for r in results], indent=2).encode() + b"\n"
+        json.dumps([msgspec.to_builtins(r) for r in results], indent=2).encode() + b"\n"
     )
     found.files |= {log.with_suffix(".txt").name: tail(log) for log in logs}
     found.note(decide.API, [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"])

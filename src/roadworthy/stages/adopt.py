@@ -7,8 +7,10 @@ nothing was ever verified, what runs is only written down: the first deploy then
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from .. import release
 from ..facts.observe import observe
@@ -57,7 +59,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
             "size": package.size if package else 0,
             "release": current.version if current else 0,
             "slug": current.slug if current else "",
-            "drift": [asdict(d) for d in facts.drift.value],
+            "drift": [msgspec.to_builtins(d) for d in facts.drift.value],
             **({"components": components} if components else {}),
         },
     )

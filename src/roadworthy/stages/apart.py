@@ -20,9 +20,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from ..sandbox.proctable import children, end_carriers
 
@@ -34,8 +35,7 @@ OUTPUT_LIMIT: Final = 1 << 20  # bytes of what a command says that are kept
 _SUBREAPER: Final = 36  # prctl(2): PR_SET_CHILD_SUBREAPER
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True):
     """How one command ended, in words, and the end of what it said."""
 
     how: str

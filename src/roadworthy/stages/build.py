@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import Refused, UsageError
 from ..facts.history import test_run
@@ -274,5 +276,5 @@ def report(context: Context, request: Request) -> Result:
         Outcome.SUCCEEDED,
         f"{line} (already)" if known else line,
         evidence=package.file,
-        details=asdict(package),
+        details=msgspec.to_builtins(package),
     )

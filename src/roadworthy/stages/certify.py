@@ -8,9 +8,10 @@ journal entry that names its digest; editing it opens nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from .. import release
 from ..errors import RoadworthyError

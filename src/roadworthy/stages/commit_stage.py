@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from . import decide
 
@@ -35,8 +36,7 @@ CHECKS: Final = {
 PARTS: Final = {name: name.partition("-")[0] for name in tuple(CHECKS)[2:]}  # required where the scope has it
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True):
     """What is recorded of one commit's stage.
 
     `scope` says which parts of the product the newest intake found changed, None before there is one, and `drift`

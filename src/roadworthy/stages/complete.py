@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from .. import release
 from ..errors import RoadworthyError, UsageError

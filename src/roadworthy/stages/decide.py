@@ -7,8 +7,9 @@ there is no reason against it, so no code can stand beside a YES.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from ..config import Acceptance, Slo
@@ -27,8 +28,7 @@ SUCCESS: Final = "success"
 SKIPPED: Final = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """`yes`, or the codes that stand against it, each with a sentence."""
 
     reasons: Mapping[str, str]
@@ -100,8 +100,7 @@ def reasoned(decision: Decision) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What the journals tell of one commit in one environment; everything a release decision rests on.
 
     `deployed` is the deployment of this very package that still stands, with its entries' numbers and times; None
@@ -118,8 +117,7 @@ class Told:
     took: Mapping[str, float] | None = None  # seconds of each stage, by its name
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(msgspec.Struct, frozen=True):
     """One deployment: the numbers of its start and its end, UTC times, the platform's release number."""
 
     start: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from ..errors import RoadworthyError, UsageError
 from ..model import Outcome, Result
@@ -68,7 +69,7 @@ def status(context: Context, place: str) -> Result:
     heard = "never heard of" if silent is None else f"last heard of {silent} s ago"
     line = f"{place} is held by {holder}, {heard} (token {holder.token}); {said}"
     details = {
-        "holder": {k: v for k, v in asdict(holder).items() if v},
+        "holder": {k: v for k, v in msgspec.to_builtins(holder).items() if v},
         "last_heard_of_seconds_ago": silent,
         "proven_dead": dead,
         "said": said,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..errors import UsageError
 from ..model import Outcome, Result
@@ -97,4 +98,4 @@ def _shown(context: Context, line: str) -> Result:
         dynos = ", ".join(f"{name} {state}" for name, state in app.dynos.items()) or "no processes"
         release = f"v{app.release}" if app.release else "no release"
         context.screen.fact(app.name, f"{app.web_url} {release}, {dynos}")
-    return Result(Outcome.SUCCEEDED, line, details=asdict(seen))
+    return Result(Outcome.SUCCEEDED, line, details=msgspec.to_builtins(seen))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ..errors import Refused, RoadworthyError
 from ..facts.standing import STAGES, place_of, read_standing
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from ..journal.entry import Entry, Record
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """One action that has begun; end it with `done` or `failed`, once."""
 
     context: Context

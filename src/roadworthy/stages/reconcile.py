@@ -10,8 +10,9 @@ is watched again, for the whole of it: nobody knows what the killed process had 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec.structs import replace
 
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown

@@ -17,9 +17,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from ..errors import CheckFailed, UsageError
 from ..facts import git
@@ -35,8 +36,7 @@ KEYS: Final = {"ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
 CALLERS: Final = (*KEYS, "EVIDENCE_DIR", "KEEP", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One command as it is typed; `expect` is the exit code that it must end with, `keys` opens production."""
 
     title: str

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from ..facts.observe import observe
 from ..model import Confirmation, Observed, Package, Plan, ReleasePackage
@@ -56,7 +58,7 @@ def before_the_next(context: Context, plan: Plan, done: int) -> Confirmation | N
 
 def as_evidence(results: Sequence[CheckResult]) -> dict[str, bytes]:
     """What the checks found, as the file that an entry attaches."""
-    return {"checks.json": json.dumps([asdict(r) for r in results], indent=2).encode() + b"\n"}
+    return {"checks.json": json.dumps([msgspec.to_builtins(r) for r in results], indent=2).encode() + b"\n"}
 
 
 def package_of(plan: Plan) -> Package:

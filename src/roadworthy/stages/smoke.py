@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..facts.history import read_history
 from ..model import Outcome, Result
@@ -33,7 +34,7 @@ def smoke(context: Context, environment: str, junit: str = "") -> tuple[Sequence
     path = context.evidence / f"smoke_{app}_{at:%Y%m%dT%H%M%S_%fZ}.json"
     stamp = f"{at:%Y-%m-%dT%H:%M:%SZ}"
     said = {"environment": environment, "app": app, "target": context.target, "at": stamp}
-    text = json.dumps({**said, "checks": [asdict(r) for r in results]}, indent=2) + "\n"
+    text = json.dumps({**said, "checks": [msgspec.to_builtins(r) for r in results]}, indent=2) + "\n"
     write_atomically(path, text.encode())
     if junit:
         from ..report.junit import junit as as_junit
@@ -55,7 +56,7 @@ def report(context: Context, environment: str, junit: str) -> Result:
     results, path = smoke(context, environment, junit)
     failed = tuple(f"{r.name}: {r.reason}" for r in results if r.outcome != "passed")
     line = f"{len(results) - len(failed)} of {len(results)} checks of {app} passed"
-    details = {"checks": [asdict(r) for r in results]}
+    details = {"checks": [msgspec.to_builtins(r) for r in results]}
     outcome = Outcome.FAILED if failed else Outcome.SUCCEEDED
     return Result(
         outcome, line, evidence=context.shown(path), details=details, reasons=failed, code=int(bool(failed))

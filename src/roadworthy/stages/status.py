@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from ..errors import RoadworthyError
 from ..facts.drift import drift
@@ -55,7 +56,7 @@ def _row(context: Context, name: str) -> dict[str, Any]:
         return {**row, "state": "unknown", "problem": str(error)}
     row["url"] = observed.url
     found = drift(name, history, observed)
-    row["drift"] = [asdict(d) for d in found]
+    row["drift"] = [msgspec.to_builtins(d) for d in found]
     if start or found:
         return {**row, "state": "open" if start else "drift"}
     if not any(one.digest for one in (observed.parts or {"": observed}).values()):

@@ -15,9 +15,10 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from ..errors import CheckFailed, Unreachable, UsageError
 from ..sandbox import images
@@ -33,8 +34,7 @@ POLL: Final = 0.02  # seconds between two looks whether the app listens
 PASSED_ON: Final = ("LANG", "LC_ALL", "TZ")
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True):
     """One component's package: `folder` is its root, `environ` what its processes see, `within` the longest run.
 
     Of an image, `folder` is what it was built from, and `container` runs it, under `label`.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..errors import RoadworthyError, UsageError
 from ..facts.drift import drift
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from ..context import Context
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One thing that is not as the journal says; `what` is release, package, processes, revision or a check."""
 
     what: str
@@ -94,7 +94,7 @@ def compare(context: Context, environment: str) -> Result:
     """Whether platform, app and database are as the journal says."""
     app = context.config.environment(environment).app
     differences = verify(context, environment)
-    details = {"differences": [asdict(d) for d in differences]}
+    details = {"differences": [msgspec.to_builtins(d) for d in differences]}
     if differences:
         line = f"{app} is not as the journal says"
         return Result(Outcome.FAILED, line, reasons=tuple(map(str, differences)), details=details, code=1)

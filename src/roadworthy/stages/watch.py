@@ -9,7 +9,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -69,7 +68,7 @@ def through(context: Context, plan: Plan, expected: Mapping[str, int], seen: Con
         *misplaced(plan, expected, observe(context, environment)),
     )
     context.screen.fact("watched", _summary(plan.watch, rounds, took))
-    checks = {name: asdict(now) for name, now in usual(rounds).items()}
+    checks = {name: msgspec.to_builtins(now) for name, now in usual(rounds).items()}
     watched = {"rounds": len(rounds), "millis": took, "checks": checks}
     answers = masked(context, environment, [answer for answers in rounds for answer in answers])
     report = json.dumps([{name: getattr(answer, name) for name in TOLD} for answer in answers], indent=1)
