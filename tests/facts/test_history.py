@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roadworthy.facts.history import RUNS, read_history
+from roadworthy.facts.history import RUNS, as_of, read_history
 from roadworthy.journal.index import Settled
 from roadworthy.model import History
 
@@ -183,4 +183,16 @@ def test_of_a_long_history_only_its_end_is_read() -> None:
     assert [d.seq for d in islice(found.deployed, 3)] == [10**9, 10**9 - 2, 10**9 - 4]
     assert found.deployed[1].seq == 10**9 - 2
     assert [d.seq for d in found.deployed[1:3]] == [10**9 - 2, 10**9 - 4]
+    assert rows.seen < 10
+
+
+def test_of_what_came_after_a_moment_nothing_is_known() -> None:
+    rows = [settled(seq, "end", "deploy", A) for seq in (2, 4, 6)]
+    assert [one.seq for one in as_of(rows, rows[1].at)] == [2, 4]
+    assert [one.seq for one in reversed(as_of(rows, rows[1].at))] == [4, 2]
+
+
+def test_as_of_now_only_the_end_is_read() -> None:
+    found = read_history(as_of(rows := Long(), "2031"), Path("/nowhere"))
+    assert found.running and found.running.seq == 10**9
     assert rows.seen < 10

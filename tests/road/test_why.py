@@ -45,6 +45,16 @@ def test_a_release_to_production_names_its_certificate(project: Project):
     assert said["certified"].startswith("staging #")
 
 
+def test_what_was_completed_twice_was_complete_the_first_time(project: Project):
+    project.released()
+    project.deployed()
+    project.json("migrate")
+    first = project.json("complete")["seq"]
+    project.json("replay")
+    (row,) = [row for row in project.json("why")["details"]["stages"] if row["stage"] == "completion"]
+    assert row["entry"] == f"#{first}"
+
+
 def test_before_anything_ran_and_for_no_time_at_all_it_says_so(untouched: Project):
     assert "nothing had been deployed" in untouched.json("why", "--at=2020-02-29", code=2)["line"]
     for wrong in ("2026-02-30", "yesterday", "2026-11-01T10:00:00", "2026-11-01\n"):

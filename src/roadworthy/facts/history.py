@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Reversible, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
 from ..model import (
@@ -75,6 +74,11 @@ class _Seen:
         return (shown for one in reversed(self._settled) if (shown := self._view(one)))
 
 
+def as_of(settled: Reversible[Settled], moment: str) -> Reversible[Settled]:
+    """What had been settled by a moment, which is written as in entries."""
+    return _Seen(settled, lambda one: one if one.at <= moment else None)
+
+
 def read_history(
     settled: Reversible[Settled], state: Path, start: Entry | None = None, component: str = ""
 ) -> History:
@@ -133,7 +137,7 @@ def _verified(settled: Reversible[Settled]) -> Iterator[tuple[Settled, str | Non
             released = (
                 {"release": changed.release, "slug": changed.slug, "parts": changed.parts} if changed else {}
             )
-            end, changed = msgspec.structs.replace(one, **released), None
+            end, changed = replace(one, **released), None
             if since:
                 yield end, since.pop()
             else:

@@ -6,12 +6,13 @@ Everything is read from the journals; the platform is not asked, so this also an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Reversible, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..facts.history import RUNS, read_history, test_run
+from ..facts.history import RUNS, as_of, read_history, test_run
 from ..facts.standing import STAGES, place_of, read_standing
 from ..model import Outcome, Result
 from ..record import evidence_of, shown
@@ -33,7 +34,7 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
         moment += timedelta(seconds=1, microseconds=-1)
     until = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     log = context.log(environment)
-    settled = [one for one in log.settled() if one.at <= until]
+    settled = as_of(log.settled(), until)
     ends = (one for one in reversed(settled) if one.kind == "end" and one.action in RUNS)
     ran = next((one for one in ends if one.digest), None)
     if ran is None:
@@ -121,7 +122,7 @@ def _configured(log: Log, deployed: int, until: str) -> list[dict[str, Any]]:
 
 
 def _stages(
-    context: Context, log: Log, settled: Sequence[Settled], start: Entry, end: Entry, until: str
+    context: Context, log: Log, settled: Reversible[Settled], start: Entry, end: Entry, until: str
 ) -> list[dict[str, Any]]:
     """Each stage of the contract that this package had passed by then: when, and the entry that says so.
 
@@ -136,8 +137,9 @@ def _stages(
     between = min(deployed.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), end.at)
     rows.append(_stage("deploy", start.at, between, f"#{start.seq}"))
     rows.append(_stage("post-deploy verification", between, end.at, f"#{end.seq}"))
-    completed = next((one for one in settled if (one.kind, one.deployment) == ("end", end.seq)), None)
-    if completed:
+    since = takewhile(lambda one: one.seq > end.seq, reversed(settled))
+    if completions := [one for one in since if (one.kind, one.deployment) == ("end", end.seq)]:
+        completed = completions[-1]
         before = log.backwards(completed)
         settles = next(before).record.details["settles"]
         began = next(entry.at for entry in before if entry.seq == settles)
@@ -176,7 +178,7 @@ def _certified(context: Context, environment: str, digest: str, before: str) -> 
     place = context.config.environment(environment).certified_in
     if not place:
         return "none asked for"
-    settled = [one for one in context.log(place).settled() if one.at <= before]
+    settled = as_of(context.log(place).settled(), before)
     certified = read_history(settled, context.paths.state).certified
     found = next((c for c in certified if c.package_digest == digest), None)
     return f"{place} #{found.seq}, until {found.expires}" if found else f"none in {place}"
