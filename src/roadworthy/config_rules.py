@@ -20,24 +20,23 @@ from .toml import Keys
 if TYPE_CHECKING:
     from .config import Config, Environment, HttpCheck, Journal, Packaged
 
+# Patterns are compiled when first used: few projects need them all. Guards of projects use this one.
 APP_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")  # Heroku's own rule for app names
-ENVIRONMENT_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
-REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+ENVIRONMENT_NAME: Final = r"[a-z][a-z0-9-]{0,30}"
+REPOSITORY: Final = r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+"
 ENGINES: Final = ("docker", "podman", "buildah")  # in the order in which they are looked for
-PLATFORM: Final = re.compile(r"[a-z0-9]{1,20}/[a-z0-9]{1,20}(/[a-z0-9]{1,20})?")
-BUILD_ARG: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-COMPONENT: Final = re.compile(r"[a-z][a-z0-9]{0,30}")
-METHOD: Final = re.compile(r"[A-Z]{3,10}")
+PLATFORM: Final = r"[a-z0-9]{1,20}/[a-z0-9]{1,20}(/[a-z0-9]{1,20})?"
+BUILD_ARG: Final = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+COMPONENT: Final = r"[a-z][a-z0-9]{0,30}"
+METHOD: Final = r"[A-Z]{3,10}"
 HARMLESS: Final = ("GET", "HEAD", "OPTIONS")  # methods that change nothing, so they may be asked again
-TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: a header's or cookie's name
+TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # RFC 9110, 5.6.2: a header's or cookie's name
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
-URL: Final = re.compile(rf"https?://{_HOST}(/[^\s?#@\\]*)?")
+URL: Final = rf"https?://{_HOST}(/[^\s?#@\\]*)?"
 # A bucket's name may be part of a host name, a prefix's parts are names of the journal's store.
-STORE: Final = re.compile(
-    r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,8}"
-)
-REGION: Final = re.compile(r"[a-z0-9-]{1,40}")
-LOOPBACK: Final = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?(/[^\s?#@\\]*)?")
+STORE: Final = r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,8}"
+REGION: Final = r"[a-z0-9-]{1,40}"
+LOOPBACK: Final = r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?(/[^\s?#@\\]*)?"
 Broken = Iterator[tuple[Keys, str]]
 
 
@@ -68,9 +67,9 @@ def broken(config: Config) -> Broken:
     yield from _journal(config.journal)
     yield from _globs(config)
     if config.github:
-        if not REPOSITORY.fullmatch(config.github.repository):
+        if not re.fullmatch(REPOSITORY, config.github.repository):
             yield ("github", "repository"), f"{config.github.repository!r}: expected owner/name"
-        if not _https(config.github.api) and not LOOPBACK.fullmatch(config.github.api):
+        if not _https(config.github.api) and not re.fullmatch(LOOPBACK, config.github.api):
             yield (
                 ("github", "api"),
                 "expected an address that begins with https://; http:// only for this machine",
@@ -117,7 +116,7 @@ def _packaged(package: Packaged, at: Keys) -> Broken:
         yield (*at, "path"), f"{package.path!r}: expected a folder below the project"
     if PurePosixPath(package.path).parts[:1] == ("instances",):
         yield (*at, "path"), "what lies under /instances is runtime state, and is never deployed"
-    if not COMPONENT.fullmatch(package.component):
+    if not re.fullmatch(COMPONENT, package.component):
         yield (*at, "component"), f"{package.component!r}: expected small letters and digits"
 
 
@@ -143,10 +142,10 @@ def _image(package: Packaged) -> Iterator[tuple[str, str]]:
     if package.engine not in ("", *ENGINES):
         yield "engine", f"unknown engine {package.engine!r}: expected {', '.join(ENGINES)}"
     for platform in package.platforms:
-        if not PLATFORM.fullmatch(platform):
+        if not re.fullmatch(PLATFORM, platform):
             yield "platforms", f"{platform!r}: expected a platform such as linux/amd64"
     for name, value in package.build_args.items():
-        if not BUILD_ARG.fullmatch(name) or name == "GIT_SHA" or not value.isprintable():
+        if not re.fullmatch(BUILD_ARG, name) or name == "GIT_SHA" or not value.isprintable():
             yield "build_args", f"{name[:40]!r}: expected a name and one line; GIT_SHA is ours"
 
 
@@ -157,7 +156,9 @@ def _targets(config: Config) -> Broken:
         if target.platform != "heroku":
             at = ("targets", name, "platform")
             yield at, f"unknown platform {target.platform!r}: expected 'heroku'"
-        if target.registry and not (name == "sandbox" and LOOPBACK.fullmatch(f"http://{target.registry}")):
+        if target.registry and not (
+            name == "sandbox" and re.fullmatch(LOOPBACK, f"http://{target.registry}")
+        ):
             at = ("targets", name, "registry")
             yield at, "this is for the sandbox, and a host of this machine such as 127.0.0.1:5000"
         if name == "sandbox" and target.api:
@@ -172,7 +173,7 @@ def _environments(config: Config) -> Broken:
         yield ("environments",), "at least one environment is needed"
     for name, environment in config.environments.items():
         at = ("environments", name)
-        if not ENVIRONMENT_NAME.fullmatch(name):
+        if not re.fullmatch(ENVIRONMENT_NAME, name):
             yield at, f"environment name {name!r}: expected lower-case letters, digits and dashes"
         named: list[tuple[Keys, str]] = [(("app",), environment.app)]
         named += [(("apps", component), app) for component, app in environment.apps.items()]
@@ -190,7 +191,7 @@ def _environments(config: Config) -> Broken:
                     (*at, "app"),
                     f"{said!r} names the environment {owner[said]!r} already: each name means one",
                 )
-        if environment.url and not URL.fullmatch(environment.url):
+        if environment.url and not re.fullmatch(URL, environment.url):
             yield (*at, "url"), "expected an address such as https://app.example.com"
         if environment.certified_in and environment.certified_in not in config.environments:
             yield (*at, "certified_in"), f"unknown environment {environment.certified_in!r}"
@@ -228,13 +229,13 @@ def _watch(config: Config) -> Broken:
 def _check(check: HttpCheck) -> Iterator[tuple[str, str]]:
     if not check.path.startswith("/") or not re.fullmatch(r"[!-~]+", check.path):
         yield "path", f"{check.path!r}: expected a path that begins with /, without spaces"
-    if not METHOD.fullmatch(check.method):
+    if not re.fullmatch(METHOD, check.method):
         yield "method", f"{check.method!r} is no HTTP method: expected GET, POST, …"
     if not 100 <= check.status <= 599:
         yield "status", f"{check.status} is no HTTP status: expected 100 to 599"
     for key, names in (("headers", check.headers), ("cookies", check.cookies)):
         for name in names:
-            if not TOKEN.fullmatch(name):
+            if not re.fullmatch(TOKEN, name):
                 yield key, f"{name!r} is no name of one"
 
 
@@ -245,19 +246,19 @@ def _journal(journal: Journal) -> Broken:
             if getattr(journal, key):
                 yield ("journal", key), "the journal is a folder: name a store, or take this out"
         return
-    if not STORE.fullmatch(store):
+    if not re.fullmatch(STORE, store):
         yield (
             ("journal", "store"),
             f"{store!r}: expected s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
         )
-    if endpoint and not _https(endpoint) and not LOOPBACK.fullmatch(endpoint):
+    if endpoint and not _https(endpoint) and not re.fullmatch(LOOPBACK, endpoint):
         yield (
             ("journal", "endpoint"),
             "expected an address that begins with https://; http:// only for this machine",
         )
     if store.startswith("az://") and not endpoint:
         yield ("journal", "store"), "az:// needs an endpoint: https://ACCOUNT.blob.core.windows.net"
-    if journal.region and not (store.startswith("s3://") and REGION.fullmatch(journal.region)):
+    if journal.region and not (store.startswith("s3://") and re.fullmatch(REGION, journal.region)):
         yield ("journal", "region"), f"{journal.region!r}: expected a region of S3, such as eu-central-1"
 
 
@@ -272,4 +273,4 @@ def _globs(config: Config) -> Broken:
 
 
 def _https(address: str) -> bool:
-    return address.startswith("https://") and bool(URL.fullmatch(address))
+    return address.startswith("https://") and bool(re.fullmatch(URL, address))

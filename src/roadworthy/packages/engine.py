@@ -194,7 +194,7 @@ def digest(engine: str, job: Job) -> str:
             said = str(msgspec.json.decode(said)["containerimage.digest"])
     except (OSError, ValueError, KeyError, TypeError):
         said = ""
-    if not DIGEST.fullmatch(said.strip()):
+    if not re.fullmatch(DIGEST, said.strip()):
         raise CheckFailed(f"{engine} does not say which digest it pushed to {job.name}: look at the registry")
     return said.strip()
 

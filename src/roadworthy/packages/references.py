@@ -13,9 +13,9 @@ HUB: Final = "docker.io"
 # OCI Distribution Specification 1.1, "Pulling manifests": repository names and tags; a host with a port.
 _HOST: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(?::[0-9]{1,5})?"
 _PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME: Final = re.compile(rf"({_HOST})/({_PART}(?:/{_PART})*)")
-TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_NAME: Final = rf"({_HOST})/({_PART}(?:/{_PART})*)"
+TAG: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+DIGEST: Final = r"sha256:[0-9a-f]{64}"
 MOST: Final = 512  # characters of a reference
 
 
@@ -43,7 +43,7 @@ def repository(text: str) -> Repository:
     """Read `registry/name`; without a registry it is Docker Hub's. Raises UsageError, also for tag or digest."""
     first, slash, _ = text.partition("/")
     whole = text if slash and (set(".:") & set(first) or first == "localhost") else f"{HUB}/{text}"
-    found = _NAME.fullmatch(whole) if len(text) <= MOST else None
+    found = re.fullmatch(_NAME, whole) if len(text) <= MOST else None
     if not found:
         raise UsageError(
             f"{text[:200]!r} is no repository of a registry: expected registry/name, no tag, lower case"
@@ -55,7 +55,7 @@ def reference(text: str) -> Reference:
     """Read `registry/name@sha256:…`. Raises UsageError; a tag is refused, since it may move."""
     name, at, digest = text.rpartition("@")
     digest = digest.lower()
-    if not at or not DIGEST.fullmatch(digest):
+    if not at or not re.fullmatch(DIGEST, digest):
         raise UsageError(
             f"{text[:200]!r} names no digest: say registry/name@sha256:… (a tag may move, so none is deployed)"
         )

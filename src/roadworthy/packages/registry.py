@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -213,7 +214,7 @@ def _parsed(asked: Reference, kind: str, data: bytes) -> _Document:
 
 
 def _whole(asked: Reference, one: _Descriptor) -> Blob:
-    if not references.DIGEST.fullmatch(one.digest) or one.size < 0:
+    if not re.fullmatch(references.DIGEST, one.digest) or one.size < 0:
         raise CheckFailed(f"{asked} lists {one.digest[:80]!r}, which is no sha256 digest with a size")
     if one.urls:
         raise CheckFailed(f"{asked} has a layer that is kept elsewhere ({one.digest}): it cannot be promoted")
@@ -225,7 +226,7 @@ def _digest(data: bytes) -> str:
 
 
 def _tag(tag: str) -> str:
-    if not references.TAG.fullmatch(tag):
+    if not re.fullmatch(references.TAG, tag):
         raise UsageError(
             f"{tag[:130]!r} is no tag: letters, digits, dots, dashes and underscores, at most 128"
         )

@@ -37,7 +37,7 @@ def tags(version: str, built_by: str, short: str) -> tuple[str, ...]:
     """The four tags of a release: the version, `latest`, the engine's and the commit's."""
     found = (safe(version), "latest", f"docker-{safe(built_by)}", f"git-{safe(short)}")
     for tag in found:
-        if not references.TAG.fullmatch(tag):
+        if not re.fullmatch(references.TAG, tag):
             raise UsageError(
                 f"TAG {version[:130]!r} makes no tag: at most 128 characters, no dot or dash at first"
             )
@@ -47,7 +47,7 @@ def tags(version: str, built_by: str, short: str) -> tuple[str, ...]:
 def release(context: Context, said: str | None, repository: str, version: str, platforms: str) -> Result:
     """Publish the commit's image for several platforms, under all four tags."""
     wanted = tuple(platforms.split(",")) if platforms else DEFAULT
-    if wrong := [one for one in wanted if not PLATFORM.fullmatch(one)]:
+    if wrong := [one for one in wanted if not re.fullmatch(PLATFORM, one)]:
         raise UsageError(f"PLATFORMS {wrong[0][:60]!r}: expected linux/amd64,linux/arm64 or the like")
     return _publish(context, said, repository, version, wanted)
 
