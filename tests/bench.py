@@ -66,7 +66,11 @@ def clone(folder: Path) -> tuple[Path, dict[str, str]]:
     """A clone of HEAD in `folder`, and the environment of its commands."""
     here = folder / "project"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(here)], check=True)
-    return here, {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # a person's Python keeps what it compiles, ours and Invoke's alike
+    return here, environ
 
 
 def prepare(here: Path, environ: dict[str, str]) -> None:
