@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from roadworthy.wait import until
+import threading
+from functools import partial
+
+import pytest
+
+from roadworthy.errors import CheckFailed
+from roadworthy.wait import side_by_side, until
 
 
 class Time:
@@ -54,3 +60,33 @@ def test_what_is_seen_ends_it_at_once():
     seen = iter([None, "it"])
     assert until(lambda: next(seen), within=0.0, every=0.0) is None
     assert until(lambda: next(seen), within=9.0, every=9.0, looks=1) == "it"
+
+
+# ---- side by side --------------------------------------------------------------------------------------------
+
+
+def test_calls_are_made_at_once_and_answered_in_their_order():
+    together = threading.Barrier(3, timeout=10)
+
+    def call(answer: int) -> int:
+        together.wait()
+        return answer
+
+    assert side_by_side([partial(call, answer) for answer in (3, 1, 2)]) == [3, 1, 2]
+    assert side_by_side([]) == []
+
+
+def test_the_first_error_is_raised_after_all_have_ended():
+    ended: list[str] = []
+
+    def fail(what: str) -> None:
+        ended.append(what)
+        raise CheckFailed(what)
+
+    with pytest.raises(CheckFailed, match="second"):
+        side_by_side([lambda: ended.append("first"), partial(fail, "second"), partial(fail, "third")])
+    assert sorted(ended) == ["first", "second", "third"]
+
+
+def test_one_call_needs_no_thread():
+    assert side_by_side([threading.current_thread]) == [threading.current_thread()]

@@ -1,11 +1,11 @@
-"""Waiting is looking again until a deadline; nothing here sleeps for a guessed time."""
+"""Waiting is looking again until a deadline, never sleeping for a guessed time; what can go on at once does."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -36,3 +36,27 @@ def until(
         if seen is not None or last:
             return seen
         pause(max(0.0, min(every, deadline - clock())))
+
+
+def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """What each of `calls` returns, in their order; all are made at once. Raises the first one's error, if any."""
+    if len(calls) == 1:
+        return [calls[0]()]
+    returned: dict[int, T] = {}
+    raised: dict[int, BaseException] = {}
+
+    def make(number: int) -> None:
+        try:
+            returned[number] = calls[number]()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
+            raised[number] = error
+
+    # Daemon threads and not a pool: whoever interrupts us need not wait for them.
+    threads = [threading.Thread(target=make, args=(number,), daemon=True) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if raised:
+        raise raised[min(raised)]
+    return [returned[number] for number in range(len(calls))]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from ..errors import NoPackage
 from ..model import Observed, Package, digest_of
+from ..wait import side_by_side
 
 if TYPE_CHECKING:
     from ..context import Context
 
 
 def observe(context: Context, environment: str) -> Observed:
-    """Look at every app of the environment, once each. Raises what the driver raises."""
+    """Look at every app of the environment, once each and side by side. Raises what the driver raises."""
     apps = context.config.apps(environment)
-    seen = {component: context.platform.observe(app) for component, app in apps.items()}
+    looks = [partial(context.platform.observe, app) for app in apps.values()]
+    seen = dict(zip(apps, side_by_side(looks), strict=True))
     first = next(iter(seen.values()))
     if len(seen) == 1:
         return first

@@ -6,6 +6,7 @@ API hands out (log sessions, slug blobs), which may be other hosts.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -28,15 +29,22 @@ PATIENCE: Final = 3  # times `limits.http` in which one call is tried again
 KEPT: Final = 100  # attempts in the evidence of one action
 
 
+class _OfThread(threading.local):
+    """Each thread has a session of its own: requests does not promise that two may use one at once."""
+
+    def __init__(self, key: str, timeout: float) -> None:
+        self.session = http.session(timeout)
+        self.session.auth = ("", key)
+        self.session.headers["Accept"] = "application/vnd.heroku+json; version=3"
+
+
 class Api:
     """`api` is the base address, `key` the API key; every request is bounded by `limits.http`."""
 
     def __init__(self, api: str, key: str, limits: Limits) -> None:
         self._api = api.rstrip("/")
         self._limits = limits
-        self._session = http.session(limits.http)
-        self._session.auth = ("", key)
-        self._session.headers["Accept"] = "application/vnd.heroku+json; version=3"
+        self._own = _OfThread(key, limits.http)
         self._plain = http.session(limits.http)
         self._attempts: list[dict[str, Any]] = []
 
@@ -44,7 +52,7 @@ class Api:
         """heroku3 on this session and address (it has no option for either)."""
         import heroku3.api
 
-        client = heroku3.api.Heroku(session=self._session)
+        client = heroku3.api.Heroku(session=self._own.session)
         client._heroku_url = self._api
         return client
 
@@ -62,7 +70,7 @@ class Api:
         """The JSON at `path`; None when `missing_ok` and the platform has no such thing (any more)."""
 
         def look() -> Any:
-            response = self._session.get(self._api + path)
+            response = self._own.session.get(self._api + path)
             if missing_ok and response.status_code in (404, 410):
                 return None
             response.raise_for_status()
@@ -86,7 +94,7 @@ class Api:
         headers = {"Accept": accept} if accept else {}
         for attempt in range(1, WRITES + 1):
             try:
-                response = self._session.request(method, self._api + path, json=body, headers=headers)
+                response = self._own.session.request(method, self._api + path, json=body, headers=headers)
                 self._note(what, f"answered {response.status_code}", attempt)
                 response.raise_for_status()
                 return response.json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,25 +12,44 @@ from ..errors import RoadworthyError
 from ..facts.drift import drift
 from ..facts.history import history_of, runs
 from ..facts.observe import observe
-from ..model import Drift, Outcome, Result
+from ..model import Drift, History, Observed, Outcome, Result
 from ..record import numbers, shown
+from ..wait import side_by_side
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.entry import Entry
 
 FINE: Final = ("as recorded", "empty")
 
 
 def status(context: Context) -> list[dict[str, Any]]:
     """One row an environment: what should run, what runs, and whether something is open or drifted."""
-    return [_row(context, name) for name in context.config.environments]
+    names = list(context.config.environments)
+    told = [_told(context, name) for name in names]
+    seen = side_by_side([partial(_seen, context, name) for name in names])
+    return [_row(context, *each) for each in zip(names, told, seen, strict=True)]
 
 
-def _row(context: Context, name: str) -> dict[str, Any]:
-    environment = context.config.environment(name)
+def _told(context: Context, name: str) -> tuple[Entry | None, History]:
+    """What the journal says: the action that is open, and what was done before."""
     log = context.log(name)
-    start = log.open_start()
-    history = history_of(context, log)
+    return log.open_start(), history_of(context, log)
+
+
+def _seen(context: Context, name: str) -> Observed | str:
+    """What the platform shows, or why it cannot be seen."""
+    try:
+        return observe(context, name)
+    except RoadworthyError as error:
+        return str(error)
+
+
+def _row(
+    context: Context, name: str, told: tuple[Entry | None, History], observed: Observed | str
+) -> dict[str, Any]:
+    environment = context.config.environment(name)
+    start, history = told
     running = history.running
     row: dict[str, Any] = {
         "environment": name,
@@ -50,10 +70,8 @@ def _row(context: Context, name: str) -> dict[str, Any]:
         "drift": [],
         "problem": "",
     }
-    try:
-        observed = observe(context, name)
-    except RoadworthyError as error:
-        return {**row, "state": "unknown", "problem": str(error)}
+    if isinstance(observed, str):
+        return {**row, "state": "unknown", "problem": observed}
     row["url"] = observed.url
     found = drift(name, history, observed)
     row["drift"] = [msgspec.to_builtins(d) for d in found]
