@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,30 @@ def test_an_edited_manifest_stops_acceptance_and_replay(project: Project):
     through(project, "accept", "release")
     path.write_bytes(good + b" ")
     assert "RELEASE_PACKAGE_MANIFEST_ALTERED" in project.json("replay", "--sha", commit, code=3)["line"]
+
+
+def test_a_manifest_altered_in_the_store_stops_a_replay_before_anything_is_deployed(project: Project):
+    project.json("ship")
+    project.commit("Second", {"app/second.py": "x = 2\n"})
+    project.json("ship")
+    built = next(e.record for e in project.entries(f"package-{project.first}") if e.record.kind == "end"
+                 and e.record.action == "build")  # fmt: skip
+    (kept,) = (item.sha256 for item in built.evidence if item.name == "manifest.json")
+    stored = project.root / ".release/journal/evidence" / kept
+    good = stored.read_bytes()
+    stored.chmod(0o644)
+    shutil.rmtree(project.root / ".artifacts")  # as on another machine: only the store has it
+    before, calls = project.kinds(), project.calls()
+    for altered in (good.replace(b"runtime", b"Runtime"), good[:-1], b""):
+        stored.write_bytes(altered)
+        for command in (("replay", "--sha", project.first), ("build", "--commit", project.first)):
+            assert "RELEASE_PACKAGE_MANIFEST_ALTERED" in project.json(*command, code=3)["line"]
+    stored.unlink()
+    assert "is missing" in project.json("replay", "--sha", project.first, code=3)["line"]
+    assert (project.kinds(), project.calls()) == (before, calls)
+    stored.write_bytes(good)
+    project.json("replay", "--sha", project.first)
+    assert project.runs() == project.first
 
 
 def test_an_edited_acceptance_counts_for_nothing(project: Project):

@@ -149,6 +149,19 @@ def test_e10_e11_a_deployment_whose_evidence_is_gone_is_not_complete(complete: P
     went_back(complete, incomplete(complete, "evidence_is_kept"), "complete")
 
 
+def test_e10_e11_a_deployment_whose_packages_evidence_is_gone_is_not_complete(complete: Project):
+    commit = complete.commit("Second")
+    complete.released()
+    complete.json("deploy")
+    built = next(e.record for e in complete.entries(f"package-{commit}") if e.record.stage == "build"
+                 and e.record.kind == "end")  # fmt: skip
+    (manifest,) = (item.sha256 for item in built.evidence if item.name == "manifest.json")
+    (complete.root / ".release" / "journal" / "evidence" / manifest).unlink()
+    said = complete.json("complete", code=1)
+    assert "the decision cannot be computed" in said["reasons"][0]
+    went_back(complete, said, "complete")
+
+
 def test_e10_a_deployment_that_nobody_can_reach_is_not_complete(complete: Project):
     complete.commit("Second")
     complete.released()

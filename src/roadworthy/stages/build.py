@@ -209,9 +209,19 @@ def _keep(context: Context, package: Package) -> dict[str, bytes]:
 
 
 def check_manifest(context: Context, done: Done, commit: str) -> None:
-    """Raise Refused when the manifest in `.artifacts` is not, byte for byte, the one that the build recorded."""
+    """Raise Refused when the manifest is not, byte for byte, the one that the build recorded.
+
+    That of the store is always looked at, for what follows is computed from it; that of `.artifacts` where it is.
+    """
+    from ..journal.entry import JournalError
     from ..report import artifacts
 
+    try:
+        context.log(place_of(commit)).evidence(done.evidence[MANIFEST])
+    except JournalError as error:
+        raise Refused(
+            f"RELEASE_PACKAGE_MANIFEST_ALTERED: the manifest of {commit[:12]} (journal #{done.seq}): {error}"
+        ) from error
     path = artifacts.path_of(context, artifacts.MANIFEST, commit)
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != done.evidence[MANIFEST]:
         raise Refused(

@@ -19,6 +19,7 @@ from ..errors import RoadworthyError, UsageError
 from ..facts.history import RUNS, read_history, test_run
 from ..facts.observe import observe
 from ..facts.standing import place_of, read_standing, standing_of
+from ..journal.entry import JournalError
 from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
 from ..report import artifacts
 from . import commit_stage, decide
@@ -65,16 +66,18 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         raise ValueError("a completion is about a package")
     environment, commit = plan.request.environment, plan.package.commit
     unmet = _unmet(context, plan)
-    told = read(context, environment, commit, unmet=unmet, deploy_required=True)
-    decision = decide.release(told, context.config.slo)
-    files = files_of(context, environment, told, decision)
-    problems = tuple(f"{code}: {said}" for code, said in decision.reasons.items())
     details = {
         "deployment": plan.before["deployment"],
-        "decision": decision.word,
         "criteria": {name: unmet.get(name, "holds")[:300] for name in context.config.done.criteria},
     }
-    return Confirmation(problems, details, files)
+    try:
+        told = read(context, environment, commit, unmet=unmet, deploy_required=True)
+        decision = decide.release(told, context.config.slo)
+        files = files_of(context, environment, told, decision)
+    except JournalError as error:  # what is known of the package is no evidence, now or later: it is no YES
+        return Confirmation((f"the decision cannot be computed: {error}",), {**details, "decision": "NO"})
+    problems = tuple(f"{code}: {said}" for code, said in decision.reasons.items())
+    return Confirmation(problems, {**details, "decision": decision.word}, files)
 
 
 def complete(context: Context, request: Request, only_plan: bool = False) -> Result:
