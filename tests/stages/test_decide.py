@@ -146,3 +146,84 @@ def test_only_enforced_times_decide():
     assert decide.release(one, Slo(mode="observe")).yes
     late = decide.release(one, Slo(mode="enforce"))
     assert list(late.reasons) == ["ACCEPTANCE_SLO_NOT_MET", "PRODUCTION_SLO_NOT_MET"]
+
+
+def test_a_stage_that_failed_is_no_success_in_the_times_and_neither_is_a_run_that_said_no():
+    one = decide.Told(
+        "c" * 40, Standing(DONE, DONE, None, None, DONE), stage_of("success"), True, DEPLOYED, {},
+        took={"overall": 9.0, "verification": 5.0, "build": 1.0}, failed=frozenset({"verification"}),
+    )  # fmt: skip
+    decision = decide.release(one, Slo())
+    file = decide.timing_file(one, decision, Slo(), NOW, "sandbox/prod#1")
+    assert [(job["name"], job["conclusion"]) for job in file["slowestJobsTop3"]] == [
+        ("verification", "failure"),
+        ("build", "success"),
+    ]
+    assert (decision.word, file["runConclusion"]) == ("NO", "failure")
+    good = replace(one, standing=Standing(DONE, DONE, DONE, DONE), failed=frozenset())
+    file = decide.timing_file(good, decide.release(good, Slo()), Slo(), NOW, "sandbox/prod#1")
+    assert file["runConclusion"] == "success"
+
+
+NOTHING = decide.Told(
+    "c" * 40, Standing(refused=DONE), stage_of("failure"), True, None, {"checks_pass": "503"}
+)
+
+
+def test_the_reason_codes_are_the_contracts_own():
+    # contracts, B.5 and B.8: other tools look for these very words.
+    assert set(decide.release(NOTHING, Slo()).reasons) == {
+        "COMMIT_STAGE_FAILED", "CHECK_RUNTIME_FAST_FEEDBACK_REQUIRED_NOT_SUCCESS", "INTAKE_MISSING",
+        "LOAD_RELEASE_PACKAGE_NOT_SUCCESS", "ACCEPTANCE_DECISION_NOT_YES", "RELEASE_MISSING",
+        "PRODUCTION_STAGE_NOT_SUCCESS", "PRODUCTION_DECISION_NOT_YES", "DONE_CHECKS_PASS",
+    }  # fmt: skip
+    never = replace(NOTHING, standing=Standing())
+    assert "ACCEPTANCE_STAGE_NOT_SUCCESS" in decide.release(never, Slo()).reasons
+    said = decide.production_file(NOTHING, decide.release(NOTHING, Slo()), MANIFEST, NOW, "sandbox/prod")
+    assert said["reasonCodes"] == [
+        "ACCEPTANCE_DECISION_NOT_YES", "DEPLOY_RELEASE_PACKAGE_FAILED", "PRODUCTION_BLACKBOX_VERIFY_FAILED",
+    ]  # fmt: skip
+    failed = dict.fromkeys(decide.CHECKS, "failure")
+    red, green = stage_of("failure").decision, stage_of("success").decision
+    decision = decide.acceptance(decide.CHECKS, failed, commit_stage=red, took=0, target=0)
+    assert list(decision.reasons) == [
+        "COMMIT_STAGE_FAILED",
+        "CHECK_LOAD_RELEASE_PACKAGE_NOT_SUCCESS",
+        "CHECK_RUNTIME_API_SYSTEM_ACCEPTANCE_REQUIRED_NOT_SUCCESS",
+        "CHECK_RUNTIME_BROWSER_ACCEPTANCE_REQUIRED_NOT_SUCCESS",
+        "CHECK_RUNTIME_MIGRATION_IMAGE_ACCEPTANCE_REQUIRED_NOT_SUCCESS",
+        "CHECK_INFRA_READONLY_ACCEPTANCE_REQUIRED_NOT_SUCCESS",
+        "CHECK_IDENTITY_READONLY_ACCEPTANCE_REQUIRED_NOT_SUCCESS",
+    ]
+    skipped = decide.acceptance((decide.LOAD,), {}, commit_stage=green, took=0, target=0)
+    assert "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY" in skipped.reasons
+    beside = decide.acceptance((), {decide.INFRA: "failure"}, commit_stage=green, took=0, target=0)
+    assert list(beside.reasons) == ["ACCEPTANCE_GATE_FAILED"]
+
+
+def test_the_files_have_the_contracts_fields():
+    # contracts, B.8; `schemaVersion`, `generatedAt` and how reasons are said are those of every file.
+    every = {"schemaVersion", "generatedAt", "headSha"}
+    why = {"reasonCodes", "reasonDetails", "reasons"}
+    decision = decide.release(NOTHING, Slo())
+    assert set(decide.decision_file(NOTHING, decision, MANIFEST, NOW)) == every | why | {
+        "releasePackageSha", "replayMode", "commitStage", "acceptance", "production", "deployRequired",
+        "releaseable", "releasePackage",
+    }  # fmt: skip
+    production = decide.production_file(NOTHING, decision, MANIFEST, NOW, "sandbox/prod")
+    assert set(production) == every | why | {
+        "changeClass", "decision", "deployRequired", "scope", "checks", "releasePackage", "deploymentId",
+    }  # fmt: skip
+    assert set(production["scope"]) == {"runtime", "desktop", "infra", "identity"}
+    assert set(production["checks"]) == {"deployReleasePackageResult", "productionBlackboxVerifyResult"}
+    timing = decide.timing_file(NOTHING, decision, Slo(), NOW, "x")
+    assert set(timing) == every | {
+        "runId", "runStatus", "runConclusion", "metrics", "slo", "slowestJobsTop3",
+    }  # fmt: skip
+    assert set(timing["metrics"]) == {
+        "queueDelaySeconds", "overallExecutionSeconds", "commitStageSeconds", "releasePackageBuildSeconds",
+        "acceptanceStageSeconds", "productionStageSeconds",
+    }  # fmt: skip
+    assert set(timing["slo"]) == {
+        "mode", "acceptanceTargetSeconds", "productionTargetSeconds", "acceptancePass", "productionPass",
+    }  # fmt: skip

@@ -249,6 +249,7 @@ def _manifest(context: Context, standing: Standing, package: Package, run: str) 
     if intake is None:
         raise ValueError("a package that was not taken in is not built")
     scope = json.loads(log.evidence(intake.evidence["scope.json"]))
+    tested = test_run(log.settled(), package.digest).run
     first, project = context.config.package.component, context.config.project.name
     refs = {
         f"{part.component or first}Ref": part.ref
@@ -262,7 +263,7 @@ def _manifest(context: Context, standing: Standing, package: Package, run: str) 
         "headSha": package.commit,
         "testedSha": package.commit,
         "changeClass": scope["changeClass"],
-        "commitStageRunId": test_run(log.settled(), package.digest).url,
+        "commitStageRunId": str(tested.id) if tested else "",
         "buildRunId": os.environ.get("GITHUB_RUN_ID") or run,
         "scope": {name: scope["scope"][name] for name in named},
         "requiresInfraConvergence": scope["requiresInfraConvergence"],

@@ -156,6 +156,7 @@ def read(
     package = context.log(place_of(commit)).entries()
     standing = read_standing(package)
     deployed, start = _deployed(log, commit, standing.digest)
+    took, failed = _took(package, deployed)
     if deploy_required is None:
         from .intake import scope_of
 
@@ -170,7 +171,8 @@ def read(
         deployed=deployed,
         unmet=unmet,
         replay=deployed is not None and start is not None and _replayed(log, deployed, start),
-        took=_took(package, deployed),
+        took=took,
+        failed=failed,
     )
 
 
@@ -188,7 +190,7 @@ def files_of(
     return {
         DECISION: artifacts.as_bytes(decide.decision_file(told, decision, manifest, now)),
         PRODUCTION: artifacts.as_bytes(decide.production_file(told, decision, manifest, now, place)),
-        TIMING: artifacts.as_bytes(decide.timing_file(told, context.config.slo, now, run)),
+        TIMING: artifacts.as_bytes(decide.timing_file(told, decision, context.config.slo, now, run)),
         COMMIT_STAGE: artifacts.as_bytes(commit_stage.result(told.commit_stage, now)),
     }
 
@@ -260,10 +262,13 @@ def _recorded(log: Log, deployed: decide.Deployment) -> Mapping[str, str]:
     return {"complete": "it was not completed: run `invoke complete`"}
 
 
-def _took(package: list[Entry], deployed: decide.Deployment | None) -> dict[str, float]:
-    """Seconds of each stage, from the entries' times."""
+def _took(
+    package: list[Entry], deployed: decide.Deployment | None
+) -> tuple[dict[str, float], frozenset[str]]:
+    """Seconds of each stage, from the entries' times; and which of them did not end well."""
     began: dict[int, str] = {}
     took: dict[str, float] = {}
+    well: dict[str, bool] = {}
     first = last = ""
     for entry in package:
         record = entry.record
@@ -273,13 +278,14 @@ def _took(package: list[Entry], deployed: decide.Deployment | None) -> dict[str,
         elif record.kind in ("end", "failed"):
             name = "test" if record.action == "test" else record.stage
             took[name] = commit_stage.seconds(began[record.details["settles"]], entry.at)
+            well[name] = record.kind == "end"
             last = entry.at
     if deployed:
         took["deploy"] = commit_stage.seconds(deployed.began, deployed.ended)
         last = deployed.ended
     if first:
         took["overall"] = commit_stage.seconds(first, last)
-    return took
+    return took, frozenset(name for name, ended in well.items() if not ended)
 
 
 # ---- the Definition of Done ------------------------------------------------------------------------------

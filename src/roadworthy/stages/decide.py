@@ -25,6 +25,7 @@ INFRA: Final = "infra-readonly-acceptance"
 IDENTITY: Final = "identity-readonly-acceptance"
 CHECKS: Final = (LOAD, API, BROWSER, MIGRATION, INFRA, IDENTITY)
 SUCCESS: Final = "success"
+FAILURE: Final = "failure"
 SKIPPED: Final = "skipped"
 
 
@@ -115,6 +116,7 @@ class Told(msgspec.Struct, frozen=True):
     unmet: Mapping[str, str]
     replay: bool = False
     took: Mapping[str, float] | None = None  # seconds of each stage, by its name
+    failed: frozenset[str] = frozenset()  # the names of those whose newest run did not end well
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -197,8 +199,8 @@ def production_file(
     if told.unmet:
         codes["PRODUCTION_BLACKBOX_VERIFY_FAILED"] = "; ".join(told.unmet.values())
     scope = manifest.get("scope", {})
-    deployed = SUCCESS if told.deployed else "failure" if told.deploy_required else SKIPPED
-    verified = "failure" if told.unmet else deployed
+    deployed = SUCCESS if told.deployed else FAILURE if told.deploy_required else SKIPPED
+    verified = FAILURE if told.unmet else deployed
     good = set(codes) <= {"NO_DEPLOY_REQUIRED"}
     return {
         "schemaVersion": "1",
@@ -215,7 +217,7 @@ def production_file(
     }
 
 
-def timing_file(told: Told, slo: Slo, now: str, run: str) -> dict[str, Any]:
+def timing_file(told: Told, decision: Decision, slo: Slo, now: str, run: str) -> dict[str, Any]:
     """`pipeline/<sha>/timing.json` (contracts, B.8): seconds, null for what was not measured."""
     took = dict(told.took or {})
     overall = took.pop("overall", None)
@@ -234,7 +236,7 @@ def timing_file(told: Told, slo: Slo, now: str, run: str) -> dict[str, Any]:
         "runId": run,
         "headSha": told.commit,
         "runStatus": "completed",
-        "runConclusion": SUCCESS if told.deployed or not told.deploy_required else "failure",
+        "runConclusion": SUCCESS if decision.yes else FAILURE,
         "metrics": metrics,
         "slo": {
             "mode": slo.mode,
@@ -243,7 +245,12 @@ def timing_file(told: Told, slo: Slo, now: str, run: str) -> dict[str, Any]:
             **passed,
         },
         "slowestJobsTop3": [
-            {"name": name, "conclusion": SUCCESS, "status": "completed", "durationSeconds": seconds}
+            {
+                "name": name,
+                "conclusion": FAILURE if name in told.failed else SUCCESS,
+                "status": "completed",
+                "durationSeconds": seconds,
+            }
             for name, seconds in slowest
         ],
     }
