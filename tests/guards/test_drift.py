@@ -1,10 +1,12 @@
 """Nothing happens on top of drift; what is adopted is proven."""
 
+from dataclasses import replace
+
 import pytest
-from release_facts import NEW, NOW, OLD, ROOT, STAGING, asked, deployed, refused
+from release_facts import NEW, NOW, OLD, ROOT, STAGING, STANDING, asked, deployed, refused
 
 from roadworthy import guard
-from roadworthy.model import CiState, Drift, Fact, History
+from roadworthy.model import CiState, Drift, Eligibility, Fact, History
 
 WHEN = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
 RELEASE = Drift(
@@ -69,6 +71,21 @@ def test_what_never_came_by_the_road_needs_green_tests():
     for outcome in ("failure", "missing", ""):
         verdict = asked(PROVEN, "adopt", history=ELSE, ci=CiState(outcome, "the run"))
         assert refused(verdict, "the run", "invoke test", OLD.commit)
+
+
+@pytest.mark.parametrize("missing", ["accepted", "released", "build"])
+def test_tests_alone_open_no_production_to_what_somebody_put_there(missing):
+    standing = replace(STANDING, **{missing: None})
+    eligible = Eligibility(standing, ())
+    verdict = asked(PROVEN, "adopt", history=ELSE, eligible=eligible)
+    assert refused(verdict, "by hand", "MISSING", "rollback --env prod")
+    assert asked(PROVEN, "adopt", STAGING, history=ELSE, eligible=eligible).outcome == "pass"
+    assert asked(PROVEN, "adopt", eligible=eligible).outcome == "pass", "it was verified here before"
+
+
+def test_another_package_than_was_released_of_its_commit_is_put_back():
+    other = replace(STANDING, build=replace(STANDING.build, digest="e" * 64))
+    assert refused(asked(PROVEN, "adopt", history=ELSE, eligible=Eligibility(other, ())), "eeeeeeeeeeee")
 
 
 def test_what_cannot_be_proven_is_put_back():
