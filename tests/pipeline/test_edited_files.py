@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -76,6 +77,24 @@ def test_a_manifest_altered_in_the_store_stops_a_replay_before_anything_is_deplo
     stored.write_bytes(good)
     project.json("replay", "--sha", project.first)
     assert project.runs() == project.first
+
+
+def test_one_flipped_bit_in_a_slug_that_the_platform_keeps_is_refused_before_it_runs(project: Project):
+    project.json("ship")
+    second = project.commit("Second", {"app/second.py": "x = 2\n"})
+    project.json("ship")
+    digest = next(e.record.digest for e in project.entries() if e.record.kind == "end")
+    old = next(r["slug"]["id"] for r in project.releases() if r["slug"])
+    stored = project.sandbox / "slugs" / old
+    data = bytearray(stored.read_bytes())
+    assert hashlib.sha256(data).hexdigest() == digest
+    data[data.index(b"healthy")] ^= 1
+    stored.write_bytes(data)
+    for unpacked in (project.sandbox / "apps").glob(f"*/{old}"):
+        shutil.rmtree(unpacked)
+    said = project.json("rollback", code=1)
+    assert "but the slug was announced as" in "".join(said["reasons"])
+    assert project.runs() == second, "what ran goes on"
 
 
 def test_an_edited_acceptance_counts_for_nothing(project: Project):

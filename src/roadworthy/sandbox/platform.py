@@ -294,7 +294,8 @@ class Platform:
         """The slug's files, a copy for each app, so that what one app writes no other app sees."""
         if slug.size is None:
             raise UsageError(f"The slug {slug.id} has no blob yet: PUT it to the URL that its creation gave.")
-        return await asyncio.to_thread(slugs.unpack, self.blob(slug), self.folder / "apps" / app.id / slug.id)
+        target = self.folder / "apps" / app.id / slug.id
+        return await asyncio.to_thread(slugs.unpack, self.blob(slug), target, slug.checksum)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

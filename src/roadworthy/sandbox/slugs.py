@@ -2,6 +2,7 @@
 
 Invariants:
 - A blob appears under its name only when it is whole, on disk, and equals the checksum it was announced with.
+- A stored blob that has changed since is not unpacked.
 - Unpacking writes inside its folder only (tarfile's data filter), within limits on members and bytes.
 - An unpacked slug appears under its name only when it is whole.
 """
@@ -71,14 +72,17 @@ def sha256(blob: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def unpack(blob: Path, target: Path) -> Path:
+def unpack(blob: Path, target: Path, checksum: str | None = None) -> Path:
     """Unpack a tar (gzip or plain) to `target` unless that was done before; returns the app's root.
 
     Heroku's slugs hold everything under `./app/`; then that folder is the root.
 
-    Raises UsageError for what is no tar, names a place outside its folder, holds devices, or is too large.
+    Raises UsageError for what is not what `checksum` says any more, is no tar, names a place outside its folder,
+    holds devices, or is too large.
     """
     if not target.exists():
+        if checksum is not None and (found := f"SHA256:{sha256(blob)}").lower() != checksum.lower():
+            raise UsageError(f"The stored blob is {found}, but the slug was announced as {checksum}.")
         part = target.with_name(f"{target.name}.{uuid4().hex}{PART}")
         try:
             part.mkdir(parents=True)
