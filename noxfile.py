@@ -157,3 +157,4 @@ def _store_servers(session: nox.Session) -> dict[str, str]:
 def bench(session: nox.Session) -> None:
     """Start-up and hot paths beside bare invoke, curl and grep: ratios and medians."""
     session.run("python", "tests/bench.py", *session.posargs)
+    session.run("python", "tests/packages/bench_slug.py", env={"PYTHONPATH": "src"})
