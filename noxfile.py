@@ -66,7 +66,9 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def slow(session: nox.Session) -> None:
     """What takes minutes: switching releases under load, kills at random instants, the shell auditor's cases."""
-    session.run("python", "-m", "pytest", *EACH_CORE, "-m", "(slow or audit) and not matrix", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", *EACH_CORE, "-m", "(slow or audit) and not matrix", *session.posargs
+    )
 
 
 @nox.session
