@@ -1,8 +1,7 @@
 """Nothing happens on top of drift; what is adopted is proven."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from release_facts import NEW, NOW, OLD, ROOT, STAGING, STANDING, asked, deployed, refused
 
 from roadworthy import guard
