@@ -204,6 +204,20 @@ def test_e05_a_version_is_built_once_and_never_stands_for_other_bytes(project: P
     assert project.kinds(f"package-{project.first}") == before
 
 
+def test_e05_a_build_attaches_from_which_commit_and_folder_its_package_comes(project: Project):
+    project.json("intake")
+    digest = project.json("build")["details"]["digest"]
+    (end,) = (e for e in project.entries(f"package-{project.first}") if e.record.stage == "build"
+              and e.record.kind == "end")  # fmt: skip
+    (item,) = (item for item in end.record.evidence if item.name == "provenance.json")
+    said = json.loads(project.log(f"package-{project.first}").evidence(item.sha256))
+    assert said["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert said["subject"] == [{"name": f"slug:{project.first}", "digest": {"sha256": digest}}]
+    built = said["predicate"]["buildDefinition"]
+    assert built["externalParameters"] == {"commit": project.first, "path": "app"}
+    assert built["resolvedDependencies"] == [{"name": "source", "digest": {"gitCommit": project.first}}]
+
+
 def test_e05_what_runs_a_package_for_acceptance_sees_nothing_of_the_environment(project: Project):
     project.change_config(('config = { ENV = "test" }', 'config = { ENV = "test" }\nbrowser = "env"'))
     project.json("intake")
