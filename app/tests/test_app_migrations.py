@@ -62,7 +62,15 @@ def waits(process: subprocess.Popen[str], url: str) -> bool:
     if url.startswith("postgres"):
         return len(query(url, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")) == 2
     opened = Path(f"/proc/{process.pid}/fd")  # elsewhere than on Linux the two just start together
-    return not opened.exists() or any(file.resolve() == Path(parse(url).path) for file in opened.iterdir())
+    return not opened.exists() or any(leads_to(file, Path(parse(url).path)) for file in opened.iterdir())
+
+
+def leads_to(opened: Path, file: Path) -> bool:
+    """Whether a descriptor is of this file; one that was closed meanwhile is of none."""
+    try:
+        return opened.resolve() == file
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
