@@ -2,7 +2,10 @@ from roadworthy.model import Facts, Plan
 
 
 def rollback_target_was_verified(plan: Plan, facts: Facts) -> str | None:
-    """A rollback goes to a released package that was verified healthy here and was not found incomplete."""
+    """A rollback goes to a package that was verified healthy here and was not found incomplete.
+
+    In production that was released, too: `package_is_released` let nothing else be deployed.
+    """
     back, choose = facts.back.value, f"choose one with invoke history --env {facts.name}"
     if back is None:
         return f"{plan.request.to or 'the last verified package'!r} is nothing to go back to: {choose}"

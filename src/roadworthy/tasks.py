@@ -178,13 +178,22 @@ def build(c, env="staging", commit=None, json=False):
         finish(context, report(context, asking(context, "build", env, commit, "", "")))
 
 
-@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "json": JSON})
-def accept(c, env="staging", commit=None, why="", change="", json=False):
+@task(
+    help={
+        "env": ENV,
+        "commit": COMMIT,
+        "why": WHY,
+        "change": CHANGE,
+        "again": "decide anew, though it was accepted before (not what this CI run has accepted)",
+        "json": JSON,
+    }
+)
+def accept(c, env="staging", commit=None, why="", change="", again=False, json=False):
     """Stage 3: decide on the package, YES or NO, by the checks that its change requires."""
     from .stages.accept import accept
 
     with session(json) as context:
-        finish(context, accept(context, asking(context, "accept", env, commit, why, change)))
+        finish(context, accept(context, asking(context, "accept", env, commit, why, change), again=again))
 
 
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "json": JSON})

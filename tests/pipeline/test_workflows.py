@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pipeline.green import ENV, read_from, says
 pytestmark = pytest.mark.slow
 
 Machine = Callable[[], Project]
+_runs = count(1)
 WORKFLOWS = Path(__file__).resolve().parents[2] / ".github" / "workflows"
 
 
@@ -35,6 +37,7 @@ def github() -> Iterator[Answers]:
 
 def run(name: str, machine: Machine, inputs: Mapping[str, str] | None = None) -> dict[str, list[int]]:
     """Run a workflow; the exit codes of each job's commands."""
+    ci = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": str(next(_runs))}
     codes: dict[str, list[int]] = {}
     for job, said in yaml.safe_load((WORKFLOWS / name).read_text())["jobs"].items():
         needed = said.get("needs")
@@ -44,7 +47,7 @@ def run(name: str, machine: Machine, inputs: Mapping[str, str] | None = None) ->
         for step in said["steps"]:
             if "run" not in step or (any(codes[job]) and "cancelled" not in step.get("if", "")):
                 continue
-            env = variables(step.get("env", {}), inputs or {})
+            env = {**variables(step.get("env", {}), inputs or {}), **ci}
             line = [env[word[1:]] if word.startswith("$") else word for word in shlex.split(step["run"])]
             assert line[0] == ".venv/bin/invoke"
             ran = here.invoke(*line[1:], env=env)
@@ -106,8 +109,11 @@ def test_a_replay_takes_an_earlier_commit_through_again(
     machine().json("certify", env=ENV)
     inputs = {"release_package_sha": first, "why": "the second one is slow"}
     codes = run("cloud-delivery-replay.yml", machine, inputs)
-    assert codes == {"production": [0], "decision": [0, 0]}
+    assert codes == {"acceptance": [0], "production": [0], "decision": [0, 0]}
     assert project.runs("prod") == first
+    done = [e.record.action for e in project.entries(f"package-{first}") if e.record.kind == "end"]
+    # The replay to staging accepted it again, and so did the workflow: once, in the job without production's keys.
+    assert done == ["intake", "build", "accept", "release", "accept", "accept"]
     assert project.entries("prod")[-1].record.details["change"]["why"] == "the second one is slow"
 
 
@@ -117,7 +123,7 @@ def test_a_replay_of_what_was_never_built_changes_nothing(
     first = in_production(project, machine, github)
     second = add_a_change(project, github)
     inputs = {"release_package_sha": second, "why": "perhaps"}
-    assert run("cloud-delivery-replay.yml", machine, inputs) == {"production": [3], "decision": [1, 0]}
+    assert run("cloud-delivery-replay.yml", machine, inputs) == {"acceptance": [3], "decision": [1, 0]}
     assert project.runs("prod") == first
 
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from facts.test_standing import may_be_deployed
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from road.fixtures import living
 from road.project import KEYS, Project
 from roadworthy.facts.standing import STAGES
 from roadworthy.model import Package, Receipt, ReleasePackage, Step
@@ -22,6 +27,8 @@ from roadworthy.record import token
 pytestmark = pytest.mark.slow
 
 STEPS = 12
+WALKS = 3
+"""The first is the simplest there is: every choice is the first of its list."""
 PROD = ("--env", "prod", "--approval", "CR-1")
 UNRELEASED = [("test",), ("deploy",), ("certify",), ("deploy", *PROD)]
 OPENING = [*[[("ship",), ("certify",), ("ship", *PROD)]] * 2, UNRELEASED]
@@ -85,17 +92,28 @@ def typed(dice: random.Random, commit: str) -> list[tuple[str, ...]]:
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+# A walk takes half a minute: one that fails is shown as it is, and not made shorter.
+@pytest.mark.timeout(600)
+@settings(
+    max_examples=WALKS, deadline=None, derandomize=True, database=None, phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(dice=st.randoms(use_true_random=False))
 def test_production_changes_only_behind_a_yes_a_lock_and_a_start(
-    project: Project, monkeypatch: pytest.MonkeyPatch, seed: int
+    platform: Path, tmp_path_factory: pytest.TempPathFactory, dice: random.Random
 ):
-    dice = random.Random(seed)
+    made = contextmanager(living)(tmp_path_factory.mktemp("walk") / "project", platform)
+    with made as project, pytest.MonkeyPatch.context() as monkeypatch:
+        walk(project, monkeypatch, dice)
+
+
+def walk(project: Project, monkeypatch: pytest.MonkeyPatch, dice: random.Random) -> None:
+    """One long walk: commits, commands and forged entries as the dice fall."""
     watched = Watched(project, Heroku.apply)
     monkeypatch.setattr(Heroku, "apply", lambda driver, *words, **said: watched(driver, *words, **said))
     commits, before = [project.first], len(project.releases("prod"))
     ended: set[int] = set()
-    walk = [*OPENING, *(None for _ in range(STEPS))]
-    for number, opening in enumerate(walk):
+    for number, opening in enumerate([*OPENING, *(None for _ in range(STEPS))]):
         if opening or dice.random() < 0.3:
             mood = {} if opening else dice.choice([{}, {}, {"health": "degraded"}, {"boot": "die"}])
             commits.append(project.commit(f"Change {number}", {"app/x.py": f"x = {number}\n"}, **mood))

@@ -118,6 +118,8 @@ def production(workflow: Workflow) -> Iterator[str]:
         for line in words:
             if line[0] != ".venv/bin/invoke" or line[1] not in IN_PRODUCTION:
                 yield f"{name}: {' '.join(line)} may build or push"
+            if line[1] == "replay" and not _accepts_again(workflow, job):
+                yield f"{name} would accept beside production's credentials"
         if any(step.get("uses", "").startswith("docker/") for step in job["steps"]):
             yield f"{name} builds or pushes an image"
 
@@ -208,6 +210,13 @@ def wrong_with(words: list[str]) -> str:
         case [".ci/run"]:
             return ""
     return f"{' '.join(words)} is no command of ours"
+
+
+def _accepts_again(workflow: Workflow, job: dict[str, Any]) -> bool:
+    """Whether a job that this one needs has accepted the package in this very run."""
+    needed = workflow.data["jobs"].get(job.get("needs"), {"steps": []})
+    words = [shlex.split(step["run"]) for step in needed["steps"] if "run" in step]
+    return any(line[:2] == [".venv/bin/invoke", "accept"] and "--again" in line for line in words)
 
 
 def _touches_production(words: list[str]) -> bool:

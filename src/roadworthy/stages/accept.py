@@ -20,7 +20,7 @@ import msgspec
 from .. import guard
 from ..errors import CheckFailed, Refused, UsageError
 from ..facts.read import read_acceptance
-from ..facts.standing import place_of, standing_of
+from ..facts.standing import Done, place_of, standing_of
 from ..model import Outcome, Package, Plan, Receipt, Request, Result
 from ..report import artifacts
 from . import build, commit_stage, decide
@@ -58,8 +58,8 @@ class Findings:
 def accept(context: Context, request: Request, *, again: bool = False) -> Result:
     """Decide on the recorded package of `request.commit`, for `request.environment`.
 
-    What was accepted already with every check that this environment's scope requires is not run again, unless
-    `again`. Raises Refused before its turn and where a guard refuses.
+    What was accepted already with every check that this environment's scope requires is not run again; with
+    `again` only when this very run of CI accepted it. Raises Refused before its turn and where a guard refuses.
     """
     commit = request.commit
     standing = standing_of(context, commit)
@@ -70,7 +70,8 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     scope = scope_of(context, request.environment, commit)
     required = decide.required_checks(scope, context.config.acceptance)
     known = standing.accepted
-    if known and not again and not missing_checks(known.details, required):
+    stands = known is not None and (not again or _by_this_run(context, commit, known))
+    if known and stands and not missing_checks(known.details, required):
         views = {name: view for name, view in VIEWS.items() if name in known.evidence}
         artifacts.restore(context, context.log(place_of(commit)), known.evidence, views, commit)
         line = f"{commit[:12]} was accepted already (journal #{known.seq})"
@@ -127,6 +128,15 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     reasons = (*found.problems, *decision.reasons.values())
     line = f"NO: {commit[:12]} is not accepted: {codes}"
     return Result(Outcome.FAILED, line, None, (), entry.seq, evidence, details, reasons, code=1)
+
+
+def _by_this_run(context: Context, commit: str, known: Done) -> bool:
+    """Was it this run of CI that accepted it? Then in a job of its own, which holds nothing of production's."""
+    from ..journal import lock
+
+    run = lock.this_process().get("ci", {}).get("run_id")
+    entries = context.log(place_of(commit)).entries()
+    return run is not None and lock.holder(entries[known.start - 1]).ci_run == run
 
 
 def missing_checks(said: Any, required: tuple[str, ...]) -> list[str]:
