@@ -23,15 +23,17 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy.journal.audit import audit
-from roadworthy.journal.chain import State, follow
-from roadworthy.journal.entry import Entry, Record, pae, read, seal
-from roadworthy.journal.sign import create_key
 
 BATCH, ROUNDS = 4000, 5
 
 
 def write(root: Path, count: int) -> None:
     """A sound log of starts and ends as deploys write them, without the store's syncing."""
+    # Imported here: each process that the auditor starts reads this file anew, and needs no writer.
+    from roadworthy.journal.chain import State, follow
+    from roadworthy.journal.entry import Entry, Record, seal
+    from roadworthy.journal.sign import create_key
+
     signer = create_key(root / "trust", "deployer")
     folder = root / "journal" / "sandbox" / "prod"
     folder.mkdir(parents=True)
@@ -61,6 +63,8 @@ def write(root: Path, count: int) -> None:
 def bare(first: int, root: Path, count: int, gate: Any, out: Any) -> None:
     """Verify this process's share; the time without reading and without the start."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from roadworthy.journal.entry import pae, read
 
     step = os.cpu_count() or 1
     public = None

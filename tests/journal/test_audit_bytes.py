@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from typing import Any, NoReturn
 
@@ -74,6 +75,7 @@ def answer(read: Any, data: bytes) -> Any:
 @example(b'{"b":1,"a":1}')
 @example(b"[9007199254740991,-9007199254740991]")
 @example(b"[9007199254740992]")
+@example(b"9007199254740992")
 @example(b"-9007199254740992")
 @example(b"[1" + b"0" * 400 + b"]")
 @example(b"-0")
@@ -110,9 +112,8 @@ def as_written(data: bytes) -> bool:
     """By its ends, as the auditor looks at the envelope of a key that it knows."""
     envelope = audit_entry._open(data)
     (signed,) = envelope.signatures
-    return signed.keyid == KEYID and audit_entry._ends_as_written(
-        data, envelope.payload, signed.keyid, signed.sig
-    )
+    ends = audit_entry._ends_as_written(data, envelope.payload, signed.keyid)
+    return signed.keyid == KEYID and len(signed.sig) == 64 and ends
 
 
 def written_anew(data: bytes) -> bool:
@@ -121,6 +122,7 @@ def written_anew(data: bytes) -> bool:
     (signed,) = said["signatures"]
     letters = [said["payload"], signed["sig"]]
     sound = [base64.b64encode(base64.b64decode(one, validate=True)).decode() == one for one in letters]
+    sound.append(len(base64.b64decode(letters[1])) == 64)
     usual = said["payloadType"] == "application/vnd.in-toto+json" and signed["keyid"] == KEYID
     return all(sound) and usual and len(said) == 3 and len(signed) == 2 and canonical(said) == data
 
@@ -145,3 +147,15 @@ def test_letters_that_mean_the_same_are_not_the_same(sound: bytes, other: bytes)
     data = canonical({"payload": "?", "payloadType": kind, "signatures": signed})
     assert as_written(data.replace(b"?", sound))
     assert answer(as_written, data.replace(b"?", other)) != "True"
+
+
+@pytest.mark.parametrize("sound", [b"QQ==", b"QUI=", b"QUJD"])
+def test_other_letters_at_the_end_of_a_text_are_judged_as_by_all_of_it(sound: bytes) -> None:
+    """Any three letters in the place of the last three, in the payload as in the signature."""
+    signed = [{"keyid": KEYID, "sig": base64.b64encode(bytes(64)).decode()}]
+    kind = "application/vnd.in-toto+json"
+    data = canonical({"payload": "?", "payloadType": kind, "signatures": signed}).replace(b"?", sound)
+    for at in (data.index(b'","payloadType') - 3, data.index(b'"}]}') - 3):
+        for three in itertools.product(b"ABQRgw048+/=-_ \\\n\x00\x7f\xff", repeat=3):
+            other = data[:at] + bytes(three) + data[at + 3 :]
+            assert (answer(as_written, other) == "True") == (answer(written_anew, other) == "True")

@@ -7,42 +7,36 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import operator
 import os
 import re
 import stat
-from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 _MAX_ENTRY, _MAX_EVIDENCE, _MAX_DEPTH, _MAX_INT = 1024**2, 64 * 1024**2, 64, 2**53 - 1
 SHA = r"[0-9a-f]{64}"
 _LABEL, _PLACE = "[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", "[a-z0-9][a-z0-9._-]{0,99}"
-_FORMS = {
-    "kind": "(?:start|end|failed|refused|abandon|note)",
-    "stage": _LABEL,
-    "action": _LABEL,
-    "at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
-    "nonce": "[0-9a-f]{32}",
-    "prev": SHA,
-    "target": _PLACE,
-    "environment": _PLACE,
-}
-# No form allows a line's end, so what fits line by line fits field by field.
-_TEXTS = operator.itemgetter(*_FORMS)
-_FIT = re.compile("\n".join(_FORMS.values()), re.ASCII).fullmatch
+_WORDS = "\n".join(  # of which no form allows a line's end, so what fits line by line fits word by word
+    ["[!-~]{1,255}", "(?:start|end|failed|refused|abandon|note)", _LABEL, _LABEL, _PLACE, _PLACE]
+)
+_AT, _ZEROS = b"0000-00-00T00:00:00.000000Z", bytes.maketrans(b"123456789", b"0" * 9)
+_HEX = b"0123456789abcdef"
+_DIGEST = re.compile(SHA).fullmatch
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}", re.ASCII).fullmatch
 # No link is followed, and a pipe in the place of a file must not hang us.
 _PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_USUAL = 16 * 1024
+"""Bytes that are read at once; hardly any entry has more."""
 # Digits, and what stands before a number in canonical JSON. In a text there is seldom both.
 _DIGITS = bytes.maketrans(b"0123456789:,[-", b"0000000000::::")
 _LONG = b":" + b"0" * 16  # the shortest number beyond 2^53
-_NAME, _DIGEST = re.compile("[!-~]{1,255}").fullmatch, re.compile(SHA).fullmatch
 _ELSEWHERE = frozenset(("from", "to", "change", "actor", "attempts", "verdicts", "settles", "outcome"))
 
 
@@ -54,63 +48,168 @@ class Bad(Exception):
         self.code, self.why = code, why
 
 
-def opened(data: bytes, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
-    """The key's id and the payload of a DSSE envelope with one good signature."""
+# Any value of up to six levels, without floats and without numbers that others would round.
+_Flat: TypeAlias = bool | Annotated[int, Meta(ge=-_MAX_INT, le=_MAX_INT)] | str | None
+_Plain: Any = _Flat
+for _ in range(5):
+    _Plain = _Flat | list[_Plain] | dict[str, _Plain]
+V = TypeVar("V")
+
+
+# The fields of all that follows stand in the order in which canonical JSON has them.
+class _Digest(Struct, forbid_unknown_fields=True):
+    sha256: str
+
+
+class _Subject(Struct, forbid_unknown_fields=True):
+    digest: _Digest
+    name: str
+
+
+class Item(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that an entry names as evidence."""
+
+    name: str
+    sha256: str
+    size: Annotated[int, Meta(ge=0, le=_MAX_EVIDENCE)]
+
+
+class Said(Struct, Generic[V], forbid_unknown_fields=True, kw_only=True, rename={"came_from": "from"}):
+    """What we know of a predicate; UNSET is what it does not say. Of kind V is what has no form of its own."""
+
+    action: str
+    actor: V | UnsetType = UNSET
+    at: str
+    attempts: V | UnsetType = UNSET
+    change: V | UnsetType = UNSET
+    details: V | UnsetType = UNSET
+    environment: str
+    evidence: list[Item]
+    came_from: V | UnsetType = UNSET
+    kind: str
+    nonce: str
+    outcome: V | UnsetType = UNSET
+    prev: str
+    seq: Annotated[int, Meta(ge=1, le=99_999_999)]
+    settles: V | UnsetType = UNSET
+    stage: str
+    target: str
+    to: V | UnsetType = UNSET
+    verdicts: V | UnsetType = UNSET
+
+
+class _Statement(Struct, Generic[V], forbid_unknown_fields=True, rename={"kind": "_type"}):
+    kind: Literal["https://in-toto.io/Statement/v1"]
+    predicate: Said[V]
+    predicateType: Literal["https://roadworthy.dev/journal/v1"]
+    subject: Annotated[list[_Subject], Meta(min_length=1, max_length=1)]
+
+
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(Said))
+
+
+class Signed(NamedTuple):
+    """What an envelope in its canonical form holds; nobody has verified it."""
+
+    keyid: str
+    signature: bytes
+    payload: bytes
+
+
+class Entry(NamedTuple):
+    """What an entry of the right form says, and of what: its subject's name and digest."""
+
+    said: Said[Any]
+    name: str
+    digest: str
+
+
+def opened(data: bytes, keys: Mapping[str, bytes]) -> Signed:
+    """What a DSSE envelope with one signature of one of the keys holds."""
     try:
         envelope = _open(data)
         (signed,) = envelope.signatures
         keyid, signature, payload = signed.keyid, signed.sig, envelope.payload
-        raw = keys.get(keyid)
-        same = _ends_as_written(data, payload, keyid, signature) if raw else _written(envelope) == data
+        known = keyid in keys
+        same = _ends_as_written(data, payload, keyid) if known else _written(envelope) == data
     except (ValueError, RecursionError) as error:
         raise Bad("form", "it is not a DSSE envelope") from error
     if not same or len(signature) != 64:
         raise Bad("form", "it is not a canonical DSSE envelope with one signature")
-    if raw is None:
+    if not known:
         raise Bad("key", f"{keyid[:60]!r} is not a trusted key")
+    return Signed(keyid, signature, payload)
+
+
+def verified(signed: Signed, keys: Mapping[str, bytes]) -> None:
+    """Raises Bad unless the key signed the payload."""
+    payload = signed.payload
     try:
-        _verify(raw)(signature, b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload))
+        _verify(keys[signed.keyid])(
+            signed.signature, b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)
+        )
     except InvalidSignature as error:
-        raise Bad("signature", f"the signature of {keyid} does not verify") from error
-    return keyid, payload
+        raise Bad("signature", f"the signature of {signed.keyid} does not verify") from error
 
 
-def understood(payload: bytes) -> tuple[dict[str, Any], str, str]:
-    """The predicate, and the subject's name and digest, all of the right form."""
-    statement = _json(payload)
-    try:
-        (subject,) = statement["subject"]
-        name, digest, said = subject["name"], subject["digest"]["sha256"], statement["predicate"]
-        ok = len(statement) == 4 and len(subject) == 2 and len(subject["digest"]) == 1
-        ok &= statement["_type"] == "https://in-toto.io/Statement/v1"
-        ok &= statement["predicateType"] == "https://roadworthy.dev/journal/v1"
-        ok &= _NAME(name) is not None and _DIGEST(digest) is not None
-        ok &= _FIT("\n".join(_TEXTS(said))) is not None
-        ok &= type(said["seq"]) is int and 1 <= said["seq"] <= 99_999_999
-        details = said.get("details", {"": ""})
-        ok &= isinstance(details, dict) and bool(details) and _ELSEWHERE.isdisjoint(details)
-        ok &= isinstance(said["evidence"], list)
-        for item in said["evidence"]:
-            ok &= len(item) == 3 and text(item["sha256"], SHA)
-            ok &= text(item["name"], r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}")
-            ok &= type(item["size"]) is int and 0 <= item["size"] <= _MAX_EVIDENCE
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Bad("form", "it is not a journal entry") from error
+def understood(payload: bytes) -> Entry:
+    """What the payload says, all of the right form. What else a later version says in it is left out."""
+    statement = _plainly(payload) or _thoroughly(payload)
+    (subject,), said = statement.subject, statement.predicate
+    name, digest = subject.name, subject.digest.sha256
+    _fitting(name, said.kind, said.stage, said.action, said.target, said.environment)
+    ok = said.at.encode().translate(_ZEROS) == _AT
+    ok &= len(said.nonce) == 32 and len(said.prev) == len(digest) == 64
+    ok &= not (said.nonce + said.prev + digest).encode().translate(None, _HEX)
+    if said.details is not UNSET:
+        ok &= isinstance(said.details, dict) and bool(said.details) and _ELSEWHERE.isdisjoint(said.details)
+    for item in said.evidence:
+        ok &= _DIGEST(item.sha256) is not None and _FILE(item.name) is not None
     if not ok:
         raise Bad("form", "a field of the entry is malformed")
-    return said, name, digest
+    return Entry(said, name, digest)
 
 
-def attached(item: dict[str, Any], path: Path) -> None:
+@functools.lru_cache(1000)
+def _fitting(*words: str) -> None:
+    """Raises Bad, which is not remembered, unless the words have their forms; a log says the same few all over."""
+    if not re.fullmatch(_WORDS, "\n".join(words), re.ASCII):
+        raise Bad("form", "a word of the entry is malformed")
+
+
+def _plainly(payload: bytes) -> _Statement[Any] | None:
+    """The statement, when it has only fields that we know and nothing in it is deep or a number that is long.
+
+    Most have, and are read in one go: what is of these types and is written as it was read is canonical.
+    """
+    try:
+        statement = _read(payload)
+    except (ValueError, RecursionError):
+        return None
+    return statement if _escaped(_write(statement)) == payload else None
+
+
+def _thoroughly(payload: bytes) -> _Statement[Any]:
+    """The statement, whatever is in it."""
+    value = _json(payload)
+    try:
+        told = value["predicate"]
+        value["predicate"] = {key: told[key] for key in told.keys() & _KNOWN}
+        return msgspec.convert(value, _Statement[Any])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Bad("form", "it is not a journal entry") from error
+
+
+def attached(item: Item, path: Path) -> None:
     """The evidence that an entry names lies in `path`, unchanged."""
     try:
         data = bytes_of(str(path), _MAX_EVIDENCE)
     except FileNotFoundError:
-        raise Bad("evidence", f"{item['name']}: it is missing") from None
+        raise Bad("evidence", f"{item.name}: it is missing") from None
     except Bad as bad:
-        raise Bad("evidence", f"{item['name']}: {bad.why}") from bad
-    if len(data) != item["size"] or hashlib.sha256(data).hexdigest() != item["sha256"]:
-        raise Bad("evidence", f"{item['name']} has other bytes than the entry says")
+        raise Bad("evidence", f"{item.name}: {bad.why}") from bad
+    if len(data) != item.size or hashlib.sha256(data).hexdigest() != item.sha256:
+        raise Bad("evidence", f"{item.name} has other bytes than the entry says")
 
 
 def bytes_of(path: str, limit: int = _MAX_ENTRY, folder: int | None = None) -> bytes:
@@ -140,6 +239,16 @@ def bytes_of(path: str, limit: int = _MAX_ENTRY, folder: int | None = None) -> b
         os.close(fd)
 
 
+def quickly(name: str, folder: int) -> bytes:
+    """The same of an entry that was listed as a regular file. Raises OSError or Bad."""
+    fd = os.open(name, _PLAINLY, dir_fd=folder)
+    try:
+        data = os.pread(fd, _USUAL, 0)  # which a pipe refuses
+    finally:
+        os.close(fd)
+    return data if len(data) < _USUAL else bytes_of(name, folder=folder)
+
+
 def text(value: Any, form: str) -> bool:
     """Is it a text, and of this form from end to end?"""
     return isinstance(value, str) and re.fullmatch(form, value, re.ASCII) is not None
@@ -161,36 +270,56 @@ def _no_float(said: str) -> NoReturn:
     raise ValueError(f"{said[:20]} is no integer")
 
 
-class _Signature(msgspec.Struct, forbid_unknown_fields=True):
+class _Signature(Struct, forbid_unknown_fields=True):
     keyid: str
     sig: bytes
 
 
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
-    """DSSE with one signature; base64 is decoded on the way in, and written anew to be compared."""
+class _Envelope(Struct, forbid_unknown_fields=True):
+    """DSSE with one signature; base64 is decoded on the way in."""
 
     payload: bytes
     payloadType: Literal["application/vnd.in-toto+json"]
-    signatures: Annotated[list[_Signature], msgspec.Meta(min_length=1, max_length=1)]
+    signatures: Annotated[list[_Signature], Meta(min_length=1, max_length=1)]
 
 
 _open = msgspec.json.Decoder(_Envelope).decode
-_BEGIN = b'{"payload":"'
-_END = b'%s","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"%s","sig":"%s"}]}'
+_BEGIN, _END = b'{"payload":"', b'"}]}'
+_SIGNED = 88  # letters of a signature
+_LAST = b"", b"AQgw", b"AEIMQUYcgkosw048"
+"""What may be the last letter in base64, where it stands for bits that are not there: by the bytes left over."""
+_read, _write = (
+    msgspec.json.Decoder(_Statement[_Plain]).decode,
+    msgspec.json.Encoder(order="deterministic").encode,
+)
 _decode = msgspec.json.Decoder(float_hook=_no_float).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def _ends_as_written(data: bytes, payload: bytes, keyid: str, signature: bytes) -> bool:
+def _ends_as_written(data: bytes, payload: bytes, keyid: str) -> bool:
     """Is `data` the one way to write the envelope that was decoded from it? `keyid` needs no escapes.
 
-    Its begin and its end are compared, the last four letters of the payload with them: they alone could differ
-    and mean the same. In what lies between is no room for anything but the other letters, four for three bytes.
+    Its begin, its end and what stands between the two texts are compared. In those is no room for anything but the
+    letters, four for three bytes, and of them only the last before `=` could be another one and mean the same.
     """
-    before = max(len(payload) - 1, 0) // 3
-    last = b2a_base64(payload[3 * before :], newline=False)
-    end = _END % (last, keyid.encode(), b2a_base64(signature, newline=False))
-    return len(data) == len(_BEGIN) + 4 * before + len(end) and data.startswith(_BEGIN) and data.endswith(end)
+    between, rest = _between(keyid), len(payload) % 3
+    ends = len(_BEGIN) + 4 * -(-len(payload) // 3)
+    return (
+        len(data) == ends + len(between) + _SIGNED + len(_END)
+        and data.startswith(_BEGIN)
+        and data.startswith(between, ends)
+        and data.endswith(_END)
+        and (not rest or data[ends - 4 + rest] in _LAST[rest])
+        and data[-len(_END) - 3] in _LAST[1]
+    )
+
+
+@functools.cache
+def _between(keyid: str) -> bytes:
+    """What stands between the payload and the signature of this key."""
+    return (
+        b'","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"%s","sig":"' % keyid.encode()
+    )
 
 
 def _json(data: bytes) -> Any:
@@ -201,14 +330,18 @@ def _json(data: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         raise Bad("form", "it is not JSON") from error
     # Few entries have many levels or a number that may be too long: only those are walked.
-    simple = data.count(b"{") + data.count(b"[") <= _MAX_DEPTH and _LONG not in data.translate(_DIGITS)
+    simple = data.count(b"{") + data.count(b"[") <= _MAX_DEPTH and _LONG not in b":" + data.translate(_DIGITS)
     if written != data or not (simple or _countable(value)):
         raise Bad("form", "it is not canonical JSON with integers only")
     return value
 
 
 def _written(value: Any) -> bytes:
-    data = _encode(value)
+    return _escaped(_encode(value))
+
+
+def _escaped(data: bytes) -> bytes:
+    """As the canonical form has it: the one letter that our library writes otherwise, escaped."""
     return data.replace(b"\x7f", b"\\u007f") if b"\x7f" in data else data
 
 

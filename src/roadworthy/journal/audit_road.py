@@ -12,9 +12,11 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, text, understood
+from msgspec import UNSET
+
+from roadworthy.journal.audit_entry import SHA, Bad, Said, bytes_of, text, understood
 
 _SETTLING, _CHANGING, _ON_WHAT_RUNS = (
     ("end", "failed", "abandon"),
@@ -27,8 +29,7 @@ _COMPONENT = r"[a-z][a-z0-9]{0,30}"
 _WORDS = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}"
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """A start that nothing has settled yet."""
 
     seq: int
@@ -53,25 +54,26 @@ class Walk:
     wants: str | None = None
 
 
-def in_turn(said: dict[str, Any], digest: str, walk: Walk) -> None:
+def in_turn(said: Said[Any], digest: str, walk: Walk) -> None:
     """May the entry stand here? Notes in `walk` what it establishes. `digest` is "" for no package."""
-    kind, settles = said["kind"], said.get("settles")
+    kind, settles = said.kind, said.settles
     if kind not in _SETTLING:
-        if settles is not None:
+        if settles is not None and settles is not UNSET:
             raise Bad("lock", f"a {kind} cannot settle anything")
-        if _details(said).get("receipts"):
+        if isinstance(said.details, dict) and said.details.get("receipts"):
             raise Bad("effect", f"a {kind} tells of an effect, which needs a start before it")
         if kind == "start":
             if walk.open:
                 raise Bad("lock", f"it starts while start {walk.open.seq} is open")
-            if any(verdict.get("outcome") == "refuse" for verdict in _objects(said.get("verdicts"))):
-                raise Bad("refused", "it starts what one of its guards refused")
-            walk.open = Start(said["seq"], digest, said["stage"], said["action"])
+            for verdict in _objects(said.verdicts):
+                if verdict.get("outcome") == "refuse":
+                    raise Bad("refused", "it starts what one of its guards refused")
+            walk.open = Start(said.seq, digest, said.stage, said.action)
     else:
         began = walk.open
         if began is None or type(settles) is not int or settles != began.seq:
             raise Bad("lock", f"its {kind} does not settle the open start")
-        if kind != "abandon" and (said["stage"], said["action"]) != (began.stage, began.action):
+        if kind != "abandon" and (said.stage, said.action) != (began.stage, began.action):
             raise Bad("stage", f"its {kind} is of another action than start {began.seq}")
         if kind != "abandon" and began.digest and digest != began.digest:
             raise Bad("package", f"its {kind} is about another package than start {began.seq}")
@@ -88,19 +90,20 @@ def in_turn(said: dict[str, Any], digest: str, walk: Walk) -> None:
         _apart(said)
 
 
-def together(said: dict[str, Any], digest: str) -> None:
+def together(said: Said[Any], digest: str) -> None:
     """The components of a release of several: their digests, listed by name as sha256sum does, are its own."""
-    listed = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(_apart(said).items())) if digest else ""
-    if listed and hashlib.sha256(listed.encode()).hexdigest() != digest:
-        raise Bad("package", "its components are not together its package")
+    if digest and (apart := _apart(said)):
+        listed = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(apart.items()))
+        if hashlib.sha256(listed.encode()).hexdigest() != digest:
+            raise Bad("package", "its components are not together its package")
 
 
-def _apart(said: dict[str, Any]) -> dict[str, str]:
+def _apart(said: Said[Any]) -> dict[str, str]:
     """The digest of each component that an entry names."""
-    found: Any = None
-    for told in (said.get("to"), said.get("details")):
-        if isinstance(told, dict) and (found is None or found is False):
-            found = told.get("components")
+    to, details = said.to, said.details
+    found: Any = to.get("components") if isinstance(to, dict) else None
+    if (found is None or found is False) and isinstance(details, dict):
+        found = details.get("components")
     if found is None or found is False:
         return {}
     if not isinstance(found, list) or _objects(found) != found:
@@ -111,13 +114,13 @@ def _apart(said: dict[str, Any]) -> dict[str, str]:
     return {str(name): str(sha256) for name, sha256 in apart.items()}
 
 
-def proofs(said: dict[str, Any]) -> list[Any]:
+def proofs(said: Said[Any]) -> list[Any]:
     """The entries of other logs that a start names as what opened the way."""
-    found = _details(said).get("proofs")
+    found = said.details.get("proofs") if isinstance(said.details, dict) else None
     return found if isinstance(found, list) else []
 
 
-def proves(said: dict[str, Any], needs: list[str]) -> bool:
+def proves(said: Said[Any], needs: list[str]) -> bool:
     """Does a start name a proof of every action in `needs`?"""
     return set(needs) <= {str(proof.get("action")) for proof in _objects(proofs(said))}
 
@@ -132,18 +135,19 @@ def linked(proof: dict[str, Any], digest: str, target: Path) -> None:
         data = bytes_of(f"{target}/{name}")
         if hashlib.sha256(data).hexdigest() != proof["sha256"]:
             raise Bad("chain", "it is another entry")
-        said, _, about = understood(base64.b64decode(json.loads(data)["payload"]))
+        found = understood(base64.b64decode(json.loads(data)["payload"]))
     except (Bad, OSError, ValueError, KeyError, TypeError) as error:
         why = error.why if isinstance(error, Bad) else "it is not there"
         raise Bad("proof", f"{name}, which opened the way, cannot be believed: {why}") from error
-    found = said["kind"], said["action"], said["environment"], said["target"], about
-    if found != ("end", action, place, target.name, digest):
+    said = found.said
+    is_now = said.kind, said.action, said.environment, said.target, found.digest
+    if is_now != ("end", action, place, target.name, digest):
         raise Bad("proof", f"{name} is no {action} of this package that succeeded")
 
 
-def _one_package(said: dict[str, Any], digest: str, walk: Walk) -> None:
-    kind, action = said["kind"], said["action"]
-    if _OF_A_PACKAGE(said["environment"]):
+def _one_package(said: Said[Any], digest: str, walk: Walk) -> None:
+    kind, action = said.kind, said.action
+    if said.environment.startswith("package-") and _OF_A_PACKAGE(said.environment):
         if kind in ("start", "end") and digest:
             _want(walk, digest, "package", "it is about another package than the entries before it")
             walk.package = digest
@@ -161,11 +165,6 @@ def _want(walk: Walk, digest: str, code: str, why: str) -> None:
         walk.wants = digest
     elif known != digest and (code == "stage" or known):
         raise Bad(code, why)
-
-
-def _details(said: dict[str, Any]) -> dict[str, Any]:
-    details = said.get("details")
-    return details if isinstance(details, dict) else {}
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

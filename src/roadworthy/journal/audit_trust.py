@@ -110,6 +110,12 @@ def read_anchors(source: str, target: str, authority: Path | None = None) -> Ite
         yield found
 
 
+def rules_of(keys: Keys, target: str) -> dict[str, list[dict[str, Any]]]:
+    """The rules of each key on one target."""
+    rules = [rule for rule in keys.rules if rule["target"] == target]
+    return {keyid: [r for r in rules if r["key"] in (keyid, stem)] for keyid, stem in keys.stems.items()}
+
+
 def of_log(anchors: Sequence[Anchor], keys: Keys, place: str) -> dict[int, set[str]]:
     """The digests that entries of one log must have, by number. Raises Bad when the policy is too old."""
     pins: dict[int, set[str]] = {}
