@@ -67,9 +67,8 @@ def clone(folder: Path) -> tuple[Path, dict[str, str]]:
     here = folder / "project"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(here)], check=True)
     environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    environ.pop(
-        "PYTHONDONTWRITEBYTECODE", None
-    )  # a person's Python keeps what it compiles, ours and Invoke's alike
+    # A person's Python keeps what it compiles of ours, as it does of Invoke.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     return here, environ
 
 

@@ -207,7 +207,7 @@ def test_the_environment_points_clients_here(place: Path) -> None:
 
 
 def test_control_imports_no_server() -> None:
-    slow = {"starlette", "uvicorn", "msgspec", "asyncio"}
+    slow = {"starlette", "uvicorn", "sqlite3", "asyncio"}
     code = f"import sys, roadworthy.sandbox.control; print(*{slow} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""

@@ -1,4 +1,4 @@
-"""Start, ask and end a sandbox: what tasks, tests and drivers call. Imports only the standard library.
+"""Start, ask and end a sandbox: what tasks, tests and drivers call. Imports no server.
 
 Invariants:
 - Whether a server runs is told by the lock it holds, and which process it is by pid *and* start time; a pid
