@@ -7,10 +7,10 @@ from copy import copy
 from pathlib import Path
 
 import pytest
-from road.fixtures import platform, project
+from road.fixtures import pair, platform, project
 from road.project import Project
 
-__all__ = ["machine", "platform", "project"]
+__all__ = ["machine", "pair", "platform", "project"]
 
 SHARED = ("journal", "keys", "sandbox")  # of .release: what every machine of a team reaches, and nothing else
 

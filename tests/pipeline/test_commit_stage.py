@@ -47,9 +47,18 @@ def result(project: Project, commit: str) -> dict[str, Any]:
     return found
 
 
-def built(project: Project) -> None:
+def built(project: Project, env: dict[str, str] | None = None) -> None:
     project.json("intake")
-    project.json("build")
+    project.json("build", env=env)
+
+
+def manifest(project: Project, commit: str) -> bytes:
+    return (project.root / f".artifacts/release-package/{commit}/manifest.json").read_bytes()
+
+
+def run_in_manifest(project: Project, commit: str) -> str:
+    """The run of the commit stage that the package's manifest names."""
+    return str(json.loads(manifest(project, commit))["commitStageRunId"])
 
 
 def test_this_repositorys_own_signed_test_run_is_the_commit_stage(project: Project) -> None:
@@ -108,6 +117,68 @@ def test_without_a_test_run_the_decision_is_no_and_the_evidence_says_why(project
         "missing",
         None,
     )
+
+
+def test_an_own_test_run_is_in_the_manifest_only_where_it_came_before_the_build(project: Project) -> None:
+    built(project)
+    project.json("test")
+    project.json("build")
+    assert run_in_manifest(project, project.first) == "", "a manifest is never written again"
+    second = project.commit("Second")
+    project.json("test")
+    built(project)
+    project.json("accept")
+    assert run_in_manifest(project, second) == evidence(project, second)["commitStageRun"]["id"]
+
+
+@pytest.mark.parametrize("conclusion", ["success", "failure"])
+@pytest.mark.parametrize("gate", ["commit", "pull-request"])
+def test_the_manifest_names_the_run_of_githubs_check(
+    project: Project, github: Answers, gate: str, conclusion: str
+) -> None:
+    commit = read_from(github, project, gate)
+    says(github, commit, commit if gate == "commit" else TESTED, conclusion=conclusion)
+    built(project, ENV)
+    assert run_in_manifest(project, commit) == "42"
+    project.json("accept", env=ENV, code=0 if conclusion == "success" else 1)
+    assert evidence(project, commit)["commitStageRun"]["id"] == 42
+
+
+def test_building_again_asks_github_nothing_and_leaves_the_manifest(
+    project: Project, github: Answers
+) -> None:
+    commit = read_from(github, project, "commit")
+    says(github, commit, commit)
+    built(project, ENV)
+    before = manifest(project, commit)
+    github.asked.clear()
+    says(github, commit, commit, runs=0)
+    (project.root / f".artifacts/release-package/{commit}/manifest.json").unlink()
+    project.json("build", env=ENV)
+    assert (manifest(project, commit), github.asked) == (before, [])
+
+
+@pytest.mark.parametrize(
+    ("env", "tested", "why"),
+    [
+        ({"GITHUB_TOKEN": ""}, "", "GITHUB_TOKEN is not set"),
+        (ENV, "b" * 40, "GitHub answered 404"),
+    ],
+)
+def test_a_github_that_cannot_be_asked_fails_no_build_and_is_asked_again_by_acceptance(
+    project: Project, github: Answers, env: dict[str, str], tested: str, why: str
+) -> None:
+    commit = read_from(github, project, "commit")
+    says(github, commit, tested or commit)
+    project.json("intake")
+    ran = project.invoke("build", env=env)
+    assert (ran.code, run_in_manifest(project, commit)) == (0, ""), ran.text
+    assert f"the manifest names no run of the commit stage: {why}" in " ".join(ran.text.split())
+    project.json("accept", env=env, code=1)
+    says(github, commit, commit)
+    project.json("accept", env=ENV)
+    assert evidence(project, commit)["commitStageRun"]["id"] == 42
+    assert run_in_manifest(project, commit) == ""
 
 
 @pytest.mark.parametrize("gate", ["commit", "pull-request"])

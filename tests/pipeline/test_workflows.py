@@ -6,6 +6,7 @@ and a job whose step fails ends, with every job that needs it unless its conditi
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -95,6 +96,14 @@ def test_a_push_goes_through_all_jobs_and_a_later_one_too(
     assert (project.runs(), project.runs("prod")) == (second, second)
     built = [e.record.action for e in project.entries(f"package-{second}") if e.record.kind == "end"]
     assert built == ["intake", "build", "accept", "release"]  # each once: production built nothing
+    (of_build,) = (
+        e.record
+        for e in project.entries(f"package-{second}")
+        if (e.record.kind, e.record.action) == ("end", "build")
+    )
+    (kept,) = (item.sha256 for item in of_build.evidence if item.name == "manifest.json")
+    manifest = json.loads(project.log(f"package-{second}").evidence(kept))
+    assert manifest["commitStageRunId"] == "42"
 
 
 def test_a_replay_takes_an_earlier_commit_through_again(

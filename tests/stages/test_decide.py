@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from roadworthy.config import Slo
+from roadworthy.facts.scope import Scope
 from roadworthy.facts.standing import Done, Standing
 from roadworthy.model import CiState, Fact
 from roadworthy.stages import decide
@@ -20,6 +22,14 @@ OUTCOMES = st.sampled_from(["success", "failure", "missing", "cancelled", "no an
 SECONDS = st.floats(0, 3000, allow_nan=False)
 DONE = Done("build", 1, 2, NOW, NOW, "d" * 64, "e" * 64, {}, {})
 DEPLOYED = decide.Deployment(1, 2, NOW, NOW, 3)
+RUNTIME = Scope(
+    base="b" * 40, head="c" * 40, changed=("app/web.py",), runtime=True, desktop=False, infra=False, identity=False,
+    migration=False, docs_only=False, toolkit=False, unknown=(), change_class="runtime",
+    requires_infra_convergence=False, requires_migrations=False, deploy_required=True, reason_code="",
+)  # fmt: skip
+NONE = replace(RUNTIME, runtime=False)
+BY_DIGEST = decide.Decision({})
+UNNAMED = decide.Decision({"RELEASE_PACKAGE_WEB_REF_MISSING": "webRef: none"})
 
 
 def stage_of(outcome: str, seconds: float = 10.0, mode: str = "observe") -> Stage:
@@ -117,25 +127,38 @@ def test_whatever_is_taken_away_a_no_never_becomes_a_yes(one: decide.Told, slo: 
     OUTCOMES,
     SECONDS,
     st.sampled_from([0.0, 900.0]),
+    st.sampled_from([BY_DIGEST, UNNAMED]),
 )
 def test_a_package_is_accepted_exactly_when_all_that_is_required_succeeded(
-    needed: set[str], results: dict[str, str], ci: str, took: float, target: float
+    needed: set[str], results: dict[str, str], ci: str, took: float, target: float, refs: decide.Decision
 ):
+    def accepts(required: tuple[str, ...], results: dict[str, str]) -> decide.Decision:
+        return decide.acceptance(required, results, refs=refs, commit_stage=stage, took=took, target=target)
+
     required = tuple(name for name in decide.CHECKS if name in needed)
     stage = stage_of(ci).decision
-    decision = decide.acceptance(required, results, commit_stage=stage, took=took, target=target)
+    decision = accepts(required, results)
     failed = [name for name, result in results.items() if result not in ("success", "skipped")]
     assert decision.yes == (
         ci == "success"
+        and refs.yes
         and all(results.get(name) == "success" for name in required)
         and not failed
         and not (target and took > target)
     )
     for name in required:
         worse = {**results, name: "failure"}
-        assert not decide.acceptance(required, worse, commit_stage=stage, took=took, target=target).yes
-    more = decide.acceptance(decide.CHECKS, results, commit_stage=stage, took=took, target=target)
+        assert not accepts(required, worse).yes
+    more = accepts(decide.CHECKS, results)
     assert decision.yes or not more.yes, "asking for more checks never helps"
+    file = decide.acceptance_file(RUNTIME, required, results, refs, decision, "c" * 40, NOW)
+    assert file["pass"] == decision.yes == (file["reasonCodes"] == [])
+    assert file["pass"] <= (file["releasePackageRefContractStatus"] == "pass")
+    assert file["pass"] <= (file["identityConfigContractStatus"] != "fail")
+    for name in ("releasePackageRef", "identityConfig"):
+        status, codes = file[f"{name}ContractStatus"], file[f"{name}ContractReasonCodes"]
+        assert (status == "pass") == (codes == [])
+    assert set(file["notRequired"]) == set(decide.CHECKS) - needed - {decide.LOAD}
 
 
 def test_only_enforced_times_decide():
@@ -184,8 +207,8 @@ def test_the_reason_codes_are_the_contracts_own():
         "ACCEPTANCE_DECISION_NOT_YES", "DEPLOY_RELEASE_PACKAGE_FAILED", "PRODUCTION_BLACKBOX_VERIFY_FAILED",
     ]  # fmt: skip
     failed = dict.fromkeys(decide.CHECKS, "failure")
-    red, green = stage_of("failure").decision, stage_of("success").decision
-    decision = decide.acceptance(decide.CHECKS, failed, commit_stage=red, took=0, target=0)
+    red = stage_of("failure").decision
+    decision = accepting(decide.CHECKS, failed, refs=UNNAMED, commit_stage=red)
     assert list(decision.reasons) == [
         "COMMIT_STAGE_FAILED",
         "CHECK_LOAD_RELEASE_PACKAGE_NOT_SUCCESS",
@@ -194,11 +217,148 @@ def test_the_reason_codes_are_the_contracts_own():
         "CHECK_RUNTIME_MIGRATION_IMAGE_ACCEPTANCE_REQUIRED_NOT_SUCCESS",
         "CHECK_INFRA_READONLY_ACCEPTANCE_REQUIRED_NOT_SUCCESS",
         "CHECK_IDENTITY_READONLY_ACCEPTANCE_REQUIRED_NOT_SUCCESS",
+        "CONFIG_CONTRACT_RELEASE_PACKAGE_REFS_NOT_PASS",
+        "CONFIG_CONTRACT_IDENTITY_NOT_PASS",
     ]
-    skipped = decide.acceptance((decide.LOAD,), {}, commit_stage=green, took=0, target=0)
-    assert "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY" in skipped.reasons
-    beside = decide.acceptance((), {decide.INFRA: "failure"}, commit_stage=green, took=0, target=0)
-    assert list(beside.reasons) == ["ACCEPTANCE_GATE_FAILED"]
+    assert "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY" in accepting((decide.LOAD,), {}).reasons
+    assert list(accepting((), {decide.INFRA: "failure"}).reasons) == ["ACCEPTANCE_GATE_FAILED"]
+
+
+def accepting(
+    required: tuple[str, ...],
+    results: dict[str, str],
+    refs: decide.Decision = BY_DIGEST,
+    commit_stage: decide.Decision | None = None,
+) -> decide.Decision:
+    stage = commit_stage or stage_of("success").decision
+    return decide.acceptance(required, results, refs=refs, commit_stage=stage, took=0, target=0)
+
+
+GOOD = f"registry.example/shop/api@sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("refs", "codes"),
+    [
+        ({"apiRef": GOOD, "webRef": GOOD.replace("a" * 64, "A" * 64), "codexRef": f"slug/x@sha256:{'0' * 64}"}, []),
+        (
+            {},
+            [
+                "RELEASE_PACKAGE_API_REF_MISSING",
+                "RELEASE_PACKAGE_WEB_REF_MISSING",
+                "RELEASE_PACKAGE_CODEX_REF_MISSING",
+            ],
+        ),
+        ({"apiRef": GOOD, "webRef": "", "codexRef": GOOD}, ["RELEASE_PACKAGE_WEB_REF_MISSING"]),
+        ({"apiRef": GOOD, "web": GOOD, "codexRef": GOOD}, ["RELEASE_PACKAGE_WEB_REF_MISSING"]),
+        (
+            {"apiRef": "shop/api:latest", "webRef": GOOD[:-1], "codexRef": f"{GOOD}0"},
+            [
+                "RELEASE_PACKAGE_API_REF_NOT_DIGEST",
+                "RELEASE_PACKAGE_WEB_REF_NOT_DIGEST",
+                "RELEASE_PACKAGE_CODEX_REF_NOT_DIGEST",
+            ],
+        ),
+        (
+            {"apiRef": f"@sha256:{'a' * 64}", "webRef": f"{GOOD}\n", "codexRef": GOOD},
+            ["RELEASE_PACKAGE_API_REF_NOT_DIGEST", "RELEASE_PACKAGE_WEB_REF_NOT_DIGEST"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_manifest_names_each_component_by_digest(refs: dict[str, str], codes: list[str]):
+    # contracts, B.1: the loader's codes, and the expression that it has for a ref.
+    found = decide.package_refs(RUNTIME, refs, ("api", "web", "codex"))
+    assert list(found.reasons) == codes
+    decision = accepting((), {}, refs=found)
+    assert list(decision.reasons) == (["CONFIG_CONTRACT_RELEASE_PACKAGE_REFS_NOT_PASS"] if codes else [])
+    file = decide.acceptance_file(RUNTIME, (), {}, found, decision, "c" * 40, NOW)
+    assert file["releasePackageRefContractStatus"] == ("fail" if codes else "pass")
+    assert file["releasePackageRefContractReasonCodes"] == codes
+
+
+@pytest.mark.parametrize(
+    ("scope", "needed"),
+    [
+        (RUNTIME, True),
+        (replace(NONE, infra=True), True),
+        (replace(NONE, requires_infra_convergence=True), True),
+        (replace(NONE, identity=True), False),
+        (replace(NONE, desktop=True), False),
+        (NONE, False),
+    ],
+)
+def test_refs_are_needed_where_the_change_reaches_what_runs(scope: Scope, needed: bool):
+    found = decide.package_refs(scope, {}, ("shop-floor",))
+    assert list(found.reasons) == (["RELEASE_PACKAGE_SHOP_FLOOR_REF_MISSING"] if needed else [])
+
+
+CHECK_IDENTITY = "CHECK_IDENTITY_READONLY_ACCEPTANCE_REQUIRED_NOT_SUCCESS"
+
+
+@pytest.mark.parametrize(
+    ("required", "results", "status", "codes"),
+    [
+        ((decide.IDENTITY,), {decide.IDENTITY: "success"}, "pass", []),
+        ((decide.IDENTITY,), {decide.IDENTITY: "failure"}, "fail", [CHECK_IDENTITY]),
+        ((decide.IDENTITY,), {}, "fail", [CHECK_IDENTITY, "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"]),
+        ((), {}, "not-required", ["IDENTITY_READONLY_ACCEPTANCE_NOT_REQUIRED"]),
+    ],
+)
+def test_the_identity_contract_is_what_the_identity_check_said(
+    required: tuple[str, ...], results: dict[str, str], status: str, codes: list[str]
+):
+    decision = accepting(required, results)
+    assert ("CONFIG_CONTRACT_IDENTITY_NOT_PASS" in decision.reasons) == (status == "fail")
+    file = decide.acceptance_file(RUNTIME, required, results, BY_DIGEST, decision, "c" * 40, NOW)
+    assert (file["identityConfigContractStatus"], file["identityConfigContractReasonCodes"]) == (
+        status,
+        codes,
+    )
+
+
+def test_each_check_that_a_change_does_not_need_says_so():
+    # contracts, B.5: status and code of what was not required.
+    decision = accepting((decide.LOAD,), {decide.LOAD: "success"})
+    file = decide.acceptance_file(RUNTIME, (decide.LOAD,), {}, BY_DIGEST, decision, "c" * 40, NOW)
+    assert file["notRequired"] == {
+        "runtime-api-system-acceptance": not_required("RUNTIME_API_SYSTEM_NOT_REQUIRED"),
+        "runtime-browser-acceptance": not_required("RUNTIME_BROWSER_NOT_REQUIRED"),
+        "runtime-migration-image-acceptance": not_required("RUNTIME_MIGRATION_IMAGE_NOT_REQUIRED"),
+        "infra-readonly-acceptance": not_required("INFRA_READONLY_ACCEPTANCE_NOT_REQUIRED"),
+        "identity-readonly-acceptance": not_required("IDENTITY_READONLY_ACCEPTANCE_NOT_REQUIRED"),
+    }
+    every = decide.acceptance_file(RUNTIME, decide.CHECKS, {}, BY_DIGEST, decision, "c" * 40, NOW)
+    assert every["notRequired"] == {}
+
+
+def not_required(code: str) -> dict[str, str]:
+    return {"status": "not-required", "reasonCode": code}
+
+
+def test_the_acceptance_has_the_contracts_fields():
+    # contracts, B.5; `decision` is in both forms here, and `notRequired` holds what were files of their own.
+    every = {"schemaVersion", "generatedAt", "headSha", "pass", "decision", "reasonCodes", "reasons"}
+    yes = accepting((), {})
+    results = dict.fromkeys(decide.CHECKS, "skipped")
+    full = decide.acceptance_file(RUNTIME, (), results, BY_DIGEST, yes, "c" * 40, NOW)
+    assert set(full) == every | {
+        "runtimeRequired", "infraRequired", "identityRequired",
+        "releasePackageRefContractStatus", "releasePackageRefContractReasonCodes",
+        "identityConfigContractStatus", "identityConfigContractReasonCodes",
+        "checkResults", "notRequired", "reasonDetails",
+    }  # fmt: skip
+    assert list(full["checkResults"]) == [
+        "load-release-package", "runtime-api-system-acceptance", "runtime-browser-acceptance",
+        "runtime-migration-image-acceptance", "infra-readonly-acceptance", "identity-readonly-acceptance",
+    ]  # fmt: skip
+    docs = replace(NONE, docs_only=True, deploy_required=False, reason_code="DOCS_ONLY_CHANGE")
+    short = decide.acceptance_file(docs, (decide.LOAD,), results, BY_DIGEST, yes, "c" * 40, NOW)
+    assert set(short) == every
+    assert (short["pass"], short["decision"], short["reasonCodes"]) == (True, "YES", ["DOCS_ONLY_CHANGE"])
+    no = accepting((decide.LOAD,), results)
+    assert set(decide.acceptance_file(docs, (decide.LOAD,), results, BY_DIGEST, no, "c" * 40, NOW)) == set(
+        full
+    )
 
 
 def test_the_files_have_the_contracts_fields():

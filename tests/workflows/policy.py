@@ -32,6 +32,7 @@ TRIGGERS = {  # the contract's (CLOUD, Trigger Model; A.5)
 READS = ("decide", "evidence.anchor")  # what may run after something failed: it changes nothing
 BEFORE = ("intake", "build", "accept", "release")  # about the package: they touch no environment
 MADE = ("setup", "test", "dockerhub-login", "dockerhub-release")  # of make's words, which all have defaults
+ASK = ("build", "accept", "ship", "deploy", "complete", "decide", "replay")  # for the commit stage
 IN_PRODUCTION = ("deploy", "migrate", "complete", "replay")  # and nothing that could build or push
 SHELL = re.compile(r'[A-Za-z0-9_./ =-]|"\$[A-Z_]+"')  # of a command line: plain words and quoted variables
 PIN = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+$")
@@ -73,7 +74,7 @@ def triggers(workflow: Workflow) -> Iterator[str]:
 
 
 def permissions(workflow: Workflow) -> Iterator[str]:
-    """Nothing is allowed that a job does not name; and writing is only the role of the journal."""
+    """Nothing is allowed that a job does not name, and what it asks for is; writing is only the journal's role."""
     if workflow.data.get("permissions") != {}:
         yield "the workflow's own permissions are not empty"
     for name, job in workflow.jobs:
@@ -82,6 +83,14 @@ def permissions(workflow: Workflow) -> Iterator[str]:
             yield f"{name} declares no permissions"
         elif writes := [p for p, how in given.items() if how != "read" and (p, how) != ("id-token", "write")]:
             yield f"{name} may write {', '.join(writes)}"
+        elif not {"checks", "actions", "pull-requests"} <= set(given) and (asks := _asks(job)):
+            yield f"{name} may not read the commit stage that {asks} asks for"
+
+
+def _asks(job: dict[str, Any]) -> str:
+    """Which commands of a job ask GitHub for the commit stage."""
+    lines = (step.get("run", "").split() for step in job["steps"])
+    return ", ".join(line[1] for line in lines if line[:1] == [".venv/bin/invoke"] and line[1] in ASK)
 
 
 def jobs(workflow: Workflow) -> Iterator[str]:

@@ -38,7 +38,14 @@ BROKEN = [
     (PIPELINE, "permissions: {}", "permissions: read-all", "own permissions are not empty"),
     (STAGE, "permissions: {}\n", "", "own permissions are not empty"),
     (STAGE, "    permissions:\n      contents: read # the checkout\n", "", "declares no permissions"),
-    (PIPELINE, "checks: read", "checks: write", "acceptance may write checks"),
+    (PIPELINE, "checks: read", "checks: write", "build may write checks"),
+    (PIPELINE, "      checks: read # the commit stage of this commit\n", "", "stage that build asks for"),
+    (
+        PIPELINE,
+        "      pull-requests: read # the pull request that a squash came from\n",
+        "",
+        "build may not read",
+    ),
     (PIPELINE, "contents: read", "contents: write", "intake may write contents"),
     # jobs
     (PIPELINE, "    timeout-minutes: 15\n", "", "intake has no time limit"),

@@ -74,7 +74,7 @@ def read_facts(context: Context, request: Request) -> Facts:
         tree=Fact("tree", tree),
         package=package,
         procfile=_fact("procfile", lambda: _procfile(context, package.value)),
-        ci=_fact("ci", lambda: _ci(context, package.value)),
+        ci=_fact("ci", lambda: read_ci(context, package.value)),
         certificate=_fact(
             "certificate", lambda: _certificate(context, environment.certified_in, package.value)
         ),
@@ -106,7 +106,7 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
         tree=_fact("tree", lambda: git.read_tree(context.paths.root)),
         package=Fact("package", package),
         procfile=_fact("procfile", lambda: _procfile(context, package)),
-        ci=_fact("ci", lambda: _ci(context, package, with_run=True)),
+        ci=_fact("ci", lambda: read_ci(context, package, with_run=True)),
         certificate=Fact("certificate", missing=no_platform),
         migrations=Fact("migrations", missing=no_platform),
         revision=Fact("revision", missing=no_platform),
@@ -289,7 +289,7 @@ def _procfile(context: Context, package: Package) -> str:
     return "\n".join(found)
 
 
-def _ci(context: Context, package: Package, *, with_run: bool = False) -> CiState:
+def read_ci(context: Context, package: Package, *, with_run: bool = False) -> CiState:
     """The commit stage of the package's commit; `with_run` also asks which workflow run it was."""
     if github := context.config.github:
         from .. import http

@@ -30,7 +30,6 @@ from .on_package import begin
 
 if TYPE_CHECKING:
     from ..context import Context
-    from ..facts.scope import Scope
     from .trial import Trial
 
 NAME = "verification"
@@ -76,7 +75,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         artifacts.restore(context, context.log(place_of(commit)), known.evidence, views, commit)
         line = f"{commit[:12]} was accepted already (journal #{known.seq})"
         return Result(Outcome.SUCCEEDED, line, seq=known.seq, details=dict(known.details))
-    build.check_manifest(context, standing.build, commit)
+    refs = build.manifest_of(context, standing.build, commit).get("releasePackage", {})
     package = build.recorded(context, commit, standing.build)
     facts = read_acceptance(context, request, package)
     plan = Plan(request, "", (), package, {}, {})
@@ -97,12 +96,13 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         slo = context.config.slo
         stage = commit_stage.read(context, commit, facts.ci)
         target = slo.acceptance if slo.mode == "enforce" else 0.0
+        named = decide.package_refs(scope, refs, _components(context, package, refs))
         decision = decide.acceptance(
-            required, found.results, commit_stage=stage.decision, took=took, target=target
+            required, found.results, refs=named, commit_stage=stage.decision, took=took, target=target
         )
         now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
         said = (
-            _result(scope, required, found, decision, commit, now),
+            decide.acceptance_file(scope, required, found.results, named, decision, commit, now),
             commit_stage.evidence(facts.ci, commit, now),
             commit_stage.result(stage, now),
         )
@@ -137,6 +137,12 @@ def _by_this_run(context: Context, commit: str, known: Done) -> bool:
     run = lock.this_process().get("ci", {}).get("run_id")
     entries = context.log(place_of(commit)).entries()
     return run is not None and lock.holder(entries[known.start - 1]).ci_run == run
+
+
+def _components(context: Context, package: Package, refs: Mapping[str, str]) -> tuple[str, ...]:
+    """Whom the manifest's refs must name; a package of one component keeps the name that it was built under."""
+    several = tuple(part.component for part in package.parts)
+    return several or tuple(ref.removesuffix("Ref") for ref in refs) or (context.config.package.component,)
 
 
 def missing_checks(said: Any, required: tuple[str, ...]) -> list[str]:
@@ -275,34 +281,3 @@ def _own_check(
         output = output.replace(value.encode(), b"***") if value else output
     found.files[f"{name}.txt"] = output
     return [f"{shlex.split(command)[0]} {ran.how}"] if not ran.well else []
-
-
-def _result(
-    scope: Scope,
-    required: tuple[str, ...],
-    found: Findings,
-    decision: decide.Decision,
-    commit: str,
-    now: str,
-) -> dict[str, Any]:
-    """The contract's file (contracts, B.5): the short form when nothing is to be deployed."""
-    head = {
-        "schemaVersion": "1",
-        "generatedAt": now,
-        "headSha": commit,
-        "decision": decision.word,
-        "pass": decision.yes,
-    }
-    if not scope.deploy_required and decision.yes:
-        why = "the change needs no deployment"
-        return {**head, "reasonCodes": [scope.reason_code], "reasons": [why]}
-    load = found.results[decide.LOAD]
-    return {
-        **head,
-        "runtimeRequired": decide.API in required,
-        "infraRequired": decide.INFRA in required,
-        "identityRequired": decide.IDENTITY in required,
-        "releasePackageRefContractStatus": "pass" if load == decide.SUCCESS else "fail",
-        "checkResults": found.results,
-        **decide.reasoned(decision),
-    }

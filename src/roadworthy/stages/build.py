@@ -17,9 +17,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ..errors import Refused, UsageError
-from ..facts.history import test_run
 from ..facts.standing import Done, Standing, place_of, read_standing, standing_of
-from ..model import Outcome, Package, Request, Result
+from ..model import MissingFact, Outcome, Package, Request, Result
 from .on_package import begin
 
 if TYPE_CHECKING:
@@ -208,8 +207,8 @@ def _keep(context: Context, package: Package) -> dict[str, bytes]:
     return {_named(DESCRIBED, package.component): file.with_suffix(".json").read_bytes()}
 
 
-def check_manifest(context: Context, done: Done, commit: str) -> None:
-    """Raise Refused when the manifest is not, byte for byte, the one that the build recorded.
+def manifest_of(context: Context, done: Done, commit: str) -> dict[str, Any]:
+    """The manifest. Raises Refused when it is not, byte for byte, the one that the build recorded.
 
     That of the store is always looked at, for what follows is computed from it; that of `.artifacts` where it is.
     """
@@ -217,7 +216,7 @@ def check_manifest(context: Context, done: Done, commit: str) -> None:
     from ..report import artifacts
 
     try:
-        context.log(place_of(commit)).evidence(done.evidence[MANIFEST])
+        manifest: dict[str, Any] = json.loads(context.log(place_of(commit)).evidence(done.evidence[MANIFEST]))
     except JournalError as error:
         raise Refused(
             f"RELEASE_PACKAGE_MANIFEST_ALTERED: the manifest of {commit[:12]} (journal #{done.seq}): {error}"
@@ -228,12 +227,13 @@ def check_manifest(context: Context, done: Done, commit: str) -> None:
             f"RELEASE_PACKAGE_MANIFEST_ALTERED: {context.shown(path)} is not what the build of {commit[:12]} "
             f"wrote (journal #{done.seq}): remove it, and `invoke build` brings it back"
         )
+    return manifest
 
 
 def _show_manifest(context: Context, done: Done, commit: str) -> None:
     from ..report import artifacts
 
-    check_manifest(context, done, commit)
+    manifest_of(context, done, commit)
     views = {MANIFEST: artifacts.MANIFEST}
     artifacts.restore(context, context.log(place_of(commit)), done.evidence, views, commit)
 
@@ -249,7 +249,6 @@ def _manifest(context: Context, standing: Standing, package: Package, run: str) 
     if intake is None:
         raise ValueError("a package that was not taken in is not built")
     scope = json.loads(log.evidence(intake.evidence["scope.json"]))
-    tested = test_run(log.settled(), package.digest).run
     first, project = context.config.package.component, context.config.project.name
     refs = {
         f"{part.component or first}Ref": part.ref
@@ -263,13 +262,30 @@ def _manifest(context: Context, standing: Standing, package: Package, run: str) 
         "headSha": package.commit,
         "testedSha": package.commit,
         "changeClass": scope["changeClass"],
-        "commitStageRunId": str(tested.id) if tested else "",
+        "commitStageRunId": _tested_by(context, package),
         "buildRunId": os.environ.get("GITHUB_RUN_ID") or run,
         "scope": {name: scope["scope"][name] for name in named},
         "requiresInfraConvergence": scope["requiresInfraConvergence"],
         "requiresMigrations": scope["requiresMigrations"],
         "releasePackage": refs,
     }
+
+
+def _tested_by(context: Context, package: Package) -> str:
+    """The id of the run that has tested the commit, as `evidence.json` names it; "" while none is known.
+
+    With `[github]` it is the merge gate's, which came before. A GitHub that cannot tell fails no build: acceptance
+    asks again, and there it is a NO. Without, it is the repository's own test run: in the order of the stages that
+    comes after the build, so there is one only where somebody ran `invoke test` first.
+    """
+    from ..facts.read import read_ci
+
+    try:
+        run = read_ci(context, package, with_run=True).run
+    except MissingFact as error:
+        context.screen.line(f"  the manifest names no run of the commit stage: {error}")
+        return ""
+    return str(run.id) if run else ""
 
 
 def _provenance(context: Context, package: Package, began: str) -> dict[str, Any]:

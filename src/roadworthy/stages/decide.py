@@ -6,6 +6,7 @@ there is no reason against it, so no code can stand beside a YES.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,9 +25,19 @@ MIGRATION: Final = "runtime-migration-image-acceptance"
 INFRA: Final = "infra-readonly-acceptance"
 IDENTITY: Final = "identity-readonly-acceptance"
 CHECKS: Final = (LOAD, API, BROWSER, MIGRATION, INFRA, IDENTITY)
+NOT_REQUIRED: Final = {
+    API: "RUNTIME_API_SYSTEM_NOT_REQUIRED",
+    BROWSER: "RUNTIME_BROWSER_NOT_REQUIRED",
+    MIGRATION: "RUNTIME_MIGRATION_IMAGE_NOT_REQUIRED",
+    INFRA: "INFRA_READONLY_ACCEPTANCE_NOT_REQUIRED",
+    IDENTITY: "IDENTITY_READONLY_ACCEPTANCE_NOT_REQUIRED",
+}
+"""The contract's code of each check that a change does not need; the package itself is always loaded."""
 SUCCESS: Final = "success"
 FAILURE: Final = "failure"
 SKIPPED: Final = "skipped"
+_NOT: Final = "not-required"
+_BY_DIGEST: Final = re.compile(r".+@sha256:[0-9a-fA-F]{64}")
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -62,34 +73,101 @@ def required_checks(scope: Scope, rules: Acceptance) -> tuple[str, ...]:
     return tuple(name for name in CHECKS if wanted[name])
 
 
+def package_refs(scope: Scope, refs: Mapping[str, str], components: Sequence[str]) -> Decision:
+    """Whether `refs`, the manifest's, name each component by digest, where the scope needs it (contracts, B.1)."""
+    reasons: dict[str, str] = {}
+    needed = scope.runtime or scope.infra or scope.requires_infra_convergence
+    for name in components if needed else ():
+        ref = refs.get(f"{name}Ref", "")
+        if not _BY_DIGEST.fullmatch(ref):
+            wrong = "NOT_DIGEST" if ref else "MISSING"
+            reasons[f"RELEASE_PACKAGE_{_in_code(name)}_REF_{wrong}"] = f"{name}Ref: {ref or 'none'}"
+    return Decision(reasons)
+
+
 def acceptance(
     required: Sequence[str],
     results: Mapping[str, str],
     *,
+    refs: Decision,
     commit_stage: Decision,
     took: float,
     target: float,
 ) -> Decision:
     """The decision on a package.
 
-    `results` are success, failure or skipped by check; `took` and `target` are seconds, `target` 0 where no time
-    limit is enforced.
+    `results` are success, failure or skipped by check, `refs` is what `package_refs` said; `took` and `target` are
+    seconds, `target` 0 where no time limit is enforced.
     """
     reasons = _commit_stage(commit_stage)
     for name in required:
-        result = results.get(name, SKIPPED)
-        if result == SUCCESS:
-            continue
-        middle = "" if name == LOAD else "_REQUIRED"
-        reasons[f"CHECK_{name.upper().replace('-', '_')}{middle}_NOT_SUCCESS"] = f"{name}: {result}"
-        if result == SKIPPED:
-            reasons["REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"] = f"{name} is required and did not run"
+        reasons |= _no_success(name, results)
+    if not refs.yes:
+        reasons["CONFIG_CONTRACT_RELEASE_PACKAGE_REFS_NOT_PASS"] = "; ".join(refs.reasons.values())
+    if IDENTITY in required and (identity := _no_success(IDENTITY, results)):
+        reasons["CONFIG_CONTRACT_IDENTITY_NOT_PASS"] = "; ".join(identity.values())
     for name in CHECKS:
         if name not in required and results.get(name, SKIPPED) not in (SUCCESS, SKIPPED):
             reasons["ACCEPTANCE_GATE_FAILED"] = f"{name} was not required, ran, and failed"
     if target and took > target:
         reasons["ACCEPTANCE_SLO_NOT_MET"] = f"acceptance took {took:.0f} s, more than {target:.0f} s"
     return Decision(reasons)
+
+
+def _no_success(name: str, results: Mapping[str, str]) -> dict[str, str]:
+    """What a required check that was no success is a reason for."""
+    result = results.get(name, SKIPPED)
+    if result == SUCCESS:
+        return {}
+    middle = "" if name == LOAD else "_REQUIRED"
+    reasons = {f"CHECK_{_in_code(name)}{middle}_NOT_SUCCESS": f"{name}: {result}"}
+    if result == SKIPPED:
+        reasons["REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"] = f"{name} is required and did not run"
+    return reasons
+
+
+def _in_code(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def acceptance_file(
+    scope: Scope,
+    required: Sequence[str],
+    results: Mapping[str, str],
+    refs: Decision,
+    decision: Decision,
+    commit: str,
+    now: str,
+) -> dict[str, Any]:
+    """`acceptance/<sha>/result.json` (contracts, B.5): the short form when nothing is to be deployed.
+
+    The identity contract is the project's own identity check, which knows what its configuration must be.
+    `notRequired` says it of each check that the change does not need, whether or not it ran.
+    """
+    head = {
+        "schemaVersion": "1",
+        "generatedAt": now,
+        "headSha": commit,
+        "decision": decision.word,
+        "pass": decision.yes,
+    }
+    if not scope.deploy_required and decision.yes:
+        return {**head, "reasonCodes": [scope.reason_code], "reasons": ["the change needs no deployment"]}
+    spared = {name: code for name, code in NOT_REQUIRED.items() if name not in required}
+    identity = [spared[IDENTITY]] if IDENTITY in spared else list(_no_success(IDENTITY, results))
+    return {
+        **head,
+        "runtimeRequired": API in required,
+        "infraRequired": INFRA in required,
+        "identityRequired": IDENTITY in required,
+        "releasePackageRefContractStatus": "pass" if refs.yes else "fail",
+        "releasePackageRefContractReasonCodes": list(refs.reasons),
+        "identityConfigContractStatus": _NOT if IDENTITY in spared else "fail" if identity else "pass",
+        "identityConfigContractReasonCodes": identity,
+        "checkResults": dict(results),
+        "notRequired": {name: {"status": _NOT, "reasonCode": code} for name, code in spared.items()},
+        **reasoned(decision),
+    }
 
 
 def reasoned(decision: Decision) -> dict[str, Any]:

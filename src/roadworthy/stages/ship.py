@@ -138,7 +138,7 @@ def _existing(context: Context, request: Request) -> Result:
         raise Refused(
             f"{commit[:12]} cannot be replayed, its own run did not succeed: {standing.lacks('deploy')}"
         )
-    build.check_manifest(context, standing.build, commit)
+    build.manifest_of(context, standing.build, commit)
     package = build.recorded(context, commit, standing.build)
     line = f"package {package.digest} of {commit[:12]}, built {standing.build.ended[:19]}Z"
     return Result(Outcome.SUCCEEDED, line, seq=standing.build.seq)
