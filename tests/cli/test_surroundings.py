@@ -47,6 +47,7 @@ def elsewhere(project: Project, root: Path) -> Project:
     return other
 
 
+@pytest.mark.slow
 def test_a_command_works_from_a_folder_below(living: Project):
     ran = run((sys.executable, "-m", "invoke", "deploy", "--plan", "--json"), living.root / "app")
     assert (ran.code, ran.said["outcome"]) == (0, "succeeded"), ran.text

@@ -204,6 +204,7 @@ def test_fault_12_a_smoke_test_never_skips_itself(staged: Project):
     assert not [path for path, text in ours().items() if "/tmp/" in text]
 
 
+@pytest.mark.slow
 def test_fault_13_evidence_is_signed_bound_to_its_package_and_read_before_production(staged: Project):
     # Local time, seconds, unsigned, in /tmp, a certificate that anybody could edit and nothing read.
     staged.json("certify")

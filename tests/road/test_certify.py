@@ -206,6 +206,7 @@ def test_production_takes_what_was_certified(staged: Project):
     assert staged.runs("prod") == staged.first
 
 
+@pytest.mark.slow
 def test_a_tampered_certificate_opens_nothing(staged: Project):
     staged.json("certify")
     path = certificate(staged)

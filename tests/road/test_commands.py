@@ -124,6 +124,7 @@ def test_keys_that_lie_in_a_file_refuse_production(project: Project):
     assert ".env" in next(r for r in said["reasons"] if r.startswith("production_is_unlocked"))
 
 
+@pytest.mark.slow
 def test_the_exit_code_reaches_the_shell_and_the_reason_is_on_the_last_line(project: Project):
     ran = project.process("deploy", "--env", "prod", env={"ALLOW_PROD": "1"})
     assert ran.code == 42

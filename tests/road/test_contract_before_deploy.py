@@ -90,6 +90,7 @@ def test_e02_each_stage_opens_the_next_one_only(project: Project):
     assert project.calls("prod") == []
 
 
+@pytest.mark.slow
 def test_e02_a_deviation_makes_the_deployment_invalid(project: Project):
     project.json("intake")
     digest = project.json("build")["details"]["digest"]

@@ -105,6 +105,7 @@ def recorded(project: Project) -> None:
 # ---- it is named, and nothing happens on top of it -------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_rollback_by_hand_is_named_with_who_and_when_and_refuses_what_would_come_on_top(twice: Project):
     """E1, E8, E14."""
     running = twice.releases()[-1]["version"]
@@ -252,6 +253,7 @@ def test_after_an_adopted_config_change_the_next_deploy_goes_on(twice: Project):
     assert twice.get("/env")[1]["COLOUR"] == "blue"
 
 
+@pytest.mark.slow
 def test_there_is_nothing_to_adopt_at_first_and_nothing_a_second_time(twice: Project):
     for _ in range(2):
         said = twice.json("adopt", WHY, code=3)
@@ -262,6 +264,7 @@ def test_there_is_nothing_to_adopt_at_first_and_nothing_a_second_time(twice: Pro
     assert twice.kinds().count("end adopt") == 1
 
 
+@pytest.mark.slow
 def test_an_adoption_without_a_reason_is_refused_before_anything(twice: Project):
     set_by_hand(twice, COLOUR="blue")
     before = twice.kinds()
@@ -417,6 +420,7 @@ def test_production_is_adopted_with_both_keys_and_only_what_was_verified_there(p
 # ---- kills and races -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", ["nothing", "another change"])
 def test_a_killed_adoption_is_settled_by_looking_again(twice: Project, after):
     rolled_back_by_hand(twice)

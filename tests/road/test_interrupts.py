@@ -81,6 +81,7 @@ def test_ctrl_c_while_the_app_dies_at_boot_and_reconcile_says_that_it_failed(pro
     truly(project, project.first)
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_a_migration(project: Project):
     project.deployed()
     project.mood(migrate_seconds=1)
@@ -97,6 +98,7 @@ def test_ctrl_c_during_a_migration(project: Project):
     assert "already at 0001" in project.json("migrate")["line"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_certification_certifies_nothing(project: Project):
     project.deployed()
     project.mood(migrate_seconds=0.5)
@@ -132,6 +134,7 @@ def killed(project: Project, after: float) -> None:
     truly(project, commit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0.7])
 def test_kill_9_in_the_middle_of_a_deploy(project: Project, part):
     project.json("test")
@@ -152,6 +155,7 @@ def test_kill_9_at_random_instants_of_a_deploy(project: Project):
         killed(project, chance.uniform(0.3, 1.0) * took)
 
 
+@pytest.mark.slow
 def test_a_living_holder_is_waited_for_and_named(project: Project):
     project.json("test")
     project.faults({"kind": "delay", "seconds": 1, "method": "POST", "path": "/slugs"})

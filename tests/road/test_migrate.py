@@ -63,6 +63,7 @@ def test_a_migration_without_an_exit_status_is_unknown_until_its_end_was_seen(de
     assert "invoke reconcile" in deployed.json("migrate", code=4)["line"]
 
 
+@pytest.mark.slow
 def test_a_migration_that_talks_all_the_time_still_meets_its_bound(deployed: Project):
     endless = "\"sh -c 'while :; do echo tick; sleep 0.05; done'\""
     deployed.change_config(('"python migrate.py upgrade head"', endless))

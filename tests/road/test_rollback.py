@@ -14,6 +14,7 @@ def twice(project: Project) -> Project:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["release", "digest", "default"])
 def test_a_verified_package_is_gone_back_to_by_each_of_its_names(twice: Project, by):
     end = twice.entries()[1].record
@@ -91,6 +92,7 @@ def test_a_failed_deploy_goes_back_to_what_ran_though_that_is_incomplete(project
     assert project.runs() == project.first
 
 
+@pytest.mark.slow
 def test_where_everything_failed_a_rollback_goes_past_the_incomplete_one(project: Project):
     release = {"method": "POST", "path": "/releases"}
     refused = {**release, "kind": "status", "status": 422}
@@ -110,6 +112,7 @@ def test_where_everything_failed_a_rollback_goes_past_the_incomplete_one(project
     assert project.runs() == project.first
 
 
+@pytest.mark.slow
 def test_a_rollback_over_an_expanding_migration_is_verified(project: Project):
     project.deployed()
     project.json("migrate")
@@ -180,6 +183,7 @@ def test_no_older_commit_is_deployed_or_replayed_over_a_migration_that_it_cannot
     assert (project.releases(), project.runs()) == (releases, third)
 
 
+@pytest.mark.slow
 def test_an_older_commit_of_another_branch_of_migrations_is_refused(project: Project):
     project.deployed()
     project.json("migrate")

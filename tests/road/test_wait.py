@@ -77,6 +77,7 @@ def test_the_second_waits_for_the_first_and_then_wins_with_a_higher_token(projec
     truly(project, second)
 
 
+@pytest.mark.slow
 def test_who_waits_decides_anew_and_finds_nothing_left_to_do(project: Project):
     project.json("test")
     slow_upload(project, 0.7)
