@@ -117,7 +117,7 @@ def workflows(session: nox.Session) -> None:
 def stores(session: nox.Session) -> None:
     """The journal in buckets: races, kills and lost replies on the moto server (S3) and Azurite (Azure Blob)."""
     words = session.posargs or ["tests/stores"]
-    session.run("python", "-m", "pytest", "-m", "stores", *words, env=_store_servers(session))
+    session.run("python", "-m", "pytest", *EACH_CORE, "-m", "stores", *words, env=_store_servers(session))
 
 
 @nox.session
