@@ -7,6 +7,7 @@ a missing fact, a crash inside a guard, or production without guards.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import sys
@@ -47,7 +48,7 @@ def evaluate(guards: Sequence[tuple[Guard, int]], plan: Plan, facts: Facts) -> t
 def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
     reads: list[str] = []
     noted: dict[str, Any] = {
-        name: Fact(fact.name, fact.known, fact.missing, reads)
+        name: dataclasses.replace(fact, reads=reads)
         for name in facts.__struct_fields__
         if isinstance(fact := getattr(facts, name), Fact)
     }

@@ -13,6 +13,7 @@ workflow run".
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Sequence
@@ -190,7 +191,7 @@ def with_workflow(
         updated=one.updated_at,
         workflow=PurePosixPath(one.path.partition("@")[0]).name,
     )
-    return CiState(state.outcome, state.source, state.url, state.proof, told)
+    return dataclasses.replace(state, run=told)
 
 
 def _merged_as(github: GitHub, commit: str, token: str, session: requests.Session, deadline: float) -> _Pull:

@@ -134,9 +134,10 @@ def _by_this_run(context: Context, commit: str, known: Done) -> bool:
     """Was it this run of CI that accepted it? Then in a job of its own, which holds nothing of production's."""
     from ..journal import lock
 
-    run = lock.this_process().get("ci", {}).get("run_id")
-    entries = context.log(place_of(commit)).entries()
-    return run is not None and lock.holder(entries[known.start - 1]).ci_run == run
+    run: str | None = lock.this_process().get("ci", {}).get("run_id")
+    if run is None:
+        return False
+    return lock.holder(context.log(place_of(commit)).entries()[known.start - 1]).ci_run == run
 
 
 def _components(context: Context, package: Package, refs: Mapping[str, str]) -> tuple[str, ...]:
