@@ -29,7 +29,6 @@ BATCH, ROUNDS = 4000, 5
 
 def write(root: Path, count: int) -> None:
     """A sound log of starts and ends as deploys write them, without the store's syncing."""
-    # Imported here: each process that the auditor starts reads this file anew, and needs no writer.
     from roadworthy.journal.chain import State, follow
     from roadworthy.journal.entry import Entry, Record, seal
     from roadworthy.journal.sign import create_key

@@ -256,12 +256,13 @@ def test_an_authority_that_cannot_be_asked_says_so(root: Path) -> None:
 def test_a_long_log_is_judged_in_pieces_as_it_is_in_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every entry of a log in pieces of two: what one process finds, several find too."""
     from roadworthy.journal import audit as auditor
+    from roadworthy.journal import audit_pieces
 
     pieces = log(root)
     for number in range(3):
         pieces.append(record("note", number=number))
-    monkeypatch.setattr(auditor, "_ALONE", 1)
-    monkeypatch.setattr(auditor, "_PIECE", 2)
+    monkeypatch.setattr(audit_pieces, "ALONE", 1)
+    monkeypatch.setattr(audit_pieces, "_PIECE", 2)
     folder = path_of(root, 1).parent
     walked: list[object] = []
     walk = auditor._walk

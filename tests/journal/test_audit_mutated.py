@@ -15,6 +15,7 @@ import pytest
 from msgspec import UNSET
 
 from roadworthy.journal import audit as auditor
+from roadworthy.journal import audit_pieces
 from roadworthy.journal.audit import Finding, audit
 from roadworthy.journal.audit_entry import Bad, Said, quickly, understood
 from roadworthy.journal.audit_road import Walk
@@ -51,7 +52,7 @@ def both_ways(root: Path, patch: pytest.MonkeyPatch) -> tuple[list[Finding], lis
         one.setattr(auditor, "_walk", lambda *_: [doubt])
         quick = audit(folder, root / "trust", processes=1)
     with patch.context() as one:
-        one.setattr(auditor, "_all_well", lambda *_: False)
+        one.setattr(auditor, "all_well", lambda *_: False)
         return quick, audit(folder, root / "trust", processes=1)
 
 
@@ -59,7 +60,7 @@ def both_ways(root: Path, patch: pytest.MonkeyPatch) -> tuple[list[Finding], lis
 def test_a_log_that_is_well_is_judged_in_pieces_alone(
     varied: Path, monkeypatch: pytest.MonkeyPatch, piece: int
 ) -> None:
-    monkeypatch.setattr(auditor, "_PIECE", piece)
+    monkeypatch.setattr(audit_pieces, "_PIECE", piece)
     assert both_ways(varied, monkeypatch) == ([], [])
 
 
@@ -73,7 +74,7 @@ def test_a_changed_log_is_well_in_pieces_exactly_when_it_is_well_as_a_whole(
     for seed in range(begin, begin + AT_ONCE):
         root = Path(shutil.copytree(varied, tmp_path / str(seed), symlinks=True))
         change(root, seed, 12)
-        monkeypatch.setattr(auditor, "_PIECE", 1 + seed % 5)
+        monkeypatch.setattr(audit_pieces, "_PIECE", 1 + seed % 5)
         quick, whole = both_ways(root, monkeypatch)
         assert (quick == []) == (whole == []), (seed, quick, whole)
         well += quick == []
@@ -146,15 +147,15 @@ def test_what_a_piece_assumed_must_be_what_the_one_before_it_leaves(
     varied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The entry before a piece is read twice, and could have been another one the first time."""
-    assumed = auditor._assumed
+    assumed = audit_pieces._assumed
 
     def another(folder: int, first: int) -> Walk:
         walk = assumed(folder, first)
         walk.at = "" if first == 7 else walk.at
         return walk
 
-    monkeypatch.setattr(auditor, "_PIECE", 2)
-    monkeypatch.setattr(auditor, "_assumed", another)
+    monkeypatch.setattr(audit_pieces, "_PIECE", 2)
+    monkeypatch.setattr(audit_pieces, "_assumed", another)
     quick, whole = both_ways(varied, monkeypatch)
     assert ([one.code for one in quick], whole) == (["doubt"], [])
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from roadworthy.journal import audit as auditor
+from roadworthy.journal import audit_pieces
 from roadworthy.journal.entry import Entry, JournalError
 from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust, load_signer
@@ -203,8 +204,8 @@ def test_the_pieces_of_a_long_log_know_what_was_deployed_before_them(
     staging = log_of(road, "staging")
     for _ in range(4):
         did(staging, "staging", "certify")
-    monkeypatch.setattr(auditor, "_ALONE", 0)
-    monkeypatch.setattr(auditor, "_PIECE", 3)
+    monkeypatch.setattr(audit_pieces, "ALONE", 0)
+    monkeypatch.setattr(audit_pieces, "_PIECE", 3)
     whole = auditor._walk
     asked: list[object] = []
     monkeypatch.setattr(auditor, "_walk", lambda *a: (asked.append(a), *whole(*a))[1:])

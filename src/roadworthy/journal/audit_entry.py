@@ -32,7 +32,7 @@ _DIGEST = re.compile(SHA).fullmatch
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}", re.ASCII).fullmatch
 # No link is followed, and a pipe in the place of a file must not hang us.
 _PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_USUAL = 16 * 1024
+_USUAL = 4 * 1024
 """Bytes that are read at once; hardly any entry has more."""
 # Digits, and what stands before a number in canonical JSON. In a text there is seldom both.
 _DIGITS = bytes.maketrans(b"0123456789:,[-", b"0000000000::::")
@@ -48,25 +48,25 @@ class Bad(Exception):
         self.code, self.why = code, why
 
 
-# Any value of up to six levels, without floats and without numbers that others would round.
+# Any value of up to four levels, without floats and without numbers that others would round.
 _Flat: TypeAlias = bool | Annotated[int, Meta(ge=-_MAX_INT, le=_MAX_INT)] | str | None
 _Plain: Any = _Flat
-for _ in range(5):
+for _ in range(3):
     _Plain = _Flat | list[_Plain] | dict[str, _Plain]
 V = TypeVar("V")
 
 
 # The fields of all that follows stand in the order in which canonical JSON has them.
-class _Digest(Struct, forbid_unknown_fields=True):
+class _Digest(Struct, gc=False, forbid_unknown_fields=True):
     sha256: str
 
 
-class _Subject(Struct, forbid_unknown_fields=True):
+class _Subject(Struct, gc=False, forbid_unknown_fields=True):
     digest: _Digest
     name: str
 
 
-class Item(Struct, frozen=True, forbid_unknown_fields=True):
+class Item(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
     """A file that an entry names as evidence."""
 
     name: str
@@ -74,7 +74,9 @@ class Item(Struct, frozen=True, forbid_unknown_fields=True):
     size: Annotated[int, Meta(ge=0, le=_MAX_EVIDENCE)]
 
 
-class Said(Struct, Generic[V], forbid_unknown_fields=True, kw_only=True, rename={"came_from": "from"}):
+class Said(
+    Struct, Generic[V], gc=False, forbid_unknown_fields=True, kw_only=True, rename={"came_from": "from"}
+):
     """What we know of a predicate; UNSET is what it does not say. Of kind V is what has no form of its own."""
 
     action: str
@@ -98,7 +100,7 @@ class Said(Struct, Generic[V], forbid_unknown_fields=True, kw_only=True, rename=
     verdicts: V | UnsetType = UNSET
 
 
-class _Statement(Struct, Generic[V], forbid_unknown_fields=True, rename={"kind": "_type"}):
+class _Statement(Struct, Generic[V], gc=False, forbid_unknown_fields=True, rename={"kind": "_type"}):
     kind: Literal["https://in-toto.io/Statement/v1"]
     predicate: Said[V]
     predicateType: Literal["https://roadworthy.dev/journal/v1"]
@@ -270,12 +272,12 @@ def _no_float(said: str) -> NoReturn:
     raise ValueError(f"{said[:20]} is no integer")
 
 
-class _Signature(Struct, forbid_unknown_fields=True):
+class _Signature(Struct, gc=False, forbid_unknown_fields=True):
     keyid: str
     sig: bytes
 
 
-class _Envelope(Struct, forbid_unknown_fields=True):
+class _Envelope(Struct, gc=False, forbid_unknown_fields=True):
     """DSSE with one signature; base64 is decoded on the way in."""
 
     payload: bytes

@@ -10,11 +10,10 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from roadworthy.journal.audit_entry import SHA, Bad, Said, bytes_of, text, understood
 
@@ -38,8 +37,7 @@ class Start(NamedTuple):
     action: str
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(Struct):
     """What the entries before the one at hand have established. `prev` is None after a gap.
 
     `package` is what runs in an environment, or what a package's log is about; None where the entries that say

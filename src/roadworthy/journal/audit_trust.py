@@ -9,14 +9,12 @@ import base64
 import hashlib
 import json
 import os
-import subprocess
-import tempfile
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, text
 
@@ -27,20 +25,18 @@ _RULE = frozenset(("key", "target", "environments", "stages", "actions", "needs"
 _SMALL, _KEY, _TAGS = 64 * 1024, 16 * 1024, 64 * 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Struct, frozen=True):
     """Raw public keys by id, file stems by id; the policy's number, digest and rules, and by revoked key and
     log the last good entry and its digest."""
 
     raw: dict[str, bytes]
     stems: dict[str, str]
-    rules: list[dict[str, Any]] = field(default_factory=list)
-    revoked: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = []
+    revoked: dict[str, dict[str, tuple[int, str]]] = {}
     policy: tuple[int, str] = (0, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(Struct, frozen=True):
     """The head of one log as it was seen outside the store; `policy` is (0, "") where none was named."""
 
     place: str
@@ -90,6 +86,9 @@ def read_anchors(source: str, target: str, authority: Path | None = None) -> Ite
         if authority:
             _timestamped(Path(source), authority)
         return
+    import subprocess
+    import tempfile
+
     below = f"refs/tags/roadworthy/{target}/"
     form = "%(refname:strip=2)%00%(objecttype)%00%(contents:body)%01"
     command = ["git", "-C", source[4:], "for-each-ref", f"--format={form}", below]
@@ -165,6 +164,8 @@ def _read(path: Path) -> bytes:
 
 
 def _timestamped(path: Path, authority: Path) -> None:
+    import subprocess
+
     stamp = f"{path}.tsr"
     command = ["openssl", "ts", "-verify", "-data", str(path), "-in", stamp, "-CAfile", str(authority)]
     try:
@@ -176,6 +177,8 @@ def _timestamped(path: Path, authority: Path) -> None:
 
 
 def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Keys:
+    import tomllib
+
     ids = {**{stem: keyid for keyid, stem in stems.items()}, **{keyid: keyid for keyid in raw}}
     revoked: dict[str, dict[str, tuple[int, str]]] = {}
     try:

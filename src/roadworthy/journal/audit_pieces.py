@@ -1,0 +1,225 @@
+"""Is a whole log well? It is judged in pieces, a long one by one process a core; the answer is yes, or in doubt.
+
+Each piece assumes what the entries before it say, and the assumptions are compared with what the pieces before
+it leave. The processes take pieces from one open file until none is left, so each is busy to the end. Whatever
+goes wrong with one of them leaves a piece without an answer, and so the log in doubt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from roadworthy.journal.audit_entry import Bad, bytes_of, opened, quickly, understood, verified
+from roadworthy.journal.audit_log import Log, examine
+from roadworthy.journal.audit_road import Start, Walk
+from roadworthy.journal.audit_trust import named_policy
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+ALONE = 2000
+"""Entries that one process judges sooner than another could be started."""
+_PIECE, _LAST = 1000, 50
+"""Entries of a piece, first and at the end, where one process waits for the others."""
+_PIECES = 1000
+"""About as many pieces has a log of any length."""
+_AT_ONCE = 8 << 20
+"""Bytes of entries, about, that are opened before the first of them is verified."""
+_BACK = 500
+"""Entries before a piece that are looked at for an open start."""
+
+
+class Crew(NamedTuple):
+    """Processes that judge with this one, and the file from which each of them takes its next piece."""
+
+    others: list[Popen[bytes]]
+    pieces: IO[bytes]
+
+
+@contextmanager
+def crew(folder: Path, size: int) -> Iterator[Crew | None]:
+    """Up to `size` processes, this one too: one more for each ALONE entries. None when there is no other.
+
+    They are on their way while the folder is listed.
+    """
+    count = sum(os.path.lexists(folder / f"{n * ALONE + 1:08d}.json") for n in range(1, size))
+    with ExitStack() as ends:
+        started = None
+        if count:
+            with suppress(OSError):  # what cannot be shared is judged alone
+                started = _start(count, ends)
+        yield started
+
+
+def _start(count: int, ends: ExitStack) -> Crew:
+    import subprocess
+    import tempfile
+
+    pieces = tempfile.TemporaryFile()  # noqa: SIM115 - `ends` closes it
+    ends.enter_context(pieces)
+    command = [sys.executable, "-P", "-m", __name__, str(pieces.fileno())]
+    others: list[Popen[bytes]] = []
+    for _ in range(count):
+        # Never forked: the process that asks may have threads, and stores that do not survive a fork.
+        one = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[pieces.fileno()],
+        )
+        ends.enter_context(one)
+        ends.callback(one.kill)
+        others.append(one)
+    return Crew(others, pieces)
+
+
+def all_well(log: Log, last: int, others: Crew | None) -> bool:
+    """Is every piece of a log of `last` entries well, and does each begin as the one before it ends?"""
+    if not last or max(log.pins, default=0) > last:
+        return False
+    pieces = list(_pieces(last, 1 + len(others.others) if others else 1))
+    found = _together(log, pieces, others) if others else _judged(log, pieces)
+    state = Walk()
+    for piece in pieces:
+        if piece not in found or found[piece][0] != replace(state, package=None):
+            return False
+        after = found[piece][1]
+        if after.wants not in (None, state.package):
+            return False
+        package = state.package if after.package is None else after.package
+        state = replace(after, package=package, wants=None)
+    return True
+
+
+Piece = tuple[int, int]
+"""Its first and its last entry."""
+Found = dict[Piece, tuple[Walk, Walk]]
+"""What each piece assumes and what it leaves; of a piece that is in doubt, nothing."""
+
+
+def _pieces(last: int, size: int) -> Iterator[Piece]:
+    """All pieces, in order; they become small when few entries are left to share."""
+    first, most = 1, max(_PIECE, last // _PIECES)
+    while first <= last:
+        many = min(most, max(_LAST, (last - first) // (8 * size)))
+        yield first, min(first + many - 1, last)
+        first += many
+
+
+def _together(log: Log, pieces: list[Piece], crew: Crew) -> Found:
+    """What this process and the others find, each in the pieces that it takes."""
+    import pickle
+
+    shared = crew.pieces.fileno()
+    with suppress(OSError):  # on a full disk some pieces get no answer
+        crew.pieces.write(b"".join(b"%8d%8d" % piece for piece in pieces))
+        crew.pieces.flush()
+    os.lseek(shared, 0, os.SEEK_SET)
+    told = pickle.dumps(log)
+    for ear in [one.stdin for one in crew.others if one.stdin]:
+        with suppress(OSError), ear:  # who is no more takes no piece
+            ear.write(told)
+    found = _share(log, shared)
+    for mouth in [one.stdout for one in crew.others if one.stdout]:
+        with suppress(EOFError, pickle.UnpicklingError):  # who died leaves its pieces without an answer
+            found |= pickle.load(mouth)
+    return found
+
+
+def _share(log: Log, shared: int) -> Found:
+    found = _judged(log, _taken(shared))
+    os.ftruncate(shared, 0)  # none is left, or what was found ends the work of all
+    return found
+
+
+def _taken(shared: int) -> Iterator[Piece]:
+    """The pieces that no other process took: reads of one open file are atomic (POSIX.1-2017, XSH 2.9.7)."""
+    while len(said := os.read(shared, 16)) == 16:
+        yield int(said[:8]), int(said[8:])
+
+
+def _judged(log: Log, pieces: Iterable[Piece]) -> Found:
+    """What these pieces assume and leave, up to the first that is in doubt."""
+    found: Found = {}
+    with suppress(Bad, OSError):
+        folder = os.open(log.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for piece in pieces:
+                found[piece] = _piece(log, folder, *piece)
+        finally:
+            os.close(folder)
+    return found
+
+
+def _piece(log: Log, folder: int, first: int, last: int) -> tuple[Walk, Walk]:
+    """The state that these entries assume and the one that they leave. Raises Bad or OSError if one is not well."""
+    walk = _assumed(folder, first)
+    begin = replace(walk)
+    seqs = iter(range(first, last + 1))
+    # Question by question, not entry by entry: what the processor does again at once it does faster.
+    while batch := _next(seqs, folder):
+        digests = [hashlib.sha256(data).hexdigest() for data in batch]
+        signed = [opened(data, log.keys.raw) for data in batch]
+        for one in signed:
+            verified(one, log.keys.raw)
+        for sha256, one in zip(digests, signed, strict=True):
+            examine(one, sha256, first, log, walk)
+            walk.prev, first = sha256, first + 1
+    return begin, walk
+
+
+def _next(seqs: Iterator[int], folder: int) -> list[bytes]:
+    """The next entries, until they have _AT_ONCE bytes."""
+    batch, size = list[bytes](), 0
+    for seq in seqs:
+        batch.append(quickly(f"{seq:08d}.json", folder))
+        size += len(batch[-1])
+        if size > _AT_ONCE:
+            break
+    return batch
+
+
+def _assumed(folder: int, first: int) -> Walk:
+    """What the entries before `first` say that they establish, unverified: whoever judges them will tell."""
+    import base64
+    import json
+
+    walk = Walk(package=None)
+    for seq in range(first - 1, max(0, first - 1 - _BACK), -1):
+        data = bytes_of(f"{seq:08d}.json", folder=folder)
+        try:
+            said, name, digest = understood(base64.b64decode(json.loads(data)["payload"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Bad("form", "it is not an entry") from error
+        if seq == first - 1:
+            prev = hashlib.sha256(data).hexdigest()
+            walk = Walk(prev, at=said.at, policy=named_policy(said.details), package=None)
+        if said.kind == "start":
+            digest = "" if name.startswith("environment:") else digest
+            walk.open = Start(seq, digest, said.stage, said.action)
+        if said.kind not in ("note", "refused"):
+            return walk
+    if first - 1 > _BACK:
+        raise Bad("lock", "too many entries since the last start")
+    return walk
+
+
+def _help() -> None:
+    """What another process of a crew does: hear which log, take pieces, tell what it found."""
+    import pickle
+
+    log = pickle.load(sys.stdin.buffer)
+    pickle.dump(_share(log, int(sys.argv[1])), sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    _help()
