@@ -58,7 +58,7 @@ def test_a_signer_shows_no_private_key(tmp_path: Path):
     for text in (repr(signer), pretty_repr(signer)):
         assert "Ed25519PrivateKey" not in text
         assert signer.keyid in text
-    assert "_key" not in repr(Signer("id", "public", Ed25519PrivateKey.generate()))
+    assert "_key" not in repr(Signer("id", "public", Ed25519PrivateKey.generate))
 
 
 def test_no_value_of_the_road_can_be_changed():

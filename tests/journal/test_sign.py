@@ -270,6 +270,27 @@ def test_a_key_whose_maker_was_killed_gets_its_public_half_at_the_next_call(tmp_
     assert set(Trust.load(tmp_path / "keys").keys) == {made.keyid}
 
 
+def test_an_own_key_is_read_when_it_signs_and_not_before(tmp_path: Path) -> None:
+    made = own_key(tmp_path, "sandbox")
+    private = tmp_path / "sandbox"
+    private.chmod(0o644)
+    again = own_key(tmp_path, "sandbox")
+    assert (again.keyid, again.public) == (made.keyid, made.public)
+    with pytest.raises(UsageError, match="others can read the signing key"):
+        again.sign(b"x")
+    private.chmod(0o600)
+    assert again.sign(b"x") == made.sign(b"x")
+
+
+def test_an_own_key_with_the_public_half_of_another_signs_nothing(tmp_path: Path) -> None:
+    own_key(tmp_path, "sandbox")
+    (tmp_path / "sandbox.pub").write_text(f"{create_key(tmp_path, 'other').public} sandbox\n")
+    with pytest.raises(UsageError, match=r"sandbox\.pub is another key than .*sandbox: delete it"):
+        own_key(tmp_path, "sandbox").sign(b"x")
+    (tmp_path / "sandbox.pub").unlink()
+    assert own_key(tmp_path, "sandbox").sign(b"x")
+
+
 def test_a_kill_at_any_call_of_the_system_leaves_a_key_that_can_be_used(tmp_path: Path) -> None:
     """The maker is ended at each of its calls that changes a file; the next call has a whole pair."""
     program = (

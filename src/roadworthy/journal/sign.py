@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import functools
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,11 @@ class Signer(Masked, frozen=True):
 
     keyid: str
     public: str
-    _key: Ed25519PrivateKey
+    _key: Callable[[], Ed25519PrivateKey]
 
     def sign(self, data: bytes) -> bytes:
-        """The 64 bytes of the Ed25519 signature of `data`."""
-        return self._key.sign(data)
+        """The 64 bytes of the Ed25519 signature of `data`. Raises UsageError if its file cannot be used."""
+        return self._key().sign(data)
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -130,15 +131,19 @@ def signer_from_text(text: str) -> Signer:
 
 
 def own_key(folder: Path, name: str) -> Signer:
-    """The key `<folder>/<name>`, made at the first call, by whichever process comes first."""
+    """The key `<folder>/<name>`, made at the first call, by whichever process comes first.
+
+    Its private half is read when it first signs, for most commands sign nothing.
+    """
     file = folder / name
     if not file.exists():
         with contextlib.suppress(FileExistsError):
             return _create(folder, name)
-    signer = load_signer(file)
-    if not file.with_name(f"{name}.pub").exists():  # its maker was killed between the two files
-        _write_public(folder, name, signer)
-    return signer
+    public = file.with_name(f"{name}.pub")
+    if not public.exists():  # its maker was killed between the two files
+        _write_public(folder, name, load_signer(file))
+    raw = _public_of(public)
+    return Signer(keyid(raw), _line(raw), functools.cache(lambda: _private_of(file, raw)))
 
 
 def create_key(folder: Path, name: str) -> Signer:
@@ -211,9 +216,20 @@ def _signer(data: bytes, what: str) -> Signer:
         raise UsageError(f"{what} is not a private key in PEM or OpenSSH form without a passphrase") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError(f"{what} is not an Ed25519 key; `ssh-keygen -t ed25519 -N ''` makes one")
-    public = key.public_key()
-    line = public.public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH).decode()
-    return Signer(keyid(public.public_bytes_raw()), line, key)
+    raw = key.public_key().public_bytes_raw()
+    return Signer(keyid(raw), _line(raw), lambda: key)
+
+
+def _private_of(file: Path, public: bytes) -> Ed25519PrivateKey:
+    signer = load_signer(file)
+    if signer.keyid != keyid(public):
+        raise UsageError(f"{file}.pub is another key than {file}: delete it, and it is written anew")
+    return signer._key()
+
+
+def _line(public: bytes) -> str:
+    """32 raw bytes as OpenSSH writes them (RFC 8709, section 4)."""
+    return "ssh-ed25519 " + binascii.b2a_base64(_SSH_PREFIX + public, newline=False).decode()
 
 
 def _public_of(path: Path) -> bytes:
