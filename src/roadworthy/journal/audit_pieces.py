@@ -36,11 +36,16 @@ _AT_ONCE = 8 << 20
 _BACK = 500
 """Entries before a piece that are looked at for an open start."""
 
+Piece = tuple[int, int]
+"""Its first and its last entry."""
+Found = dict[Piece, tuple[Walk, Walk]]
+"""What each piece assumes and what it leaves; of a piece that is in doubt, nothing."""
+
 
 class Crew(NamedTuple):
     """Processes that judge with this one, and the file from which each of them takes its next piece."""
 
-    others: list[Popen[bytes]]
+    processes: list[Popen[bytes]]
     pieces: IO[bytes]
 
 
@@ -63,10 +68,10 @@ def _start(count: int, ends: ExitStack) -> Crew:
     import subprocess
     import tempfile
 
-    pieces = tempfile.TemporaryFile()  # noqa: SIM115 - `ends` closes it
+    pieces = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - `ends` closes it
     ends.enter_context(pieces)
     command = [sys.executable, "-P", "-m", __name__, str(pieces.fileno())]
-    others: list[Popen[bytes]] = []
+    processes: list[Popen[bytes]] = []
     for _ in range(count):
         # Never forked: the process that asks may have threads, and stores that do not survive a fork.
         one = subprocess.Popen(
@@ -78,15 +83,15 @@ def _start(count: int, ends: ExitStack) -> Crew:
         )
         ends.enter_context(one)
         ends.callback(one.kill)
-        others.append(one)
-    return Crew(others, pieces)
+        processes.append(one)
+    return Crew(processes, pieces)
 
 
 def all_well(log: Log, last: int, others: Crew | None) -> bool:
     """Is every piece of a log of `last` entries well, and does each begin as the one before it ends?"""
     if not last or max(log.pins, default=0) > last:
         return False
-    pieces = list(_pieces(last, 1 + len(others.others) if others else 1))
+    pieces = list(_pieces(last, 1 + len(others.processes) if others else 1))
     found = _together(log, pieces, others) if others else _judged(log, pieces)
     state = Walk()
     for piece in pieces:
@@ -100,12 +105,6 @@ def all_well(log: Log, last: int, others: Crew | None) -> bool:
     return True
 
 
-Piece = tuple[int, int]
-"""Its first and its last entry."""
-Found = dict[Piece, tuple[Walk, Walk]]
-"""What each piece assumes and what it leaves; of a piece that is in doubt, nothing."""
-
-
 def _pieces(last: int, size: int) -> Iterator[Piece]:
     """All pieces, in order; they become small when few entries are left to share."""
     first, most = 1, max(_PIECE, last // _PIECES)
@@ -115,21 +114,20 @@ def _pieces(last: int, size: int) -> Iterator[Piece]:
         first += many
 
 
-def _together(log: Log, pieces: list[Piece], crew: Crew) -> Found:
+def _together(log: Log, pieces: list[Piece], others: Crew) -> Found:
     """What this process and the others find, each in the pieces that it takes."""
     import pickle
 
-    shared = crew.pieces.fileno()
+    shared = others.pieces.fileno()
     with suppress(OSError):  # on a full disk some pieces get no answer
-        crew.pieces.write(b"".join(b"%8d%8d" % piece for piece in pieces))
-        crew.pieces.flush()
+        others.pieces.write(b"".join(b"%8d%8d" % piece for piece in pieces))
     os.lseek(shared, 0, os.SEEK_SET)
     told = pickle.dumps(log)
-    for ear in [one.stdin for one in crew.others if one.stdin]:
+    for ear in [one.stdin for one in others.processes if one.stdin]:
         with suppress(OSError), ear:  # who is no more takes no piece
             ear.write(told)
     found = _share(log, shared)
-    for mouth in [one.stdout for one in crew.others if one.stdout]:
+    for mouth in [one.stdout for one in others.processes if one.stdout]:
         with suppress(EOFError, pickle.UnpicklingError):  # who died leaves its pieces without an answer
             found |= pickle.load(mouth)
     return found
