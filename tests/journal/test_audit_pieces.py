@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shlex
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,9 +66,9 @@ def test_one_that_finds_something_ends_the_work_of_all(long: Path, tmp_path: Pat
     path_of(long, 1).write_bytes(b"{}")
     judging = Log(path_of(long, 1).parent, ("sandbox", "prod"), read_trust(long / "keys"), {}, {})
     with (tmp_path / "pieces").open("w+b") as pieces:
-        pieces.write(b"%8d%8d" % (1, 2) + b"%8d%8d" % (3, 4))
-        pieces.seek(0)
-        assert audit_pieces._share(judging, pieces.fileno()) == {}
+        pieces.write(b"%8d%8d" % (3, 4))
+        pieces.flush()
+        assert audit_pieces._share(judging, pieces.fileno(), [(1, 2), (3, 4)]) == {}
         assert os.fstat(pieces.fileno()).st_size == 0
 
 
@@ -80,7 +83,7 @@ OTHERS = {
 def be(code: str, tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     """Let this code run in the place of the other process; `pieces` is the file that is shared."""
     other = tmp_path / "other"
-    code = f"import os, sys; pieces = int(sys.argv[-1]); {code}"
+    code = f"import os, sys; pieces = int(sys.argv[-2]); {code}"
     other.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n')
     other.chmod(0o700)
     patch.setattr(sys, "executable", str(other))
@@ -102,12 +105,27 @@ def test_a_piece_of_a_process_that_was_killed_leaves_the_log_in_doubt(
     be(code, tmp_path, monkeypatch)
     share = audit_pieces._share
 
-    def later(log: Log, shared: int) -> audit_pieces.Found:
+    def later(log: Log, shared: int, pieces: Iterator[audit_pieces.Piece]) -> audit_pieces.Found:
         assert until(lambda: taken.exists() or None, within=30, every=0.01)
-        return share(log, shared)
+        return share(log, shared, pieces)
 
     monkeypatch.setattr(audit_pieces, "_share", later)
     assert audited(long) == [DOUBT]
+
+
+def test_whoever_asked_was_killed_and_the_other_process_ends_as_well(
+    long: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hears the log when its parent is no more, and takes no piece."""
+    judging = Log(path_of(long, 1).parent, ("sandbox", "prod"), read_trust(long / "keys"), {}, {})
+    with (tmp_path / "pieces").open("w+b") as pieces:
+        pieces.write(b"%8d%8d" % (1, 2))
+        pieces.seek(0)
+        command = (sys.executable, "-m", audit_pieces.__name__, str(pieces.fileno()), "1")
+        done = subprocess.run(
+            command, input=pickle.dumps(judging), capture_output=True, pass_fds=[pieces.fileno()], check=True
+        )
+    assert pickle.loads(done.stdout) == {}
 
 
 def test_without_room_for_a_file_and_without_python_one_process_judges_alone(
@@ -131,4 +149,4 @@ def test_a_module_of_the_folder_one_stands_in_is_not_run(
 
 
 def test_a_log_of_any_length_has_about_as_many_pieces() -> None:
-    assert len(list(audit_pieces._pieces(99_999_999, 64))) < 5000
+    assert len(list(audit_pieces._pieces(99_999_999, 64))) < 20_000

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -29,7 +30,7 @@ ALONE = 2000
 """Entries that one process judges sooner than another could be started."""
 _PIECE, _LAST = 1000, 50
 """Entries of a piece, first and at the end, where one process waits for the others."""
-_PIECES = 1000
+_PIECES = 10_000
 """About as many pieces has a log of any length."""
 _AT_ONCE = 8 << 20
 """Bytes of entries, about, that are opened before the first of them is verified."""
@@ -70,7 +71,7 @@ def _start(count: int, ends: ExitStack) -> Crew:
 
     pieces = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - `ends` closes it
     ends.enter_context(pieces)
-    command = [sys.executable, "-P", "-m", __name__, str(pieces.fileno())]
+    command = [sys.executable, "-P", "-m", __name__, str(pieces.fileno()), str(os.getpid())]
     processes: list[Popen[bytes]] = []
     for _ in range(count):
         # Never forked: the process that asks may have threads, and stores that do not survive a fork.
@@ -126,15 +127,15 @@ def _together(log: Log, pieces: list[Piece], others: Crew) -> Found:
     for ear in [one.stdin for one in others.processes if one.stdin]:
         with suppress(OSError), ear:  # who is no more takes no piece
             ear.write(told)
-    found = _share(log, shared)
+    found = _share(log, shared, _taken(shared))
     for mouth in [one.stdout for one in others.processes if one.stdout]:
         with suppress(EOFError, pickle.UnpicklingError):  # who died leaves its pieces without an answer
             found |= pickle.load(mouth)
     return found
 
 
-def _share(log: Log, shared: int) -> Found:
-    found = _judged(log, _taken(shared))
+def _share(log: Log, shared: int, pieces: Iterable[Piece]) -> Found:
+    found = _judged(log, pieces)
     os.ftruncate(shared, 0)  # none is left, or what was found ends the work of all
     return found
 
@@ -211,13 +212,14 @@ def _assumed(folder: int, first: int) -> Walk:
     return walk
 
 
-def _help() -> None:
+def _help(shared: int, parent: int) -> None:
     """What another process of a crew does: hear which log, take pieces, tell what it found."""
     import pickle
 
     log = pickle.load(sys.stdin.buffer)
-    pickle.dump(_share(log, int(sys.argv[1])), sys.stdout.buffer)
+    wanted = takewhile(lambda _: os.getppid() == parent, _taken(shared))  # nobody hears what an orphan finds
+    pickle.dump(_share(log, shared, wanted), sys.stdout.buffer)
 
 
 if __name__ == "__main__":
-    _help()
+    _help(*map(int, sys.argv[1:]))
