@@ -78,9 +78,8 @@ def heroku_cli(session: nox.Session) -> None:
         "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/heroku", "heroku@11"
     )
     binary = str(Path(".nox/heroku/node_modules/.bin/heroku").absolute())
-    session.run(
-        "python", "-m", "pytest", "-m", "heroku_cli", *session.posargs, env={"ROADWORTHY_HEROKU_CLI": binary}
-    )
+    command = ("python", "-m", "pytest", *EACH_CORE, "-m", "heroku_cli", *session.posargs)
+    session.run(*command, env={"ROADWORTHY_HEROKU_CLI": binary})
 
 
 @nox.session(venv_backend="venv")
