@@ -124,8 +124,8 @@ def faults(session: nox.Session) -> None:
     """The crash matrix: kills between the effects of every action, at random instants, and eight deploys at once.
 
     As it comes it takes a sample, in a few minutes. CRASH_POINTS is how many points of each action are tried
-    (0 for all of them, some 850), CRASH_KILLS how many kills at random instants each store gets, CRASH_SEED
-    what is drawn. A full run is `CRASH_POINTS=0 CRASH_KILLS=300 nox -s faults`: about an hour on two cores.
+    (0 for all of them, some 1,240), CRASH_KILLS how many kills at random instants each store gets, CRASH_SEED
+    what is drawn. A full run is `CRASH_POINTS=0 CRASH_KILLS=300 nox -s faults`: an hour and a half on two cores.
     """
     words = session.posargs or ["tests/matrix"]
     session.run("python", "-m", "pytest", *EACH_CORE, "-m", "matrix", *words, env=_store_servers(session))
