@@ -251,26 +251,3 @@ def test_an_authority_that_cannot_be_asked_says_so(root: Path) -> None:
     with pytest.raises(anchor.AnchorError, match="no timestamp from http://127"):
         anchor.timestamp(root / "anchor.json", "http://127.0.0.1:9/", timeout=1)
     assert not (root / "anchor.json.tsr").exists()
-
-
-def test_a_long_log_is_judged_in_pieces_as_it_is_in_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every entry of a log in pieces of two: what one process finds, several find too."""
-    from roadworthy.journal import audit as auditor
-    from roadworthy.journal import audit_pieces
-
-    pieces = log(root)
-    for number in range(3):
-        pieces.append(record("note", number=number))
-    monkeypatch.setattr(audit_pieces, "ALONE", 1)
-    monkeypatch.setattr(audit_pieces, "_PIECE", 2)
-    folder = path_of(root, 1).parent
-    walked: list[object] = []
-    walk = auditor._walk
-    monkeypatch.setattr(auditor, "_walk", lambda *a: walked.append(a) or walk(*a))
-    assert audit(folder, root / "trust", processes=2) == []
-    assert not walked, "a log that is well needs no second look"
-    for seq in range(1, 9):
-        data = path_of(root, seq).read_bytes()
-        path_of(root, seq).write_bytes(data.replace(b'"sig":"', b'"sig":"A', 1))
-        assert next(f.name for f in audit(folder, root / "trust", processes=2)) == f"{seq:08d}.json"
-        path_of(root, seq).write_bytes(data)

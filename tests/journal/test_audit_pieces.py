@@ -27,24 +27,52 @@ DOUBT = Finding("", "doubt", "")
 
 
 @pytest.fixture
-def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A log of ten entries in pieces of two, which one other process judges with this one."""
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short logs are judged in pieces of two, by one other process with this one."""
+    monkeypatch.setattr(audit_pieces, "ALONE", 1)
+    monkeypatch.setattr(audit_pieces, "_PIECE", 2)
+
+
+@pytest.fixture
+def long(tmp_path: Path, in_pieces: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log of ten entries, of which only the pieces are judged."""
     writer = log_of(tmp_path)
     for number in range(10):
         writer.append(record("note", number=number))
-    monkeypatch.setattr(audit_pieces, "ALONE", 1)
-    monkeypatch.setattr(audit_pieces, "_PIECE", 2)
     monkeypatch.setattr(auditor, "_walk", lambda *_: [DOUBT])
     return tmp_path
 
 
-def audited(root: Path) -> list[Finding]:
-    return audit(path_of(root, 1).parent, root / "keys", processes=2)
+def audited(root: Path, trust: str = "keys") -> list[Finding]:
+    return audit(path_of(root, 1).parent, root / trust, processes=2)
+
+
+def spoil(path: Path) -> None:
+    """Make the signature of an entry one letter longer."""
+    path.write_bytes(path.read_bytes().replace(b'"sig":"', b'"sig":"A', 1))
 
 
 def take_none(patch: pytest.MonkeyPatch) -> None:
     """This process leaves everything to the other one."""
     patch.setattr(audit_pieces, "_share", lambda *_: {})
+
+
+def test_what_one_process_finds_several_find_too(
+    root: Path, in_pieces: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = log_of(root)
+    for number in range(3):
+        writer.append(record("note", number=number))
+    walked: list[object] = []
+    walk = auditor._walk
+    monkeypatch.setattr(auditor, "_walk", lambda *a: walked.append(a) or walk(*a))
+    assert audited(root, "trust") == []
+    assert not walked, "a log that is well needs no second look"
+    for seq in range(1, 9):
+        data = path_of(root, seq).read_bytes()
+        spoil(path_of(root, seq))
+        assert next(f.name for f in audited(root, "trust")) == f"{seq:08d}.json"
+        path_of(root, seq).write_bytes(data)
 
 
 def test_another_process_judges_what_this_one_does_not(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +85,7 @@ def test_what_another_process_finds_puts_the_log_in_doubt(
     long: Path, monkeypatch: pytest.MonkeyPatch, seq: int
 ) -> None:
     take_none(monkeypatch)
-    path = path_of(long, seq)
-    path.write_bytes(path.read_bytes().replace(b'"sig":"', b'"sig":"A', 1))
+    spoil(path_of(long, seq))
     assert audited(long) == [DOUBT]
 
 
