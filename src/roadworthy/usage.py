@@ -23,7 +23,7 @@ _parse: Final[Callable[..., Any]] = Parser.parse_argv
 @wraps(_parse)
 def _parse_argv(parser: Parser, argv: list[str]) -> Any:
     try:
-        return _parse(parser, argv)
+        return _parse(_mentioned(parser, argv), argv)
     except (ParseError, ValueError) as error:
         from .command import stop
         from .model import Outcome
@@ -31,6 +31,19 @@ def _parse_argv(parser: Parser, argv: list[str]) -> Any:
 
         stop(Screen(json="--json" in argv), Outcome.FAILED, _line(error), UsageError.code)
         raise Exit(code=UsageError.code) from error
+
+
+def _mentioned(parser: Parser, argv: list[str]) -> Parser:
+    """The same parser of no other commands than those whose names stand in `argv`.
+
+    Parsing begins with a deep copy of every command with all its options: a fiftieth of the time of a short command.
+    """
+    named = [
+        context
+        for context in parser.contexts.values()
+        if any(name in word for name in (context.name, *context.aliases) for word in argv)
+    ]
+    return Parser(named, parser.initial, parser.ignore_unknown)
 
 
 def answer_in_our_words() -> None:

@@ -20,7 +20,7 @@ from roadworthy.journal import log as logs
 from roadworthy.journal.audit import audit
 from roadworthy.journal.chain import State
 from roadworthy.journal.entry import Entry, JournalError
-from roadworthy.journal.index import Index, Settled, settled_by, state_folder
+from roadworthy.journal.index import Checkpoint, Index, Settled, settled_by, state_folder
 from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust, create_key
 from roadworthy.journal.store import Folder
@@ -160,9 +160,19 @@ def flip(at: int) -> Callable[[Path], object]:
 
 def forge(path: Path, key: bytes, **said: Any) -> None:
     """Another checkpoint in the place of this one, with a MAC by `key`."""
-    found = indexes._CHECKPOINT.decode(path.read_bytes()[32:])
-    body = msgspec.msgpack.encode(msgspec.structs.replace(found, **said))
-    path.write_bytes(hmac.digest(key, body, "sha256") + body)
+    found, rows = parts(path)
+    if said.get("settled") == []:
+        rows = b""
+    head = msgspec.msgpack.encode(msgspec.structs.replace(found, **said))
+    head = len(head).to_bytes(4) + head
+    path.write_bytes(hmac.digest(key, head, "sha256") + head + rows)
+
+
+def parts(path: Path) -> tuple[Checkpoint, bytes]:
+    """The checkpoint of an index, and its rows."""
+    data = path.read_bytes()
+    end = 36 + int.from_bytes(data[32:36])
+    return indexes._CHECKPOINT.decode(data[36:end]), data[end:]
 
 
 def link(path: Path) -> None:
@@ -178,7 +188,9 @@ def link(path: Path) -> None:
         flip(-1),
         Path.unlink,
         lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:34]),
         lambda path: path.write_bytes(path.read_bytes()[:-10]),
+        lambda path: path.write_bytes(path.read_bytes() + b"\x90"),
         lambda path: path.write_bytes(os.urandom(5000)),
         lambda path: forge(path, b"k" * 32, seq=4, open=(0, "")),
         lambda path: forge(path, b"", seq=4, open=(0, "")),
@@ -261,7 +273,7 @@ def test_rows_are_one_sequence_however_they_are_kept(
     index.save(State(), plain[:kept])
     found = index.load()
     assert found
-    rows = found.rows().followed_by(plain[kept:])
+    rows = found[1].followed_by(plain[kept:])
     assert len(rows) == len(plain)
     assert [*rows] == plain
     assert [*reversed(rows)] == plain[::-1]
@@ -269,6 +281,71 @@ def test_rows_are_one_sequence_however_they_are_kept(
     assert rows[1:-1] == tuple(plain[1:-1])
     with pytest.raises(IndexError):
         rows[len(plain)]
+
+
+def in_pieces(folder: Path, count: int, damage: int) -> Index:
+    """An index of pieces of three rows, with one bit of this byte of its rows changed."""
+    log_of(folder)
+    index = index_of(folder)
+    index.save(State(), [row(seq) for seq in range(1, count + 1)])
+    flip(damage if damage < 0 else index.path.stat().st_size - len(parts(index.path)[1]) + damage)(index.path)
+    return index
+
+
+def test_a_piece_of_the_rows_that_was_damaged_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "PIECE", 3)
+    index = in_pieces(tmp_path, 8, damage=10)
+    found = index.load()
+    assert found
+    rows = found[1]
+    assert [one.seq for one in (rows[7], rows[3])] == [8, 4], "what is not damaged can be read"
+    with pytest.raises(JournalError, match=r"\.index is damaged and was removed: run this again"):
+        rows[0]
+    assert index.load() is None
+
+
+def test_an_index_whose_last_piece_was_damaged_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "PIECE", 3)
+    assert in_pieces(tmp_path, 8, damage=-1).load() is None
+
+
+def test_of_a_long_index_only_what_is_looked_at_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "PIECE", 3)
+    monkeypatch.setattr(indexes, "_USUAL", 36)
+    log_of(tmp_path)
+    index, asked = index_of(tmp_path), list[tuple[int, int]]()
+    index.save(State(), [row(seq) for seq in range(1, 101)])
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: asked.append((at, size)) or pread(fd, size, at))
+    found = index.load()
+    assert found
+    head = found[0]
+    assert len(head.settled) == 34
+    whole = index.path.stat().st_size
+    assert [at + size for at, size in asked[-1:]] == [whole]
+    assert sum(size for _, size in asked) < whole / 2
+    before = len(asked)
+    assert found[1][50].seq == 51
+    assert len(asked) == before + 1
+
+
+def test_an_index_that_was_replaced_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "PIECE", 3)
+    log_of(tmp_path)
+    index = index_of(tmp_path)
+    index.save(State(), [row(seq) for seq in range(1, 9)])
+    found = index.load()
+    assert found
+    index.save(State(), [row(seq) for seq in range(101, 120)])
+    assert [one.seq for one in found[1]] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_rows_are_as_they_were_when_they_were_asked_for(root: Path) -> None:
@@ -443,7 +520,7 @@ def test_what_comes_after_the_index_is_judged_as_ever(root: Path) -> None:
     path_of(root, 8).write_bytes(data.replace(b'"sig":"', b'"sig":"AAAA', 1))
     with pytest.raises(JournalError, match=r"00000008\.json"):
         opened(root).head()
-    assert indexes._CHECKPOINT.decode(index_of(root).path.read_bytes()[32:]).seq == 6
+    assert parts(index_of(root).path)[0].seq == 6
     path_of(root, 8).write_bytes(data)
     path_of(root, 9).with_name("notes.txt").write_text("hello")
     with pytest.raises(JournalError, match=r"notes\.txt is no entry"):
@@ -501,7 +578,7 @@ def test_two_processes_that_keep_it_at_once_leave_a_whole_one(root: Path) -> Non
     barrier.wait(60)
     while any(person.is_alive() for person in people):
         found = index_of(root).load()
-        assert found is None or (found.seq, len(found.rows())) == (6, 2)
+        assert found is None or (found[0].seq, len(found[1])) == (6, 2)
     assert [person.exitcode for person in people] == [0, 0, 0]
     opened(root).head()  # two may have made a key at once
     assert is_used(root)

@@ -8,6 +8,9 @@ neither auditor reads it. It is believed only under these conditions; else it is
 - It names its log, the version of this code, and a digest of every key and rule that judged the entries.
   Another policy, a new key or a revocation: everything is verified again.
 
+It is one head with that MAC, and behind it what was settled, in pieces whose digests the head names: a piece is
+read when somebody looks at it, for few commands look further back than the last one.
+
 Then the head that it names must be in the store, byte for byte. That digest stands for all entries before it
 (each names the one before), so what the index says of them is what was verified, whatever lies in the store now.
 A head that is gone or another one means that the store was cut off or put back: that is an error, not a rebuild.
@@ -20,7 +23,10 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -30,7 +36,7 @@ import msgspec
 from roadworthy import __version__
 from roadworthy.errors import UsageError
 from roadworthy.journal.chain import State
-from roadworthy.journal.entry import Entry
+from roadworthy.journal.entry import Entry, JournalError
 from roadworthy.journal.policy import Named
 from roadworthy.journal.sign import Trust
 from roadworthy.model import Claim, digest_of
@@ -42,9 +48,10 @@ LONG = 5000
 """Entries of a log that takes longer to list than to note that it was listed."""
 PIECE = 1000
 """Rows that are decoded at once."""
-_LIMIT = 1 << 30
-_KEY, _MAC = 32, 32
-_FORM = f"6 {__version__}"  # a newer version may judge more strictly, so it judges again
+_KEY, _MAC, _SIZE = 32, 32, 4
+_USUAL = 64 << 10
+"""Bytes that are read at once; the head of an index has more only beyond a million and a half of rows."""
+_FORM = f"7 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -108,6 +115,13 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return msgspec.structs.replace(self, digest=digest, size=size, parts=parts)
 
 
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """PIECE rows, or the last ones, as they lie in the file: how many bytes, and their sha256."""
+
+    size: int
+    sha256: bytes
+
+
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     """Where a log stood. `open` is number and digest of the open start, (0, "") for none."""
 
@@ -119,22 +133,18 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     at: str
     policy: Named
     open: tuple[int, str]
-    settled: list[memoryview]  # rows as bytes, in pieces of PIECE
-
-    def rows(self) -> Rows:
-        """What was settled up to here."""
-        return Rows(self.settled)
+    settled: list[Piece]
 
 
 class Rows(Sequence[Settled]):
-    """What was settled, in order: pieces of PIECE, decoded when somebody looks at them, and what came later."""
+    """What was settled, in order: pieces of PIECE, read when somebody looks at them, and what came later."""
 
-    def __init__(self, pieces: Sequence[memoryview], later: Sequence[Settled] = ()) -> None:
-        self._pieces: list[memoryview | list[Settled]] = [*pieces]
+    def __init__(self, pieces: Sequence[Callable[[], list[Settled]]], later: Sequence[Settled] = ()) -> None:
+        self._pieces: list[Callable[[], list[Settled]] | list[Settled]] = [*pieces]
         self._later = later
 
     def followed_by(self, later: Sequence[Settled]) -> Rows:
-        """The same and, after it, these. What was decoded of either need not be decoded again."""
+        """The same and, after it, these. What was read of either need not be read again."""
         rows = Rows([], (*self._later, *later))
         rows._pieces = self._pieces
         return rows
@@ -172,8 +182,8 @@ class Rows(Sequence[Settled]):
         if number >= len(self._pieces):
             return []
         piece = self._pieces[number]
-        if isinstance(piece, memoryview):
-            piece = self._pieces[number] = _ROWS.decode(piece)
+        if not isinstance(piece, list):
+            piece = self._pieces[number] = piece()
         return piece
 
 
@@ -202,55 +212,92 @@ class Index:
         self.path = folder / f"{hashlib.sha256(log.encode()).hexdigest()[:32]}.index"
         self._listing = self.path.with_suffix(".listed")
 
-    def load(self) -> Checkpoint | None:
-        """The checkpoint; None when there is none that can be believed."""
+    def load(self) -> tuple[Checkpoint, Rows] | None:
+        """The checkpoint and what was settled up to there; None when there is none that can be believed.
+
+        Looking at a row raises JournalError when its piece was damaged.
+        """
         found = self._believed(self.path, _CHECKPOINT)
+        if found is None:
+            return None
+        said, file, at = found
+        pieces = []
+        for piece in said.settled:
+            pieces.append(partial(self._piece, file, at, piece))
+            at += piece.size
         bound = (_FORM, self._log, self._trust)
-        return found if found and (found.form, found.log, found.trust) == bound else None
+        if (said.form, said.log, said.trust) != bound or at != file.size:
+            return None
+        rows = Rows(pieces)
+        try:
+            len(rows)  # which looks at the last piece
+        except JournalError:
+            return None
+        return said, rows
 
     def save(self, state: State, settled: Sequence[Settled]) -> None:
         """Keep where the log stands. Where that is not possible (no space, no right) it goes on without."""
         start = (state.open.seq, state.open.sha256) if state.open else (0, "")
-        rows, every = [], iter(settled)
+        rows, every = list[bytes](), iter(settled)
         while piece := [*islice(every, PIECE)]:
-            rows.append(memoryview(msgspec.msgpack.encode(piece)))
-        self._keep(
-            self.path,
-            Checkpoint(
-                _FORM, self._log, self._trust, state.seq, state.sha256, state.at, state.policy, start, rows
-            ),
-        )
+            rows.append(msgspec.msgpack.encode(piece))
+        pieces = [Piece(len(data), hashlib.sha256(data).digest()) for data in rows]
+        where = (state.seq, state.sha256, state.at, state.policy, start)
+        self._keep(self.path, Checkpoint(_FORM, self._log, self._trust, *where, pieces), b"".join(rows))
 
     def listed(self, stamp: str, after: int) -> int | None:
         """The last entry's number, when the folder was listed behind `after` since it has this stamp."""
         found = self._believed(self._listing, _LISTED) if stamp else None
-        same = found and (found.form, found.log, found.stamp) == (_FORM, self._log, stamp)
-        return found.last if found and same and found.after <= after <= found.last else None
+        if found is None:
+            return None
+        said, _, _ = found
+        same = (said.form, said.log, said.stamp) == (_FORM, self._log, stamp)
+        return said.last if same and said.after <= after <= said.last else None
 
     def note_listed(self, stamp: str, after: int, last: int) -> None:
         """Keep that with this stamp the entries behind `after` were listed. Listing a short log again is faster."""
         if stamp and last >= LONG:
             self._keep(self._listing, Listed(_FORM, self._log, stamp, after, last))
 
-    def _believed(self, path: Path, form: msgspec.msgpack.Decoder[T]) -> T | None:
-        key, data = _own(self._key), memoryview(_own(path))  # it may be long: no part of it is copied
-        mac, body = data[:_MAC], data[_MAC:]
-        if len(key) != _KEY or not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")):
-            return None
+    def _believed(self, path: Path, form: msgspec.msgpack.Decoder[T]) -> tuple[T, _Own, int] | None:
+        """What stands at the head of a file, the file, and where in it the head ends."""
         try:
-            return form.decode(body)
-        except msgspec.DecodeError:
-            return None  # what another version of this code wrote
+            key, file = _key(self._key), _Own(path)
+            begin = file.read(0, _USUAL)
+            end = _MAC + _SIZE + int.from_bytes(begin[_MAC : _MAC + _SIZE])
+            if len(begin) < end:
+                begin = file.read(0, min(end, file.size))
+            mac, said = begin[:_MAC], begin[_MAC:end]
+            if len(key) != _KEY or not hmac.compare_digest(mac, hmac.digest(key, said, "sha256")):
+                return None
+            return form.decode(memoryview(said)[_SIZE:]), file, end
+        except (OSError, msgspec.DecodeError):
+            return None  # there is none, it is not ours alone, or another version of this code wrote it
 
-    def _keep(self, path: Path, said: Checkpoint | Listed) -> None:
+    def _piece(self, file: _Own, at: int, piece: Piece) -> list[Settled]:
+        try:
+            data = file.read(at, piece.size)
+            if hashlib.sha256(data).digest() == piece.sha256:
+                return _ROWS.decode(data)
+        except (OSError, msgspec.DecodeError):
+            pass
+        with suppress(OSError):
+            self.path.unlink()
+        raise JournalError(
+            f"the index {self.path} is damaged and was removed: run this again, and it is made anew"
+        )
+
+    def _keep(self, path: Path, said: Checkpoint | Listed, rest: bytes = b"") -> None:
         from roadworthy.report.evidence import write_atomically
 
-        body = msgspec.msgpack.encode(said)
+        head = msgspec.msgpack.encode(said)
+        head = len(head).to_bytes(_SIZE) + head
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if len(_own(self._key)) != _KEY:
+            if len(_key(self._key)) != _KEY:
                 write_atomically(self._key, os.urandom(_KEY), 0o600)
-            write_atomically(path, hmac.digest(_own(self._key), body, "sha256") + body, 0o600)
+            mac = hmac.digest(_key(self._key), head, "sha256")
+            write_atomically(path, mac + head + rest, 0o600)
         except (OSError, UsageError):
             return
 
@@ -310,19 +357,28 @@ def state_folder(environ: Mapping[str, str], project: Path) -> Path | None:
     return folder / "roadworthy"
 
 
-def _own(path: Path) -> bytes:
-    """The bytes of a regular file that is ours alone; none when it is anything else."""
+class _Own:
+    """A regular file that is ours alone, open as long as somebody may read it. Raises OSError for any other."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._fd)
+        about = os.fstat(self._fd)
+        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o077:
+            raise PermissionError(f"{path} is not ours alone")
+        self.size = about.st_size
+
+    def read(self, at: int, size: int) -> bytes:
+        """Up to `size` bytes from `at` on."""
+        return os.pread(self._fd, size, at)
+
+
+def _key(path: Path) -> bytes:
+    """The key; none when it is not one of ours."""
     try:
-        with open(path, "rb", opener=_carefully) as file:
-            about = os.fstat(file.fileno())
-            ours = stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077
-            return file.read(min(about.st_size, _LIMIT)) if ours else b""
+        return _Own(path).read(0, _KEY + 1)
     except OSError:
         return b""
-
-
-def _carefully(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _text(value: Any) -> str:

@@ -172,16 +172,17 @@ class Log:
 
     def _resume(self) -> None:
         """Go on where this machine's last reading ended. Raises JournalError when that entry is not there now."""
-        known = self._index.load() if self._index else None
-        if known is None:
+        found = self._index.load() if self._index else None
+        if found is None:
             return
+        known, rows = found
         (seq, sha256), (start, start_sha256) = (known.seq, known.sha256), known.open
         with _distrust(
             f" (if the journal was put back on purpose, remove {self._index and self._index.path})"
         ):
             head = self._known(seq, sha256)
             still_open = head if start == seq else self._known(start, start_sha256) if start else None
-        self._head, self._before = head, known.rows()
+        self._head, self._before = head, rows
         self._state = State(seq, sha256, still_open, known.at, known.policy)
 
     def _rest(self) -> Iterator[Entry]:
