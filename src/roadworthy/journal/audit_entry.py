@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -27,7 +27,7 @@ _WORDS = "\n".join(  # of which no form allows a line's end, so what fits line b
     ["[!-~]{1,255}", "(?:start|end|failed|refused|abandon|note)", _LABEL, _LABEL, _PLACE, _PLACE]
 )
 _AT, _ZEROS = b"0000-00-00T00:00:00.000000Z", bytes.maketrans(b"123456789", b"0" * 9)
-_HEX = b"0123456789abcdef"
+_HEX, _HEX_ZEROS = b"0" * (32 + 64 + 64), bytes.maketrans(b"123456789abcdef", b"0" * 15)
 _DIGEST = re.compile(SHA).fullmatch
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}", re.ASCII).fullmatch
 # No link is followed, and a pipe in the place of a file must not hang us.
@@ -110,7 +110,7 @@ class _Statement(Struct, Generic[V], gc=False, forbid_unknown_fields=True, renam
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(Said))
 
 
-class Signed(NamedTuple):
+class Signed(Struct, gc=False, frozen=True):
     """What an envelope in its canonical form holds; nobody has verified it."""
 
     keyid: str
@@ -118,7 +118,7 @@ class Signed(NamedTuple):
     payload: bytes
 
 
-class Entry(NamedTuple):
+class Entry(Struct, gc=False, frozen=True):
     """What an entry of the right form says, and of what: its subject's name and digest."""
 
     said: Said[Any]
@@ -162,7 +162,7 @@ def understood(payload: bytes) -> Entry:
     _fitting(name, said.kind, said.stage, said.action, said.target, said.environment)
     ok = said.at.encode().translate(_ZEROS) == _AT
     ok &= len(said.nonce) == 32 and len(said.prev) == len(digest) == 64
-    ok &= not (said.nonce + said.prev + digest).encode().translate(None, _HEX)
+    ok &= (said.nonce + said.prev + digest).encode().translate(_HEX_ZEROS) == _HEX
     if said.details is not UNSET:
         ok &= isinstance(said.details, dict) and bool(said.details) and _ELSEWHERE.isdisjoint(said.details)
     for item in said.evidence:
@@ -180,7 +180,7 @@ def _fitting(*words: str) -> None:
 
 
 def _plainly(payload: bytes) -> _Statement[Any] | None:
-    """The statement, when it has only fields that we know and nothing in it is deep or a number that is long.
+    """The statement, when it has only fields that we know and nothing in it is deep, a long number or a DEL.
 
     Most have, and are read in one go: what is of these types and is written as it was read is canonical.
     """
@@ -188,7 +188,8 @@ def _plainly(payload: bytes) -> _Statement[Any] | None:
         statement = _read(payload)
     except (ValueError, RecursionError):
         return None
-    return statement if _escaped(_write(statement)) == payload else None
+    _write_into(statement, _PAGE)
+    return statement if payload == _PAGE and b"\x7f" not in payload else None
 
 
 def _thoroughly(payload: bytes) -> _Statement[Any]:
@@ -290,10 +291,10 @@ _BEGIN, _END = b'{"payload":"', b'"}]}'
 _SIGNED = 88  # letters of a signature
 _LAST = b"", b"AQgw", b"AEIMQUYcgkosw048"
 """What may be the last letter in base64, where it stands for bits that are not there: by the bytes left over."""
-_read, _write = (
-    msgspec.json.Decoder(_Statement[_Plain]).decode,
-    msgspec.json.Encoder(order="deterministic").encode,
-)
+_read = msgspec.json.Decoder(_Statement[_Plain]).decode
+_write_into = msgspec.json.Encoder(order="deterministic").encode_into
+_PAGE = bytearray(_USUAL)
+"""Where a statement is written, to see whether it is as it was read."""
 _decode = msgspec.json.Decoder(float_hook=_no_float).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -339,12 +340,8 @@ def _json(data: bytes) -> Any:
 
 
 def _written(value: Any) -> bytes:
-    return _escaped(_encode(value))
-
-
-def _escaped(data: bytes) -> bytes:
-    """As the canonical form has it: the one letter that our library writes otherwise, escaped."""
-    return data.replace(b"\x7f", b"\\u007f") if b"\x7f" in data else data
+    """As the canonical form has it, in which DEL is escaped; our library writes it as it is."""
+    return _encode(value).replace(b"\x7f", b"\\u007f")
 
 
 def _countable(value: Any) -> bool:

@@ -28,7 +28,8 @@ class Log(Struct, frozen=True):
 
 def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None:
     """Judge what is signed in one entry, and note what it establishes for the next."""
-    said, name, digest = understood(signed.payload)
+    entry = understood(signed.payload)
+    said, name, digest = entry.said, entry.name, entry.digest
     if (said.target, said.environment) != log.place:
         raise Bad("place", f"it belongs to {said.target}/{said.environment}")
     if said.seq != seq:
@@ -42,7 +43,7 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
             raise Bad("form", "its subject is another environment")
         digest = ""
     policy = _permitted(said, signed.keyid, log, walk)
-    in_turn(said, digest, walk)
+    apart = in_turn(said, digest, walk)
     pinned = log.pins.get(seq)
     if pinned and pinned != {sha256}:
         raise Bad("anchor", "another entry of this number was anchored")
@@ -51,7 +52,8 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
         attached(item, log.folder.parents[1] / "evidence" / item.sha256)
     for proof in proofs(said) if said.kind == "start" else ():
         linked(proof, digest, log.folder.parent)
-    together(said, digest)
+    if apart:
+        together(apart, digest)
 
 
 def _permitted(said: Said[Any], keyid: str, log: Log, walk: Walk) -> tuple[int, str]:

@@ -196,14 +196,15 @@ def _assumed(folder: int, first: int) -> Walk:
     for seq in range(first - 1, max(0, first - 1 - _BACK), -1):
         data = bytes_of(f"{seq:08d}.json", folder=folder)
         try:
-            said, name, digest = understood(base64.b64decode(json.loads(data)["payload"]))
+            entry = understood(base64.b64decode(json.loads(data)["payload"]))
         except (ValueError, KeyError, TypeError) as error:
             raise Bad("form", "it is not an entry") from error
+        said = entry.said
         if seq == first - 1:
             prev = hashlib.sha256(data).hexdigest()
             walk = Walk(prev, at=said.at, policy=named_policy(said.details), package=None)
         if said.kind == "start":
-            digest = "" if name.startswith("environment:") else digest
+            digest = "" if entry.name.startswith("environment:") else entry.digest
             walk.open = Start(seq, digest, said.stage, said.action)
         if said.kind not in ("note", "refused"):
             return walk

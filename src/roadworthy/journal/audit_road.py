@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import UNSET, Struct
 
@@ -28,7 +28,7 @@ _COMPONENT = r"[a-z][a-z0-9]{0,30}"
 _WORDS = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}"
 
 
-class Start(NamedTuple):
+class Start(Struct, gc=False, frozen=True):
     """A start that nothing has settled yet."""
 
     seq: int
@@ -52,8 +52,11 @@ class Walk(Struct):
     wants: str | None = None
 
 
-def in_turn(said: Said[Any], digest: str, walk: Walk) -> None:
-    """May the entry stand here? Notes in `walk` what it establishes. `digest` is "" for no package."""
+def in_turn(said: Said[Any], digest: str, walk: Walk) -> dict[str, str]:
+    """May the entry stand here? Notes in `walk` what it establishes. `digest` is "" for no package.
+
+    Gives the digest of each component that its package consists of.
+    """
     kind, settles = said.kind, said.settles
     if kind not in _SETTLING:
         if settles is not None and settles is not UNSET:
@@ -63,8 +66,8 @@ def in_turn(said: Said[Any], digest: str, walk: Walk) -> None:
         if kind == "start":
             if walk.open:
                 raise Bad("lock", f"it starts while start {walk.open.seq} is open")
-            for verdict in _objects(said.verdicts):
-                if verdict.get("outcome") == "refuse":
+            for verdict in said.verdicts if isinstance(said.verdicts, list) else ():
+                if isinstance(verdict, dict) and verdict.get("outcome") == "refuse":
                     raise Bad("refused", "it starts what one of its guards refused")
             walk.open = Start(said.seq, digest, said.stage, said.action)
     else:
@@ -84,16 +87,14 @@ def in_turn(said: Said[Any], digest: str, walk: Walk) -> None:
             ok = ok and text(proof["sha256"], SHA) and type(proof["seq"]) is int
             if not ok or not 1 <= proof["seq"] <= 99_999_999:
                 raise Bad("proof", "the proofs that it names are malformed")
-    if digest:
-        _apart(said)
+    return _apart(said) if digest else {}
 
 
-def together(said: Said[Any], digest: str) -> None:
+def together(apart: dict[str, str], digest: str) -> None:
     """The components of a release of several: their digests, listed by name as sha256sum does, are its own."""
-    if digest and (apart := _apart(said)):
-        listed = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(apart.items()))
-        if hashlib.sha256(listed.encode()).hexdigest() != digest:
-            raise Bad("package", "its components are not together its package")
+    listed = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(apart.items()))
+    if hashlib.sha256(listed.encode()).hexdigest() != digest:
+        raise Bad("package", "its components are not together its package")
 
 
 def _apart(said: Said[Any]) -> dict[str, str]:
