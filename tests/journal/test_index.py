@@ -44,14 +44,12 @@ class Watched(Folder):
         self.listed += 1
         return super().names(prefix, after)
 
-    def get(self, name: str, limit: int = 1 << 20) -> bytes | None:
-        data = super().get(name, limit)
-        if data is not None:
-            self.seen.append(int(Path(name).stem))
-        return data
-
     def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
-        return (self.get(name, limit) for name in names)
+        asked = list(names)
+        for name, data in zip(asked, super().get_all(asked, limit), strict=True):
+            if data is not None:
+                self.seen.append(int(Path(name).stem))
+            yield data
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,57 @@ def test_more_than_the_limit_is_not_read(store: Folder) -> None:
         store.get("a", 4)
 
 
+def test_a_long_file_is_read_whole_and_no_further_than_the_limit(store: Folder) -> None:
+    data = os.urandom(3 << 20)
+    store.put("evidence/a", data)
+    assert store.get("evidence/a") == data
+    assert store.get("evidence/a", len(data)) == data
+    with pytest.raises(JournalError, match="more than 3145727"):
+        store.get("evidence/a", len(data) - 1)
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(
+    store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("a/b", b"x" * 90)
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda fd, size: read(fd, size) or b"y" * 20)
+    with pytest.raises(JournalError, match="b grew beyond 100 bytes while it was read"):
+        store.get("a/b", 100)
+
+
+def test_many_are_read_from_one_open_folder_as_each_by_itself(
+    store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/b/1", "a/b/2", "a/c/1", "d"):
+        store.put(name, name.encode())
+    names = ["a/b/1", "a/b/2", "a/b/3", "a/c/1", "a/x/1", "a/x/2", "d", "e", "a/b/1"]
+    opened = list[object]()
+    open_ = os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *args, **more: opened.append(path) or open_(path, *args, **more)
+    )
+    found = list(store.get_all(names, 100))
+    assert found == [b"a/b/1", b"a/b/2", None, b"a/c/1", None, None, b"d", None, b"a/b/1"]
+    assert opened.count(store.root) == 5, "once for each folder in turn"
+    assert found == [store.get(name) for name in names]
+    with pytest.raises(JournalError, match="no name of the journal's store"):
+        list(store.get_all(["a/b/1", "../x"], 100))
+
+
+def test_whoever_stops_reading_leaves_no_folder_open(store: Folder) -> None:
+    store.put("a/1", b"")
+    before = len([*Path("/proc/self/fd").iterdir()])
+    reading = store.get_all(["a/1", "a/2"], 100)
+    assert next(reading) == b""
+    reading.close()  # type: ignore[attr-defined]
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+    (store.root / "a" / "pipe").mkdir()
+    with pytest.raises(JournalError, match="not a regular file"):
+        store.get("a/pipe")
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
 def rested(store: Folder) -> str:
     """The folder's stamp, as soon as its last change is old enough for one."""
     found = until(lambda: store.stamp("p") or None, within=5.0, every=0.01)

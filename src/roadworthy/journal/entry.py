@@ -9,6 +9,7 @@ and keep its meaning. Only the predicate is open: its unknown fields are kept in
 from __future__ import annotations
 
 import binascii
+import functools
 import hashlib
 import json
 import re
@@ -158,7 +159,7 @@ def read(data: bytes) -> Envelope:
 
 def is_place(name: str) -> bool:
     """May `name` be an environment's or target's name, and so a folder's?"""
-    return re.fullmatch(_PLACE, name) is not None and name not in ("evidence", "beats")
+    return _form(_PLACE)(name) is not None and name not in ("evidence", "beats")
 
 
 def _statement(entry: Entry) -> dict[str, Any]:
@@ -202,7 +203,7 @@ def _entry(statement: Any, keyid: str, sha256: str) -> Entry:
         case _:
             _refuse("it is not an in-toto Statement v1 of this journal about one subject")
     for key, shape in _TEXTS.items():
-        if not (isinstance(said.get(key), str) and re.fullmatch(shape, said[key])):
+        if not (isinstance(said.get(key), str) and _form(shape)(said[key])):
             _refuse(f"its {key} is missing or malformed")
     seq = said.get("seq")
     if type(seq) is not int or not 1 <= seq <= SEQ_LIMIT:
@@ -210,7 +211,7 @@ def _entry(statement: Any, keyid: str, sha256: str) -> Entry:
     details = said.get("details", {})
     if not isinstance(details, dict) or set(details) & set(_NAMED) or ("details" in said and not details):
         _refuse("its details are malformed")
-    if not (re.fullmatch(_HEX64, digest) and re.fullmatch(_SUBJECT, name)):
+    if not (_form(_HEX64)(digest) and _form(_SUBJECT)(name)):
         _refuse("its subject is malformed")
     if not isinstance(said.get("evidence"), list):
         _refuse("its evidence is malformed")
@@ -232,7 +233,7 @@ def _entry(statement: Any, keyid: str, sha256: str) -> Entry:
 def _evidence(item: Any) -> Evidence:
     match item:
         case {"name": str(name), "sha256": str(digest), "size": int(size), **rest} if not rest:
-            if not (re.fullmatch(_EVIDENCE_NAME, name) and re.fullmatch(_HEX64, digest)):
+            if not (_form(_EVIDENCE_NAME)(name) and _form(_HEX64)(digest)):
                 _refuse(f"its evidence {name[:100]!r} has a malformed name or digest")
             if type(size) is not int or not 0 <= size <= EVIDENCE_LIMIT:
                 _refuse(f"its evidence {name!r} has an impossible size")
@@ -247,7 +248,7 @@ def _no_package(record: Record) -> str:
 
 def _dump(value: Any) -> bytes:
     _plain(value, 0)
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _encode(value)
     # jq writes DEL as an escape; audit.sh compares its bytes with ours.
     try:
         data = text.replace("\x7f", "\\u007f").encode()
@@ -260,7 +261,7 @@ def _dump(value: Any) -> bytes:
 
 def _load(data: bytes, what: str) -> Any:
     try:
-        value = json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float)
+        value = _decode(data.decode())
         same = _dump(value) == data
     except (ValueError, RecursionError) as error:
         raise JournalError(f"its {what} is not JSON") from error
@@ -273,24 +274,34 @@ def _no_float(text: str) -> NoReturn:
     _refuse(f"it holds the number {text[:20]}, which is no integer")
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_decode = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float).decode
+
+
 def _plain(value: Any, depth: int) -> None:
     if depth > _DEPTH_LIMIT:
         _refuse("it is nested too deeply")
-    if value is None or isinstance(value, (bool, str)):
-        return
-    if isinstance(value, int):
-        if abs(value) > _INTEGER_LIMIT:
-            _refuse("it holds an integer beyond 2^53")
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 _refuse(f"it holds the key {key!r}, which is no text")
-            _plain(item, depth + 1)
+            if type(item) is not str or depth == _DEPTH_LIMIT:  # most are, and a call for each takes long
+                _plain(item, depth + 1)
     elif isinstance(value, (list, tuple)):
         for item in value:
             _plain(item, depth + 1)
+    elif value is None or isinstance(value, (bool, str)):
+        return
+    elif isinstance(value, int):
+        if abs(value) > _INTEGER_LIMIT:
+            _refuse("it holds an integer beyond 2^53")
     else:
         _refuse(f"it holds a {type(value).__name__}; only integers, texts, booleans, lists and objects")
+
+
+@functools.cache
+def _form(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(pattern).fullmatch
 
 
 def _b64(data: bytes) -> str:

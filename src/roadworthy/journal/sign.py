@@ -29,7 +29,7 @@ from roadworthy.journal.policy import Policy, read_policy
 from roadworthy.mask import Masked
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 _KEY_FILE_LIMIT = 16 << 10
 _SSH_PREFIX = b"\0\0\0\x0bssh-ed25519\0\0\0 "
@@ -86,13 +86,12 @@ class Trust(msgspec.Struct, frozen=True):
     def verify(self, envelope: Envelope) -> None:
         """Raises JournalError unless a key of this folder made the signature."""
         from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
         raw = self.keys.get(envelope.keyid)
         if raw is None:
             raise JournalError(f"it is signed by {envelope.keyid[:60]!r}, which is not a trusted key")
         try:
-            Ed25519PublicKey.from_public_bytes(raw).verify(envelope.signature, pae(envelope.payload))
+            _public_key(raw).verify(envelope.signature, pae(envelope.payload))
         except InvalidSignature as error:
             raise JournalError(f"its signature by {envelope.keyid} does not verify") from error
 
@@ -225,6 +224,13 @@ def _private_of(file: Path, public: bytes) -> Ed25519PrivateKey:
     if signer.keyid != keyid(public):
         raise UsageError(f"{file}.pub is another key than {file}: delete it, and it is written anew")
     return signer._key()
+
+
+@functools.cache
+def _public_key(raw: bytes) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _line(public: bytes) -> str:

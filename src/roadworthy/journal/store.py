@@ -17,6 +17,7 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,8 @@ _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 _LEFTOVER = r"\.[0-9a-f]{16}\.part"
 _LEFTOVER_AGE = 3600
 """Seconds after which a temporary file belongs to a writer that died. One that lives only fails its put."""
+_CHUNK = 64 << 10
+"""Bytes that are read at once, at least; more where a file has more."""
 _TICK = 3.0
 """Seconds within which a folder may change twice and show the same time, on the coarsest file systems."""
 # O_NONBLOCK: a pipe that somebody put there must not hang us.
@@ -77,15 +80,22 @@ class Folder:
         return written or self.get(name) == data
 
     def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
-        where, _, last = checked(name).rpartition("/")
-        try:
-            with _storage(f"cannot read {self.root / name}"), self._open(where) as folder:
-                return _read(folder, last, limit)
-        except _Absent:
-            return None
+        (data,) = self.get_all([name], limit)
+        return data
 
     def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
-        return (self.get(name, limit) for name in names)
+        # The folder of one log is opened once, and not for each of its entries.
+        for where, inside in groupby(names, lambda name: checked(name).rpartition("/")[0]):
+            with contextlib.ExitStack() as opened:
+                folder = None
+                with contextlib.suppress(_Absent), _storage(f"cannot read {self.place}/{where}"):
+                    folder = opened.enter_context(self._open(where))
+                for name in inside:
+                    data = None
+                    if folder is not None:
+                        with contextlib.suppress(_Absent), _storage(f"cannot read {self.place}/{name}"):
+                            data = _read(folder, name.rpartition("/")[2], limit)
+                    yield data
 
     def names(self, prefix: str, after: str = "") -> list[str]:
         known = after.removeprefix(f"{prefix}/")
@@ -195,8 +205,9 @@ def _read(folder: int, name: str, limit: int) -> bytes:
             raise JournalError(f"{name} is not a regular file")
         if about.st_size > limit:
             raise JournalError(f"{name} has {about.st_size} bytes, more than {limit}")
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
+        data = b""
+        while len(data) <= limit and (more := os.read(fd, max(about.st_size + 1 - len(data), _CHUNK))):
+            data += more
         if len(data) > limit:
             raise JournalError(f"{name} grew beyond {limit} bytes while it was read")
         return data
