@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rich.pretty import pretty_repr
 from roadworthy import model
 from roadworthy.checks.http import Answer
 from roadworthy.command import plain
+from roadworthy.errors import UsageError
 from roadworthy.journal.sign import Signer, own_key
 from roadworthy.model import (
     CiState,
@@ -96,3 +98,18 @@ def test_in_json_a_plan_is_plain_to_its_last_part():
     assert [part["component"] for part in said["package"]["parts"]] == ["api", "web"]
     assert list(said["package"]) == [*Package.__struct_fields__]
     assert said["package"]["parts"][0]["parts"] == []
+
+
+def test_what_could_not_be_read_once_is_no_end_of_the_journal() -> None:
+    def found() -> Iterator[int]:
+        yield from (3, 2)
+        raise UsageError("the disk is gone")
+
+    newest = model.Newest(found())
+    assert next(iter(newest)) == 3
+    for _ in range(2):
+        with pytest.raises(UsageError, match="the disk is gone"):
+            len(newest)
+        with pytest.raises(UsageError, match="the disk is gone"):
+            assert 1 not in newest
+    assert newest[:2] == (3, 2)

@@ -274,9 +274,10 @@ class Newest(Sequence[T]):
 
     def __init__(self, found: Iterator[T]) -> None:
         self._found, self._seen = found, list[T]()
+        self._broken: Exception | None = None
 
     def __len__(self) -> int:
-        self._seen += self._found
+        self._look(self._found)
         return len(self._seen)
 
     def __bool__(self) -> bool:
@@ -285,7 +286,7 @@ class Newest(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         for at in count():
             if at == len(self._seen):
-                self._seen += islice(self._found, 1)
+                self._look(islice(self._found, 1))
             if at == len(self._seen):
                 return
             yield self._seen[at]
@@ -302,6 +303,17 @@ class Newest(Sequence[T]):
         for one in islice(self, index, None):
             return one
         raise IndexError(index)
+
+    def _look(self, further: Iterator[T]) -> None:
+        if (
+            self._broken
+        ):  # a generator that raised has an end afterwards, which is not the journal's beginning
+            raise self._broken
+        try:
+            self._seen += further
+        except Exception as error:
+            self._broken = error
+            raise
 
 
 class Later(Mapping[K, T]):

@@ -7,6 +7,7 @@ none. Its parser has no setting for either, so its one public method is wrapped,
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
@@ -25,6 +26,8 @@ def _parse_argv(parser: Parser, argv: list[str]) -> Any:
     try:
         return _parse(_mentioned(parser, argv), argv)
     except (ParseError, ValueError) as error:
+        if "--complete" in sys.argv:  # a shell completes a line that need not be a whole one yet
+            raise
         from .command import stop
         from .model import Outcome
         from .report.terminal import Screen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,20 @@ def test_a_line_means_what_it_means_to_the_whole_parser(words: str) -> None:
 def test_commands_that_are_not_mentioned_are_not_copied() -> None:
     found = usage._mentioned(Parser(tasks.mount(ROOT).to_contexts()), ["status", "--json"])
     assert set(found.contexts) == {"status"}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("deploy --pl", "--plan"), ("stat", "status"), ("history --env prod --lim", "--limit")],
+)
+def test_a_shell_completes_a_line_that_is_not_whole(line: str, expected: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "--complete", "--", f"invoke {line}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert expected in done.stdout.split()
+    assert done.stderr == ""

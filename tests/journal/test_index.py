@@ -269,7 +269,7 @@ def test_rows_are_one_sequence_however_they_are_kept(
     log_of(tmp_path)
     index, plain = index_of(tmp_path), [row(seq) for seq in range(1, kept + later + 1)]
     index.save(State(), plain[:kept])
-    found = index.load()
+    found = index.load(never)
     assert found
     rows = found[1].followed_by(plain[kept:])
     assert len(rows) == len(plain)
@@ -281,34 +281,78 @@ def test_rows_are_one_sequence_however_they_are_kept(
         rows[len(plain)]
 
 
-def in_pieces(folder: Path, count: int, damage: int) -> Index:
-    """An index of pieces of three rows, with one bit of this byte of its rows changed."""
-    log_of(folder)
-    index = index_of(folder)
-    index.save(State(), [row(seq) for seq in range(1, count + 1)])
-    flip(damage if damage < 0 else index.path.stat().st_size - len(parts(index.path)[1]) + damage)(index.path)
-    return index
+def settle(root: Path, count: int) -> Log:
+    """A log of as many releases, and an open start."""
+    log = log_of(root)
+    for number in range(1, 2 * count, 2):
+        log.append(record("start"))
+        log.append(record("end", settles=number, to={"release": number}))
+    log.append(record("start"))
+    return log
 
 
-def test_a_piece_of_the_rows_that_was_damaged_is_not_believed(
+def spoil(path: Path, at: int) -> None:
+    """Change one bit of this byte of the rows."""
+    flip(path.stat().st_size - len(parts(path)[1]) + at)(path)
+
+
+def test_a_piece_that_was_spoiled_is_told_by_the_entries_and_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes, "PIECE", 3)
-    index = in_pieces(tmp_path, 8, damage=10)
-    found = index.load()
-    assert found
-    rows = found[1]
-    assert [one.seq for one in (rows[7], rows[3])] == [8, 4], "what is not damaged can be read"
-    with pytest.raises(JournalError, match=r"\.index is damaged and was removed: run this again"):
-        rows[0]
-    assert index.load() is None
+    log = settle(tmp_path, 8)
+    assert opened(tmp_path).head()
+    expected, path = [*log.settled()], index_of(tmp_path).path
+    whole = path.read_bytes()
+    spoil(path, 10)
+    found = opened(tmp_path)
+    rows = found.settled()
+    assert [rows[7], rows[3]] == [expected[7], expected[3]]
+    assert seen_by(found) == [17], "so far only the head was read, which is the open start"
+    assert [*rows] == expected
+    assert path.read_bytes() == whole
+    assert seen_by(opened(tmp_path)) == [17]
 
 
-def test_an_index_whose_last_piece_was_damaged_is_none(
+def test_a_spoiled_piece_keeps_nobody_from_keeping_a_newer_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes, "PIECE", 3)
-    assert in_pieces(tmp_path, 8, damage=-1).load() is None
+    log = settle(tmp_path, 8)
+    assert opened(tmp_path).head()
+    spoil(index_of(tmp_path).path, 10)
+    log.append(record("end", settles=17))
+    assert opened(tmp_path).head().seq == 18  # type: ignore[union-attr]
+    assert [*opened(tmp_path).settled()] == [*log.settled()]
+    assert seen_by(opened(tmp_path)) == [18]
+
+
+def test_what_a_spoiled_piece_said_is_not_made_up_when_the_entries_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "PIECE", 3)
+    settle(tmp_path, 8)
+    assert opened(tmp_path).head()
+    spoil(index_of(tmp_path).path, 10)
+    path_of(tmp_path, 2).unlink()
+    rows = opened(tmp_path).settled()
+    for _ in range(2):
+        with pytest.raises(JournalError, match=r"00000002\.json is missing"):
+            rows[0]
+
+
+def test_an_index_whose_last_piece_was_spoiled_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "PIECE", 3)
+    settle(tmp_path, 8)
+    assert opened(tmp_path).head()
+    flip(-1)(index_of(tmp_path).path)
+    assert seen_by(opened(tmp_path)) == [*range(1, 18)]
+
+
+def never(seq: int) -> list[Settled]:
+    raise AssertionError(f"the entries up to {seq} are read")
 
 
 def test_of_a_long_index_only_what_is_looked_at_is_read(
@@ -321,7 +365,7 @@ def test_of_a_long_index_only_what_is_looked_at_is_read(
     index.save(State(), [row(seq) for seq in range(1, 101)])
     pread = os.pread
     monkeypatch.setattr(os, "pread", lambda fd, size, at: asked.append((at, size)) or pread(fd, size, at))
-    found = index.load()
+    found = index.load(never)
     assert found
     head = found[0]
     assert len(head.settled) == 34
@@ -333,6 +377,15 @@ def test_of_a_long_index_only_what_is_looked_at_is_read(
     assert len(asked) == before + 1
 
 
+def test_a_file_system_that_gives_a_few_bytes_at_a_time_is_asked_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: pread(fd, min(size, 7), at))
+    assert is_used(root)
+    assert [one.seq for one in opened(root).settled()] == [2, 4]
+
+
 def test_an_index_that_was_replaced_is_read_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,7 +393,7 @@ def test_an_index_that_was_replaced_is_read_to_its_end(
     log_of(tmp_path)
     index = index_of(tmp_path)
     index.save(State(), [row(seq) for seq in range(1, 9)])
-    found = index.load()
+    found = index.load(never)
     assert found
     index.save(State(), [row(seq) for seq in range(101, 120)])
     assert [one.seq for one in found[1]] == [1, 2, 3, 4, 5, 6, 7, 8]
@@ -575,7 +628,7 @@ def test_two_processes_that_keep_it_at_once_leave_a_whole_one(root: Path) -> Non
         person.start()
     barrier.wait(60)
     while any(person.is_alive() for person in people):
-        found = index_of(root).load()
+        found = index_of(root).load(never)
         assert found is None or (found[0].seq, len(found[1])) == (6, 2)
     assert [person.exitcode for person in people] == [0, 0, 0]
     opened(root).head()  # two may have made a key at once

@@ -9,7 +9,8 @@ neither auditor reads it. It is believed only under these conditions; else it is
   Another policy, a new key or a revocation: everything is verified again.
 
 It is one head with that MAC, and behind it what was settled, in pieces whose digests the head names: a piece is
-read when somebody looks at it, for few commands look further back than the last one.
+read when somebody looks at it, for few commands look further back than the last one. In the place of one that
+does not have its digest the entries are read and verified.
 
 Then the head that it names must be in the store, byte for byte. That digest stands for all entries before it
 (each names the one before), so what the index says of them is what was verified, whatever lies in the store now.
@@ -25,7 +26,6 @@ import os
 import stat
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -36,7 +36,7 @@ import msgspec
 from roadworthy import __version__
 from roadworthy.errors import UsageError
 from roadworthy.journal.chain import State
-from roadworthy.journal.entry import Entry, JournalError
+from roadworthy.journal.entry import Entry
 from roadworthy.journal.policy import Named
 from roadworthy.journal.sign import Trust
 from roadworthy.model import Claim, digest_of
@@ -139,7 +139,11 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
 class Rows(Sequence[Settled]):
     """What was settled, in order: pieces of PIECE, read when somebody looks at them, and what came later."""
 
-    def __init__(self, pieces: Sequence[Callable[[], list[Settled]]], later: Sequence[Settled] = ()) -> None:
+    def __init__(
+        self,
+        pieces: Sequence[Callable[[], list[Settled]] | list[Settled]],
+        later: Sequence[Settled] = (),
+    ) -> None:
         self._pieces: list[Callable[[], list[Settled]] | list[Settled]] = [*pieces]
         self._later = later
 
@@ -212,38 +216,35 @@ class Index:
         self.path = folder / f"{hashlib.sha256(log.encode()).hexdigest()[:32]}.index"
         self._listing = self.path.with_suffix(".listed")
 
-    def load(self) -> tuple[Checkpoint, Rows] | None:
+    def load(self, again: Callable[[int], Sequence[Settled]]) -> tuple[Checkpoint, Rows] | None:
         """The checkpoint and what was settled up to there; None when there is none that can be believed.
 
-        Looking at a row raises JournalError when its piece was damaged.
+        A piece that the disk spoiled is found when somebody looks at it. Then `again` tells what was settled up
+        to the entry of that number, from the entries, and the index is made anew.
         """
         found = self._believed(self.path, _CHECKPOINT)
         if found is None:
             return None
         said, file, at = found
-        pieces = []
-        for piece in said.settled:
-            pieces.append(partial(self._piece, file, at, piece))
+        pieces = list[Callable[[], list[Settled]] | list[Settled]]()
+        for number, piece in enumerate(said.settled):
+            pieces.append(partial(self._piece, said, number, file, at, again))
             at += piece.size
         bound = (_FORM, self._log, self._trust)
         if (said.form, said.log, said.trust) != bound or at != file.size:
             return None
-        rows = Rows(pieces)
-        try:
-            len(rows)  # which looks at the last piece
-        except JournalError:
-            return None
-        return said, rows
+        if pieces:  # every command looks at the last one
+            last = _decoded(file, at - said.settled[-1].size, said.settled[-1])
+            if last is None:
+                return None
+            pieces[-1] = last
+        return said, Rows(pieces)
 
     def save(self, state: State, settled: Sequence[Settled]) -> None:
         """Keep where the log stands. Where that is not possible (no space, no right) it goes on without."""
         start = (state.open.seq, state.open.sha256) if state.open else (0, "")
-        rows, every = list[bytes](), iter(settled)
-        while piece := [*islice(every, PIECE)]:
-            rows.append(msgspec.msgpack.encode(piece))
-        pieces = [Piece(len(data), hashlib.sha256(data).digest()) for data in rows]
         where = (state.seq, state.sha256, state.at, state.policy, start)
-        self._keep(self.path, Checkpoint(_FORM, self._log, self._trust, *where, pieces), b"".join(rows))
+        self._write(Checkpoint(_FORM, self._log, self._trust, *where, settled=[]), settled)
 
     def listed(self, stamp: str, after: int) -> int | None:
         """The last entry's number, when the folder was listed behind `after` since it has this stamp."""
@@ -274,18 +275,27 @@ class Index:
         except (OSError, msgspec.DecodeError):
             return None  # there is none, it is not ours alone, or another version of this code wrote it
 
-    def _piece(self, file: _Own, at: int, piece: Piece) -> list[Settled]:
-        try:
-            data = file.read(at, piece.size)
-            if hashlib.sha256(data).digest() == piece.sha256:
-                return _ROWS.decode(data)
-        except (OSError, msgspec.DecodeError):
-            pass
-        with suppress(OSError):
-            self.path.unlink()
-        raise JournalError(
-            f"the index {self.path} is damaged and was removed: run this again, and it is made anew"
-        )
+    def _piece(
+        self,
+        said: Checkpoint,
+        number: int,
+        file: _Own,
+        at: int,
+        again: Callable[[int], Sequence[Settled]],
+    ) -> list[Settled]:
+        found = _decoded(file, at, said.settled[number])
+        if found is None:
+            rows = again(said.seq)
+            self._write(said, rows)
+            found = [*rows[number * PIECE : (number + 1) * PIECE]]
+        return found
+
+    def _write(self, said: Checkpoint, settled: Sequence[Settled]) -> None:
+        rows, every = list[bytes](), iter(settled)
+        while piece := [*islice(every, PIECE)]:
+            rows.append(msgspec.msgpack.encode(piece))
+        pieces = [Piece(len(data), hashlib.sha256(data).digest()) for data in rows]
+        self._keep(self.path, msgspec.structs.replace(said, settled=pieces), b"".join(rows))
 
     def _keep(self, path: Path, said: Checkpoint | Listed, rest: bytes = b"") -> None:
         from roadworthy.report.evidence import write_atomically
@@ -369,8 +379,20 @@ class _Own:
         self.size = about.st_size
 
     def read(self, at: int, size: int) -> bytes:
-        """Up to `size` bytes from `at` on."""
-        return os.pread(self._fd, size, at)
+        """`size` bytes from `at` on, or those up to the file's end."""
+        data = bytearray()
+        while len(data) < size and (more := os.pread(self._fd, size - len(data), at + len(data))):
+            data += more
+        return bytes(data)
+
+
+def _decoded(file: _Own, at: int, piece: Piece) -> list[Settled] | None:
+    """The rows of a piece; None when its bytes are others than the head says."""
+    try:
+        data = file.read(at, piece.size)
+        return _ROWS.decode(data) if hashlib.sha256(data).digest() == piece.sha256 else None
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def _key(path: Path) -> bytes:

@@ -172,7 +172,7 @@ class Log:
 
     def _resume(self) -> None:
         """Go on where this machine's last reading ended. Raises JournalError when that entry is not there now."""
-        found = self._index.load() if self._index else None
+        found = self._index.load(self._again) if self._index else None
         if found is None:
             return
         known, rows = found
@@ -184,6 +184,19 @@ class Log:
             still_open = head if start == seq else self._known(start, start_sha256) if start else None
         self._head, self._before = head, rows
         self._state = State(seq, sha256, still_open, known.at, known.policy)
+
+    def _again(self, seq: int) -> list[Settled]:
+        """What was settled up to an entry, from the entries: for a part of the index that was spoiled."""
+        log = Log(
+            self._store,
+            environment=self._environment,
+            target=self._target,
+            signer=None,
+            trust=self._trust,
+            clock=self._clock,
+        )
+        log.entries()
+        return [one for one in log._settled if one.seq <= seq]
 
     def _rest(self) -> Iterator[Entry]:
         """Verify and remember what comes after the state; half a reading is none."""

@@ -205,12 +205,12 @@ def _read(folder: int, name: str, limit: int) -> bytes:
             raise JournalError(f"{name} is not a regular file")
         if about.st_size > limit:
             raise JournalError(f"{name} has {about.st_size} bytes, more than {limit}")
-        data = b""
+        data = bytearray()
         while len(data) <= limit and (more := os.read(fd, max(about.st_size + 1 - len(data), _CHUNK))):
             data += more
         if len(data) > limit:
             raise JournalError(f"{name} grew beyond {limit} bytes while it was read")
-        return data
+        return bytes(data)
     finally:
         os.close(fd)
 

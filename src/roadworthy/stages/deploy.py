@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from ..facts.history import runs
@@ -72,9 +73,12 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
 
 def _known(part: Package, history: History, observed: Observed) -> str:
     """The slug of this very package, where the platform has it for this app; else ""."""
-    deployed, seen = history.of(part.component).deployed, observed.of(part.component)
-    known = next((d.slug for d in deployed if d.package.digest == part.digest), "")
-    return known if part.kind == "slug" and known in {r.slug for r in seen.releases} else ""
+    seen = observed.of(part.component).releases
+    oldest = min((r.version for r in seen), default=0)
+    # What was released before the oldest that the platform lists is not looked for: a journal may be long.
+    listed = takewhile(lambda d: d.release >= oldest, history.of(part.component).deployed)
+    known = next((d.slug for d in listed if d.package.digest == part.digest), "")
+    return known if part.kind == "slug" and known in {r.slug for r in seen} else ""
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
