@@ -70,6 +70,12 @@ POLICIES: dict[str, tuple[Tamper, tuple[str, str]]] = {
         lambda r: shutil.copy(r / "keys" / "stranger.pub", r / "trust" / "a b.pub"),
         ("trust", "policy"),
     ),
+    "a key that is too big": (
+        lambda r: (r / "trust" / "deployer.pub").write_text(
+            (r / "trust" / "deployer.pub").read_text().strip() + " " + "x" * 20_000
+        ),
+        ("trust", "policy"),
+    ),
     "a key that is a dangling link": (
         lambda r: (r / "trust" / "x.pub").symlink_to("nowhere"),
         ("trust", "policy"),

@@ -211,3 +211,40 @@ def test_a_disk_that_is_full_half_way_leaves_nothing(store: Folder) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(store.root.iterdir()) == []
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is synced from now on, in order, by its path; a file's temporary name is said as `part`."""
+    done, fsync = list[str](), os.fsync
+
+    def note(fd: int) -> None:
+        name = str(Path(f"/proc/self/fd/{fd}").readlink())
+        done.append("part" if name.endswith(".part") else name)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return done
+
+
+def test_what_is_written_is_on_the_disk_with_every_folder_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, done = Folder(tmp_path / "a" / "journal"), synced(monkeypatch)
+    assert store.put("sandbox/prod/00000001.json", b"1")
+    top = [str(tmp_path.parent), str(tmp_path), str(tmp_path / "a")]
+    folders = [str(store.root), str(store.root / "sandbox")]
+    last = str(store.root / "sandbox" / "prod")
+    assert done == [*top, *folders, "part", last]
+    done.clear()
+    assert store.put("sandbox/prod/00000002.json", b"2")
+    assert done == ["part", last], "the way is synced once a process"
+    done.clear()
+    assert not Folder(store.root).put("sandbox/prod/00000001.json", b"another")
+    assert done == [str(tmp_path / "a"), *folders, "part", last], "also what another process made"
+
+
+def test_a_journal_that_was_removed_while_it_is_written_is_not_begun_anew(store: Folder) -> None:
+    assert store.put("sandbox/prod/00000001.json", b"1")
+    shutil.rmtree(store.root)
+    with pytest.raises(JournalError, match="there is nothing"):
+        store.put("sandbox/prod/00000002.json", b"2")

@@ -240,7 +240,10 @@ def _line(public: bytes) -> str:
 
 def _public_of(path: Path) -> bytes:
     with path.open("rb") as file:
-        words = file.read(_KEY_FILE_LIMIT).split(None, 2)
+        data = file.read(_KEY_FILE_LIMIT + 1)
+    if len(data) > _KEY_FILE_LIMIT:
+        raise UsageError(f"{path} is too big to be a key")
+    words = data.split(None, 2)
     try:
         blob = binascii.a2b_base64(words[1]) if words[:1] == [b"ssh-ed25519"] and len(words) > 1 else b""
     except ValueError:

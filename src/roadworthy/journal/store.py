@@ -69,6 +69,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root, self.place = root, str(root)
         self._swept: set[str] = set()
+        self._synced: set[str] = set()
 
     def put(self, name: str, data: bytes) -> bool:
         where, _, last = checked(name).rpartition("/")
@@ -140,21 +141,39 @@ class Folder:
     @contextlib.contextmanager
     def _open(self, where: str, make: bool = False) -> Iterator[int]:
         """A descriptor of a folder below the root, opened step by step so that no link is followed."""
-        if make:
-            self.root.mkdir(parents=True, exist_ok=True)
+        # Also what is there already: another process may just have made it, and not have synced it yet.
+        sync = make and where not in self._synced
+        if sync:
+            _make_durably(self.root)
         fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for part in where.split("/") if where else ():
                 if make:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(part, dir_fd=fd)
-                        os.fsync(fd)
+                if sync:
+                    os.fsync(fd)
                 inner = os.open(part, _FOLDER, dir_fd=fd)
                 os.close(fd)
                 fd = inner
+            if make:
+                self._synced.add(where)
             yield fd
         finally:
             os.close(fd)
+
+
+def _make_durably(folder: Path) -> None:
+    """Make a folder whose name survives a power cut, with the folders that it lies in."""
+    if not folder.is_dir():
+        _make_durably(folder.parent)
+        folder.mkdir(exist_ok=True)
+    with contextlib.suppress(PermissionError):  # then it is not we who made it
+        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
 
 
 class _Absent(JournalError):

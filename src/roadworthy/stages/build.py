@@ -222,12 +222,17 @@ def manifest_of(context: Context, done: Done, commit: str) -> dict[str, Any]:
             f"RELEASE_PACKAGE_MANIFEST_ALTERED: the manifest of {commit[:12]} (journal #{done.seq}): {error}"
         ) from error
     path = artifacts.path_of(context, artifacts.MANIFEST, commit)
-    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != done.evidence[MANIFEST]:
+    if path.is_file() and _digest_of(path) != done.evidence[MANIFEST]:
         raise Refused(
             f"RELEASE_PACKAGE_MANIFEST_ALTERED: {context.shown(path)} is not what the build of {commit[:12]} "
             f"wrote (journal #{done.seq}): remove it, and `invoke build` brings it back"
         )
     return manifest
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _show_manifest(context: Context, done: Done, commit: str) -> None:
