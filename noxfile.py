@@ -72,11 +72,16 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def tools(session: nox.Session) -> None:
+    """Install beforehand what `heroku_cli`, `stores` and `faults` install: CI does it while other tests run."""
+    _heroku(session)
+    _store_servers(session)
+
+
+@nox.session
 def heroku_cli(session: nox.Session) -> None:
     """The real Heroku command line against the sandbox; npm installs it into .nox/heroku."""
-    session.run(
-        "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/heroku", "heroku@11"
-    )
+    _heroku(session)
     binary = str(Path(".nox/heroku/node_modules/.bin/heroku").absolute())
     command = ("python", "-m", "pytest", *EACH_CORE, "-m", "heroku_cli", *session.posargs)
     session.run(*command, env={"ROADWORTHY_HEROKU_CLI": binary})
@@ -139,11 +144,16 @@ def images(session: nox.Session) -> None:
     session.run("python", "tests/images/bench_promote.py", env={"PYTHONPATH": "src:tests"})
 
 
+def _heroku(session: nox.Session) -> None:
+    quiet = ("--silent", "--no-fund", "--no-audit")
+    session.run("npm", "install", *quiet, "--prefix", ".nox/heroku", "heroku@11")
+
+
 def _store_servers(session: nox.Session) -> dict[str, str]:
     """Install the servers that stand for the providers, once a run of nox; the variables that name them."""
     if _installed:
         return _installed
-    session.run("python", "-m", "venv", "--clear", ".nox/stores")
+    session.run("python", "-m", "venv", ".nox/stores")
     install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
     session.run(".nox/stores/bin/python", *install, "-r", "requirements-stores.lock", external=True)
     session.run(
@@ -164,3 +174,11 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/bench.py", *session.posargs)
     strict = [word for word in session.posargs if word == "--strict"]
     session.run("python", "tests/packages/bench_slug.py", *strict, env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def bench_long(session: nox.Session) -> None:
+    """The bars of a journal of 100,000 entries: commands, and the audit beside bare verification; ten minutes."""
+    count = session.posargs or ["100000"]
+    session.run("python", "tests/bench_long.py", *count)
+    session.run("python", "tests/journal/bench_audit.py", *count)
