@@ -31,7 +31,7 @@ def peak(folder: Path, trust: Path) -> int:
 
 
 @pytest.mark.slow
-def test_an_audit_of_three_times_as_many_entries_needs_no_more_memory(tmp_path: Path) -> None:
+def test_an_audit_of_more_than_twice_as_many_entries_needs_no_more_memory(tmp_path: Path) -> None:
     write(tmp_path, MANY)
     whole = tmp_path / "journal/sandbox/prod"
     part = tmp_path / "part/sandbox/prod"
