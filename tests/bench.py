@@ -176,6 +176,13 @@ def measure(rounds: int, here: Path, bare: Path, environ: dict[str, str]) -> Non
     )
     bar = look + 1.0
     show("reconcile after a kill, never released (s)", resume, bar, f"lock.status {look:.3f} s + 1 s")
+    resume, checks = medians(
+        min(rounds, 5),
+        lambda: resumed(here, environ, released=True),
+        lambda: seconds([INVOKE, "smoke", "--env", "staging"], here, environ),
+    )
+    bar = checks + 1.0
+    show("reconcile after a kill, released (s)", resume, bar, f"the checks, with smoke, {checks:.3f} s + 1 s")
 
     append, bare_sign = medians(rounds, lambda: appended(here), signed)
     show(
@@ -281,18 +288,20 @@ def journalled(here: Path) -> float:
         return time.perf_counter() - began
 
 
-def resumed(here: Path, environ: dict[str, str]) -> float:
-    """Seconds until a start of prod is settled whose process died before it asked for anything."""
+def resumed(here: Path, environ: dict[str, str], released: bool = False) -> float:
+    """Seconds until a start of staging is settled whose process died just before its release, or just after."""
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from roadworthy.platforms import heroku\n"
-        "heroku.Heroku.apply = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "apply = heroku.Heroku.apply\n"
+        f"done = lambda *a, **k: {released} and apply(*a, **k)\n"
+        "heroku.Heroku.apply = lambda *a, **k: (done(*a, **k), os.kill(os.getpid(), signal.SIGKILL))\n"
         "from invoke.program import Program; sys.argv[0] = 'invoke'; Program().run()"
     )
     keys = {**environ, "ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
     words = [sys.executable, "-c", code, "deploy", "--env", "staging", "--commit", other(here, environ)]
     seconds(words, here, keys, ends=-9)
-    return seconds([INVOKE, "reconcile", "--env", "staging"], here, environ, ends=1)
+    return seconds([INVOKE, "reconcile", "--env", "staging"], here, environ, ends=int(not released))
 
 
 def other(here: Path, environ: dict[str, str]) -> str:
