@@ -99,7 +99,16 @@ def intoto(session: nox.Session) -> None:
         "ROADWORTHY_SIGSTORE": str(Path(".nox/sigstore/node_modules").resolve()),
     }
     # The tests run in the project's environment, in which nox itself runs.
-    command = (sys.executable, "-m", "pytest", "-m", "intoto", "tests/journal", *session.posargs)
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-m",
+        "intoto",
+        "tests/journal",
+        "tests/road",
+        *session.posargs,
+    )
     session.run(*command, env=env, external=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journal.verifying import VERIFY, refused_with_one_byte_changed, verified
 from road.project import KEYS, Project, ended, until
 
 from roadworthy.packages import registry as images
@@ -151,6 +153,11 @@ def test_it_goes_back_to_the_image_before_and_names_what_somebody_changed(projec
     until(lambda: project.get("/env")[1]["COLOUR"] == "red", within=60)
     assert "COLOUR" in json.dumps(project.json("verify", code=1))
     project.json("adopt", "--why", "red is fine")
+    # The end of an adoption names no repository, and nothing was built on record: it is release.toml's.
+    end = project.entries()[-1]
+    project.json("evidence.export", "--release", str(end.seq), "--to", "out")
+    manifest = (project.root / "out" / "image.json").read_bytes()
+    assert hashlib.sha256(manifest).hexdigest() == end.record.digest
     numbers = [r["version"] for r in project.releases()]
     assert "already runs" in project.json("deploy", "--commit", project.first)["line"]
     assert [r["version"] for r in project.releases()] == numbers
@@ -176,6 +183,23 @@ def test_two_images_are_one_release_and_go_back_together(project: ImageProject):
         assert len(project.released_images(app)) == 3
     assert project.json("verify")["details"]["differences"] == []
     assert project.json("evidence.audit")["outcome"] == "succeeded"
+
+
+@pytest.mark.parametrize("project", [(), ("worker",)], ids=["one", "two"], indirect=True)
+def test_images_are_exported_with_their_manifests(project: ImageProject):
+    project.released()
+    project.json("deploy")
+    (number,) = [e.seq for e in project.entries() if f"{e.record.kind} {e.record.action}" == "end deploy"]
+    project.json("evidence.export", "--release", str(number), "--to", "out")
+    out, to = project.root / "out", project.entries()[number - 1].record.details["to"]
+    told = {f"image-{part['name']}.json": part for part in to.get("components", ())} or {"image.json": to}
+    assert {path.name for path in out.glob("image*")} == set(told)
+    for name, part in told.items():
+        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == part["digest"]
+        assert json.loads((out / name).read_bytes())["config"]["digest"] == part["config"]
+    if VERIFY:  # with `nox -s intoto`'s variables; there is no image without buildah and a registry
+        assert verified(out) == (0, "")
+        refused_with_one_byte_changed(out, *(out / name for name in told))
 
 
 def test_an_answer_that_was_lost_makes_one_release(project: ImageProject):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,22 @@ FAR = datetime(2096, 1, 1, tzinfo=UTC)
 """When the layouts of tests are signed, so that they do not expire under another clock."""
 
 
-def did(log: Log, environment: str, action: str, kind: str = "end", **details: Any) -> None:
-    """A start and what settles it."""
+def did(
+    log: Log,
+    environment: str,
+    action: str,
+    kind: str = "end",
+    said: Mapping[str, str] | None = None,
+    **details: Any,
+) -> None:
+    """A start and what settles it; `said` is what they say otherwise than about PACKAGE."""
     about = {
         "environment": environment,
         "action": action,
         "stage": "verification" if action in ("test", "certify") else "deploy",
         "digest": hashlib.sha256(PACKAGE).hexdigest(),
         "verdicts": [{"guard": "tree_is_clean", "sha256": "ab" * 32, "outcome": "pass"}],
+        **(said or {}),
     }
     start = log.append(record("start", **about))
     log.append(record(kind, settles=start.seq, **about, **details), attach={"log.txt": action.encode()})
@@ -52,5 +61,6 @@ def gathered(root: Path, said: str = "v7") -> Release:
 
 def exported(root: Path, to: Path, said: str = "v7", now: datetime = FAR) -> Release:
     release = gathered(root, said)
-    write(release, to, signer_of(root), package=root / "package.tgz", now=now)
+    files = {product.file: root / product.file for product in release.products}
+    write(release, to, signer_of(root), files=files, now=now)
     return release

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from roadworthy.errors import UsageError
-from roadworthy.journal.export import write
+from roadworthy.journal.export import Release, gather, write
 from roadworthy.journal.sign import create_key
+from roadworthy.model import digest_of
 
-from .exporting import COMMIT, PACKAGE, did, exported, gathered, shipped
+from .exporting import COMMIT, FAR, PACKAGE, did, exported, gathered, shipped
 from .making import log_of, signer_of
 
 NAMES = ["01.package.test", "02.staging.deploy", "03.staging.certify", "04.prod.deploy", "05.prod.migrate"]
@@ -29,6 +31,10 @@ def root(tmp_path: Path) -> Path:
 def payload(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(base64.b64decode(json.loads(path.read_bytes())["payload"]))
     return found
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def no_floats(value: Any) -> bool:
@@ -138,6 +144,63 @@ def test_the_summary_claims_no_level_of_slsa(root: Path) -> None:
     assert len(said["inputAttestations"]) == 2
 
 
+WEB, WORKER = b"web's slug", b'{"an image": "its manifest"}'
+
+
+def two(root: Path, **changed: Any) -> Release:
+    """A release of a slug and an image in prod, whose end says `changed` of the second."""
+    digests = {"web": sha256(WEB), "worker": sha256(WORKER)}
+    ref = f"registry.test/worker@sha256:{digests['worker']}"
+    told = [{"name": name, "digest": digest} for name, digest in digests.items()]
+    told[1] |= {"ref": ref, **changed}
+    to = {"commit": COMMIT, "release": 7, "components": told}
+    said = {"digest": digest_of(digests)}
+    did(log_of(root, f"package-{COMMIT}"), f"package-{COMMIT}", "test", said=said)
+    did(log_of(root, "prod"), "prod", "deploy", said=said, to=to)
+    return gather(lambda place: log_of(root, place).entries(), "prod", "v7")
+
+
+def test_each_component_is_a_product_of_every_link_and_of_the_layout(tmp_path: Path) -> None:
+    release, out = two(tmp_path), tmp_path / "out"
+    (tmp_path / "web").write_bytes(WEB)
+    files = {"package-web.tgz": tmp_path / "web", "image-worker.json": WORKER}
+    write(release, out, signer_of(tmp_path), files=files, now=FAR)
+    for name, data in (("package-web.tgz", WEB), ("image-worker.json", WORKER)):
+        assert (out / name).read_bytes() == data
+        assert f"{sha256(data)}  {name}\n" in (out / "README.txt").read_text()
+        for link in out.glob("*.link"):
+            said = payload(link)
+            assert said["products"][name] == said["materials"][name] == {"sha256": sha256(data)}
+        rules = payload(out / "root.layout")["inspect"][0]["expected_products"]
+        assert [rule[0] for rule in rules if rule[1] == name] == ["REQUIRE", "MATCH", "DISALLOW"]
+        subjects = payload(out / "provenance.dsse.json")["subject"]
+        assert {"name": name, "digest": {"sha256": sha256(data)}} in subjects
+    for name in files:
+        with pytest.raises(UsageError, match=f"{name} is not the package"):
+            write(release, tmp_path / "other", signer_of(tmp_path), files={**files, name: b"{}"}, now=FAR)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"digest": "0" * 64}, {"name": "other"}, {"name": "../x"}, {"name": "web"}]
+)
+def test_components_that_are_not_the_package_are_no_release(tmp_path: Path, changed: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="are not together its package"):
+        two(tmp_path, **changed)
+
+
+def test_an_images_product_is_its_manifest(tmp_path: Path) -> None:
+    said = {"subject": f"image:{COMMIT}", "digest": sha256(WORKER)}
+    to = {"commit": COMMIT, "release": 7, "ref": f"registry.test/web@sha256:{sha256(WORKER)}"}
+    did(log_of(tmp_path, "prod"), "prod", "deploy", said=said, to=to)
+    release = gather(lambda place: log_of(tmp_path, place).entries(), "prod", "v7")
+    assert [(p.file, p.digest, p.ref) for p in release.products] == [
+        ("image.json", sha256(WORKER), to["ref"])
+    ]
+    write(release, tmp_path / "out", signer_of(tmp_path), files={"image.json": WORKER}, now=FAR)
+    build = payload(tmp_path / "out" / "provenance.dsse.json")["predicate"]["buildDefinition"]
+    assert build["buildType"].endswith("/build/image/v1")
+
+
 def test_the_private_key_is_not_in_the_export(root: Path) -> None:
     exported(root, root / "out")
     secret = (root / "keys" / "deployer").read_text().splitlines()[1]
@@ -149,10 +212,11 @@ def test_an_export_is_whole_or_not_there(root: Path) -> None:
     now, signer = datetime.now(UTC), signer_of(root)
     for package, why in (("absent", "invoke build --commit"), ("keys/deployer.pub", "is not the package")):
         with pytest.raises(UsageError, match=why):
-            write(release, root / "out", signer, package=root / package, now=now)
-    write(release, root / "out", signer, package=root / "package.tgz", now=now)
+            write(release, root / "out", signer, files={"package.tgz": root / package}, now=now)
+    files = {"package.tgz": root / "package.tgz"}
+    write(release, root / "out", signer, files=files, now=now)
     before = sorted((root / "out").iterdir())
     with pytest.raises(UsageError, match="is there already"):
-        write(release, root / "out", create_key(root / "other", "x"), package=root / "package.tgz", now=now)
+        write(release, root / "out", create_key(root / "other", "x"), files=files, now=now)
     assert sorted((root / "out").iterdir()) == before
     assert not list(root.glob(".out*"))

@@ -22,17 +22,11 @@ from roadworthy.journal.sign import create_key
 
 from .exporting import did, exported, shipped
 from .making import log_of, needs, signer_of
+from .verifying import intoto, verified
 
-VERIFY, NODE_MODULES = os.environ.get("ROADWORTHY_INTOTO", ""), os.environ.get("ROADWORTHY_SIGSTORE", "")
+NODE_MODULES = os.environ.get("ROADWORTHY_SIGSTORE", "")
 SCRIPT = Path(__file__).parent / "sigstore_verify.cjs"
-intoto = [pytest.mark.intoto, pytest.mark.skipif(not VERIFY, reason="`nox -s intoto` runs it")]
 sigstore = [pytest.mark.intoto, pytest.mark.skipif(not NODE_MODULES, reason="`nox -s intoto` runs it")]
-
-
-def verified(folder: Path) -> tuple[int, str]:
-    command = [VERIFY, "--layout", "root.layout", "--verification-keys", "layout-key.pem"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stderr
 
 
 @pytest.fixture(scope="module")

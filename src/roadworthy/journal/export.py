@@ -6,7 +6,8 @@
   does not fit, not even one with the same key about the same package;
 - an artifact `entry/…` is a product of its link and a material of the next, so no link can be left out,
   swapped or repeated; whatever else a link names is disallowed;
-- `package.tgz` is the same from the first link to the file itself, which an inspection compares.
+- what was deployed is the same from the first link to the files themselves, which an inspection compares: a
+  slug's archive or an image's manifest, one for each component.
 
 Links and layout are signed by whoever exports, and say that the journal held these entries: the entries' own
 signatures are judged by `audit.sh`. DSSE envelopes throughout, so what is signed is exactly the bytes.
@@ -16,11 +17,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -31,10 +33,11 @@ from roadworthy.errors import UsageError
 from roadworthy.journal import predicates
 from roadworthy.journal.entry import PAYLOAD_TYPE, Entry, pae
 from roadworthy.journal.sign import Signer
+from roadworthy.model import digest_of
 
 RUNS: Final = ("deploy", "rollback", "adopt")
 DAYS: Final = 90  # that a layout is good for
-PACKAGE: Final = "package.tgz"
+COMPONENT: Final = r"[a-z][a-z0-9]{0,30}"
 LAYOUT: Final = "root.layout"
 KEY: Final = "layout-key.pem"
 
@@ -47,6 +50,25 @@ class Step(msgspec.Struct, frozen=True):
     end: Entry
 
 
+class Product(msgspec.Struct, frozen=True):
+    """What one component runs (`component` is "" of a project that has one), as a file of the export.
+
+    A slug's file has the bytes that were deployed. An image's has the bytes of its manifest, for their sha256 is
+    the image's digest; `ref` is where it was released from, "" where the journal does not say.
+    """
+
+    component: str
+    digest: str
+    kind: str
+    ref: str = ""
+
+    @property
+    def file(self) -> str:
+        """Its name in the export, and in every link."""
+        name, ending = ("image", "json") if self.kind == "image" else ("package", "tgz")
+        return f"{name}-{self.component}.{ending}" if self.component else f"{name}.{ending}"
+
+
 class Release(msgspec.Struct, frozen=True):
     """A release and everything that led to it and came of it, in order. `run` names it like no other."""
 
@@ -54,6 +76,7 @@ class Release(msgspec.Struct, frozen=True):
     commit: str
     digest: str
     run: str
+    products: tuple[Product, ...]
     steps: tuple[Step, ...]
 
 
@@ -79,17 +102,23 @@ def gather(
             break
         steps.append(_step(environment, entries, entry))
     named = tuple(Step(f"{n:02d}.{step.name}", step.start, step.end) for n, step in enumerate(steps, 1))
-    return Release(f"{environment}#{end.seq}", commit, digest, named[-1].end.sha256, named)
+    return Release(f"{environment}#{end.seq}", commit, digest, named[-1].end.sha256, _products(end), named)
 
 
-def write(release: Release, folder: Path, signer: Signer, *, package: Path, now: datetime) -> None:
-    """Make `folder` with links, layout, predicates, package and key. Raises UsageError; never half of it."""
+def write(
+    release: Release, folder: Path, signer: Signer, *, files: Mapping[str, Path | bytes], now: datetime
+) -> None:
+    """Make `folder` with links, layout, predicates, products and key. Raises UsageError; never half of it.
+
+    `files` are the products by their names in the export.
+    """
     if folder.exists():
         raise UsageError(f"{folder} is there already: name a new folder")
     part = folder.with_name(f".{folder.name}.{os.urandom(8).hex()}.part")
     try:
         part.mkdir(parents=True)
-        _copy(package, part / PACKAGE, release)
+        for product in release.products:
+            _copy(files[product.file], part / product.file, product, release)
         key = _in_toto_key(signer)
         for index, step in enumerate(release.steps):
             link = _link(release, index)
@@ -129,6 +158,28 @@ def _last_of_each(name: str, entries: Sequence[Entry], digest: str, until: str) 
     return [_step(name, entries, entry) for entry in sorted(newest.values(), key=lambda e: e.seq)]
 
 
+def _products(end: Entry) -> tuple[Product, ...]:
+    """What the end of a release says that its components run. Raises UsageError unless that is its package."""
+    said, to = end.record, end.record.details.get("to") or {}
+    kind = said.subject.partition(":")[0]
+    told = to.get("components")
+    if not told:
+        return (_product("", said.digest, kind, to),)
+    products = tuple(_product(str(one["name"]), str(one["digest"]), kind, one) for one in told)
+    apart = {product.component: product.digest for product in products}
+    named = all(re.fullmatch(COMPONENT, name) for name in apart)  # they become names of files
+    if not named or len(apart) != len(products) or digest_of(apart) != said.digest:
+        raise UsageError(
+            f"journal #{end.seq}: its components are not together its package {said.digest[:12]}"
+        )
+    return products
+
+
+def _product(component: str, digest: str, kind: str, told: Mapping[str, Any]) -> Product:
+    ref = str(told.get("ref", ""))
+    return Product(component, digest, "image" if ref else kind, ref)
+
+
 def _step(name: str, entries: Sequence[Entry], end: Entry) -> Step:
     action = end.record.action.replace(" ", "-")
     return Step(f"{name}.{action}", entries[end.record.details["settles"] - 1], end)
@@ -141,7 +192,8 @@ def _entry_name(step: Step) -> str:
 
 def _link(release: Release, index: int) -> dict[str, Any]:
     step = release.steps[index]
-    both = {f"run/{release.run}": {"sha256": release.run}, PACKAGE: {"sha256": release.digest}}
+    same = {product.file: {"sha256": product.digest} for product in release.products}
+    both = {f"run/{release.run}": {"sha256": release.run}, **same}
     before = {_entry_name(s): {"sha256": s.end.sha256} for s in release.steps[max(0, index - 1) : index]}
     files = {f"evidence/{item.sha256}": {"sha256": item.sha256} for item in step.end.record.evidence}
     return {
@@ -161,8 +213,10 @@ def _link(release: Release, index: int) -> dict[str, Any]:
 
 def _layout(release: Release, key: dict[str, Any], now: datetime) -> dict[str, Any]:
     last = release.steps[-1].name
-    same = ["MATCH", PACKAGE, "WITH", "PRODUCTS", "FROM", last]
-    rules = [["REQUIRE", PACKAGE], same, ["DISALLOW", PACKAGE], ["ALLOW", "*"]]
+    rules: list[list[str]] = []
+    for name in (product.file for product in release.products):
+        rules += [["REQUIRE", name], ["MATCH", name, "WITH", "PRODUCTS", "FROM", last], ["DISALLOW", name]]
+    every = [*rules, ["ALLOW", "*"]]
     package = {"_type": "inspection", "name": "package", "run": ["true"]}
     return {
         "_type": "layout",
@@ -170,7 +224,7 @@ def _layout(release: Release, key: dict[str, Any], now: datetime) -> dict[str, A
         "expires": (now.astimezone(UTC) + timedelta(days=DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "keys": {key["keyid"]: key},
         "steps": [_layout_step(release, index, key["keyid"]) for index in range(len(release.steps))],
-        "inspect": [{**package, "expected_materials": rules, "expected_products": rules}],
+        "inspect": [{**package, "expected_materials": every, "expected_products": every}],
     }
 
 
@@ -194,8 +248,11 @@ def _layout_step(release: Release, index: int, keyid: str) -> dict[str, Any]:
 
 
 def _statements(release: Release) -> list[tuple[str, dict[str, Any]]]:
-    """The published predicates that the release's entries support."""
-    found = []
+    """The published predicates that the release's entries support.
+
+    The package of several components is a list and no file, so each component's file is a subject, too.
+    """
+    found: list[tuple[str, dict[str, Any]]] = []
     origin = next((s for s in release.steps if s.end.record.action == "build"), release.steps[0])
     found.append(("provenance", predicates.provenance(origin.start, origin.end)))
     for step in release.steps:
@@ -207,6 +264,9 @@ def _statements(release: Release) -> list[tuple[str, dict[str, Any]]]:
             at = f"{step.end.at[:19]}Z"
             summary = predicates.verification_summary((step.start, step.end), at, passed=True)
             found.append((f"{step.name}.summary", summary))
+    if len(release.products) > 1:
+        files = [{"name": p.file, "digest": {"sha256": p.digest}} for p in release.products]
+        return [(name, {**said, "subject": [*said["subject"], *files]}) for name, said in found]
     return found
 
 
@@ -231,17 +291,19 @@ def _put(path: Path, signed: dict[str, Any], keyid: str, signer: Signer) -> None
     path.write_bytes(_json({**envelope, "signatures": [signature]}))
 
 
-def _copy(package: Path, to: Path, release: Release) -> None:
+def _copy(source: Path | bytes, to: Path, product: Product, release: Release) -> None:
+    what = source.name if isinstance(source, Path) else product.file
     digest = hashlib.sha256()
     try:
-        with package.open("rb") as source, to.open("wb") as copy:
-            while block := source.read(1 << 20):
+        opened = source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+        with opened as read, to.open("wb") as copy:
+            while block := read.read(1 << 20):
                 digest.update(block)
                 copy.write(block)
     except FileNotFoundError as error:
-        raise UsageError(f"{package.name} is not here: `invoke build --commit {release.commit}`") from error
-    if digest.hexdigest() != release.digest:
-        raise UsageError(f"{package.name} is not the package {release.digest[:12]} that was released")
+        raise UsageError(f"{what} is not here: `invoke build --commit {release.commit}`") from error
+    if digest.hexdigest() != product.digest:
+        raise UsageError(f"{what} is not the package {product.digest[:12]} that was released")
 
 
 def _json(value: Any) -> bytes:
@@ -249,11 +311,13 @@ def _json(value: Any) -> bytes:
 
 
 def _readme(release: Release, signer: Signer) -> str:
+    listed = "".join(f"{product.digest}  {product.file}\n" for product in release.products)
     return (
-        f"{release.name}: commit {release.commit}\npackage sha256 {release.digest}\n\n"
+        f"{release.name}: commit {release.commit}\npackage sha256 {release.digest}\n\n{listed}\n"
         f"Check with in-toto 3.x, in this folder:\n\n"
         f"    in-toto-verify --layout {LAYOUT} --verification-keys {KEY}\n\n"
         f"{KEY} is the key {signer.keyid}. Take it from whom you trust, not from this folder:\n"
-        "whoever could replace the folder could replace the key. *.dsse.json are in-toto statements that the\n"
-        "same key signed.\n"
+        "whoever could replace the folder could replace the key. in-toto-verify reads the layout, the links and\n"
+        "the files listed above. It does not read *.dsse.json, in-toto statements that the same key signed and\n"
+        "that npm's @sigstore/verify judges, or this text, which nobody signed.\n"
     )

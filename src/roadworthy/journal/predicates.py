@@ -53,10 +53,10 @@ def provenance_of(package: Package, path: str, began: str, finished: str) -> dic
 
 def provenance(begun: Entry, done: Entry) -> dict[str, Any]:
     """Where the package comes from, as the entries of its build (or of its first test) tell."""
-    commit = done.record.subject.rpartition(":")[2]
+    kind, _, commit = done.record.subject.partition(":")
     predicate = {
         "buildDefinition": {
-            "buildType": f"{_HOME}/build/slug/v1",
+            "buildType": f"{_HOME}/build/{kind}/v1",
             "externalParameters": {"commit": commit},
             "internalParameters": {},
             "resolvedDependencies": [{"name": "source", "digest": {"gitCommit": commit}}],

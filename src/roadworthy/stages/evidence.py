@@ -14,6 +14,7 @@ from ..model import Outcome, Result
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.export import Product
     from ..journal.sign import Signer
 
 
@@ -131,11 +132,27 @@ def export(context: Context, environment: str, said: str, to: str) -> Result:
     release = exporter.gather(
         lambda place: context.log(place).entries(), environment, said, certified_in=certified_in or ""
     )
-    package = context.paths.packages / f"{release.commit}.tgz"
     folder = context.paths.root / Path(to).expanduser()
-    exporter.write(release, folder, context.signer, package=package, now=context.now())
+    files = {product.file: _product(context, release.commit, product) for product in release.products}
+    exporter.write(release, folder, context.signer, files=files, now=context.now())
     line = f"{len(release.steps)} stages of {release.name}: see README.txt there"
     return Result(Outcome.SUCCEEDED, line, evidence=context.shown(folder))
+
+
+def _product(context: Context, commit: str, product: Product) -> Path | bytes:
+    """What was deployed: the file of a slug, brought from the store where it must be, or an image's manifest."""
+    if product.kind == "image":
+        from ..packages import registry
+
+        # The journal has the digest alone. Whatever a registry gives by a digest has that digest.
+        repository = context.config.component(product.component).repository
+        ref = product.ref or f"{repository}@sha256:{product.digest}"
+        return registry.read(ref, environ=context.environ).data
+    from ..model import Package
+    from . import build
+
+    build.bring(context, Package(commit, product.digest, 0, component=product.component))
+    return build.store_of(context, product.component) / f"{commit}.tgz"
 
 
 @contextmanager
