@@ -42,6 +42,11 @@ def signer_of(root: Path, name: str = "deployer") -> Signer:
     )
 
 
+def secret_line(key: Path) -> str:
+    """The line of a key made here that holds nearly all of its seed; those before it are no secret."""
+    return key.read_text().splitlines()[4]
+
+
 def log_of(root: Path, environment: str = "prod", **more: Any) -> Log:
     """A log under `root/journal` that every process may open again."""
     signer = signer_of(root)

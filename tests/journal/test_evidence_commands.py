@@ -20,7 +20,7 @@ from roadworthy.report.terminal import Screen
 from roadworthy.stages import evidence
 
 from .exporting import COMMIT, PACKAGE, did
-from .making import needs, record
+from .making import needs, record, secret_line
 
 REPOSITORY = Path(__file__).parents[2]
 RULES = """
@@ -66,7 +66,7 @@ def test_a_key_is_made_outside_the_project_and_shown_by_its_id_alone(root: Path,
     assert private.stat().st_mode & 0o777 == 0o600
     assert set(Trust.load(root / ".release" / "trust").keys) == {load_signer(private).keyid}
     assert load_signer(private).keyid in result.line
-    assert private.read_text().splitlines()[1] not in str(result)
+    assert secret_line(private) not in str(result)
 
 
 @needs("ssh-keygen", "openssl")
@@ -82,6 +82,44 @@ def test_a_key_that_others_made_is_taken_in_and_stays_where_it_is(
     evidence.keys(context(root), "ci", "", str(path))
     assert set(Trust.load(root / ".release" / "trust").keys) == {load_signer(path).keyid}
     assert [p.name for p in (root / ".release" / "trust").iterdir()] == ["ci.pub"]
+
+
+@needs("ssh-keygen", "openssl")
+@pytest.mark.parametrize("kind", ["made here", "OpenSSH", "PEM"])
+def test_ssh_keygen_signs_files_with_our_keys_and_the_trust_folder_judges_them(
+    root: Path, tmp_path: Path, kind: str
+) -> None:
+    """As docs/trust.md says it. Entries are DSSE, which ssh-keygen does not know."""
+    key = tmp_path / "private" / "ours"
+    make = {"OpenSSH": ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]}
+    make["PEM"] = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", key]
+    if kind in make:
+        key.parent.mkdir()
+        subprocess.run(make[kind], check=True, timeout=60)
+        key.chmod(0o600)
+    evidence.keys(context(root), "ours", str(key.parent), str(key) if kind in make else "")
+    evidence.keys(context(root), "theirs", str(key.parent))
+    page = (REPOSITORY / "docs" / "trust.md").read_text()
+    (listing,) = [line[2:] for line in page.splitlines() if "> allowed_signers" in line]
+    subprocess.run(["sh", "-c", listing], cwd=root, check=True, timeout=60)
+    file, allowed = tmp_path / "certificate.json", root / "allowed_signers"
+    file.write_text("certified\n")
+    sign = ["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", key, file]
+    signed = subprocess.run(sign, capture_output=True, timeout=60, check=False)
+    if kind == "PEM":
+        assert signed.returncode == 255, "then docs/trust.md may say that PEM keys can"
+        return
+    assert signed.returncode == 0, signed
+    verify = ["ssh-keygen", "-q", "-Y", "verify", "-n", "file", "-f", allowed, "-s", f"{file}.sig", "-I"]
+    for name, text, code in (
+        ("ours", "certified\n", 0),
+        ("ours", "other\n", 255),
+        ("theirs", "certified\n", 255),
+    ):
+        asked = subprocess.run(
+            [*verify, name], input=text.encode(), capture_output=True, timeout=60, check=False
+        )
+        assert asked.returncode == code, asked
 
 
 def test_a_key_that_should_not_be_is_refused(root: Path, tmp_path: Path) -> None:
@@ -144,7 +182,7 @@ def test_a_private_key_in_the_project_signs_nothing(live: Context, root: Path, t
     (root / ".env").write_text(f'ROADWORTHY_SIGNING_KEY="{one_line}"\n')
     with pytest.raises(UsageError, match=r"stands in \.env") as caught:
         print(context(root).signer)
-    assert private.read_text().splitlines()[1] not in str(caught.value)
+    assert secret_line(private) not in str(caught.value)
 
 
 def test_a_head_is_anchored_as_a_tag_and_compared(live: Context, root: Path) -> None:

@@ -17,7 +17,7 @@ from roadworthy.journal.sign import create_key
 from roadworthy.model import digest_of
 
 from .exporting import COMMIT, FAR, PACKAGE, did, exported, gathered, shipped
-from .making import log_of, signer_of
+from .making import log_of, secret_line, signer_of
 
 NAMES = ["01.package.test", "02.staging.deploy", "03.staging.certify", "04.prod.deploy", "05.prod.migrate"]
 
@@ -203,7 +203,7 @@ def test_an_images_product_is_its_manifest(tmp_path: Path) -> None:
 
 def test_the_private_key_is_not_in_the_export(root: Path) -> None:
     exported(root, root / "out")
-    secret = (root / "keys" / "deployer").read_text().splitlines()[1]
+    secret = secret_line(root / "keys" / "deployer")
     assert all(secret not in path.read_text() for path in (root / "out").iterdir())
 
 

@@ -21,7 +21,7 @@ from roadworthy.journal.entry import pae
 from roadworthy.journal.sign import create_key
 
 from .exporting import did, exported, shipped
-from .making import log_of, needs, signer_of
+from .making import log_of, signer_of
 from .verifying import intoto, verified
 
 NODE_MODULES = os.environ.get("ROADWORTHY_SIGSTORE", "")
@@ -137,6 +137,15 @@ class TestInToto:
         code, why = verified(out)
         assert code == 1, why
 
+    def test_the_stock_verifier_does_not_read_what_the_documentation_says_it_does_not(
+        self, out: Path
+    ) -> None:
+        """Then docs/trust.md, "Who finds what was changed", is true; TestSigstore judges the statements."""
+        for path in (*out.glob("*.dsse.json"), out / "README.txt"):
+            path.write_text("other")
+        shutil.copy(link(out, 1), out / "06.prod.other.link")
+        assert verified(out) == (0, "")
+
     def test_the_stock_verifier_refuses_a_layout_that_ended(self, whole: Path, tmp_path: Path) -> None:
         exported(whole, tmp_path / "old", now=datetime(2020, 1, 1, tzinfo=UTC))
         code, why = verified(tmp_path / "old")
@@ -159,30 +168,3 @@ class TestSigstore:
         assert self.judged(path, key) == 0
         changed(path, lambda s: s["subject"][0].update(name="other"))
         assert self.judged(path, key) == 1
-
-
-@needs("ssh-keygen")
-def test_ssh_keygen_signs_and_verifies_files_with_the_same_keys(tmp_path: Path) -> None:
-    """`ssh-keygen -Y` speaks about files: a policy, a certificate, a layout. Entries are DSSE, which it is not."""
-    key, policy, allowed = tmp_path / "id", tmp_path / "trust.toml", tmp_path / "allowed"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=60)
-    policy.write_text("version = 1\n")
-    sign = ["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", key, policy]
-    subprocess.run(sign, check=True, capture_output=True, timeout=60)
-    allowed.write_text(f"release {key.with_suffix('.pub').read_text()}")
-    verify = [
-        "ssh-keygen",
-        "-Y",
-        "verify",
-        "-n",
-        "file",
-        "-f",
-        allowed,
-        "-I",
-        "release",
-        "-s",
-        f"{policy}.sig",
-    ]
-    for text, code in (("version = 1\n", 0), ("version = 2\n", 255)):
-        done = subprocess.run(verify, input=text.encode(), capture_output=True, timeout=60, check=False)
-        assert done.returncode == code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -9,7 +10,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_ssh_private_key,
+)
 from msgspec.structs import replace
 
 from roadworthy.errors import UsageError
@@ -24,7 +30,7 @@ from roadworthy.journal.sign import (
     signer_from_text,
 )
 
-from .making import needs
+from .making import needs, secret_line
 from .test_entry import draft
 
 
@@ -55,6 +61,8 @@ def test_a_made_key_is_private_and_reads_back(tmp_path: Path) -> None:
     assert load_signer(path).keyid == made.keyid == signer_from_text(path.read_text()).keyid
     assert [p.name for p in sorted((tmp_path / "keys").iterdir())] == ["ci", "ci.pub"]
     assert set(Trust.load(tmp_path / "keys").keys) == {made.keyid}
+    seed = load_ssh_private_key(path.read_bytes(), None).private_bytes_raw()
+    assert base64.b64decode(secret_line(path))[-31:] == seed[:31], "where tests look for the secret"
 
 
 def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
@@ -92,11 +100,11 @@ def test_what_is_no_usable_key_is_refused_without_showing_it(tmp_path: Path) -> 
     )
     good = tmp_path / "good"
     create_key(tmp_path, "good")
-    canary = good.read_text().splitlines()[1][:40]
+    canary = secret_line(good)[:40]
     cases = {
         "not an Ed25519 key": rsa.decode(),
         "without a passphrase": (tmp_path / "locked").read_text(),
-        "is not a private key in PEM": good.read_text().replace(canary[-8:], "!!" + canary[-8:]),
+        "is not a private key in PEM": good.read_text().replace(canary[-8:], "!" * 8),
         "is not a private key": "",
         "too big": "x" * 20_000,
     }

@@ -1,8 +1,9 @@
 """Keys: who signs an entry, and whose signatures count.
 
-Keys are ordinary Ed25519 keys, OpenSSH or PEM. A private key lies in a file that only its owner can read, or
-comes as text from an environment variable; it never appears in output or in an error. Public halves are
-`*.pub` files in the trust folder. `trust.toml` beside them says what each may sign (`policy.py`).
+Keys are ordinary Ed25519 keys, OpenSSH or PEM; those made here are OpenSSH, since ssh-keygen signs with no other
+form. A private key lies in a file that only its owner can read, or comes as text from an environment variable;
+it never appears in output or in an error. Public halves are `*.pub` files in the trust folder. `trust.toml`
+beside them says what each may sign (`policy.py`).
 
 A key that no rule names for a target may sign nothing there, except in the sandbox, where every key of the
 folder may sign everything.
@@ -146,7 +147,7 @@ def own_key(folder: Path, name: str) -> Signer:
 
 
 def create_key(folder: Path, name: str) -> Signer:
-    """Make `<folder>/<name>` (PEM, 0600) and `<name>.pub` (OpenSSH). Raises UsageError if there is one."""
+    """Make `<folder>/<name>` (OpenSSH, 0600) and `<name>.pub` (OpenSSH). Raises UsageError if there is one."""
     try:
         return _create(folder, name)
     except OSError as error:
@@ -165,10 +166,10 @@ def _create(folder: Path, name: str) -> Signer:
     if not is_key_name(name):
         raise UsageError(f"{name[:100]!r} cannot name a key: letters, digits, . _ -")
     key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
-    signer = _signer(pem, name)
+    text = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.OpenSSH, s.NoEncryption())
+    signer = _signer(text, name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _part(folder, name, pem) as part:
+    with _part(folder, name, text) as part:
         # Linked into place whole: another process sees no key, or a complete one.
         os.link(part, folder / name)
     _write_public(folder, name, signer)

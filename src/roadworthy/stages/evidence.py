@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def keys(context: Context, name: str, folder: str, existing: str = "") -> Result:
-    """Make an Ed25519 key: the private half (0600) in `folder`, the public half in `.release/trust`.
+    """Make an Ed25519 key: the private half (OpenSSH, 0600) in `folder`, the public half in `.release/trust`.
 
     With `existing`, a private key file (OpenSSH or PEM) stays where it lies and only its public half is
     taken in. A key in the project, a name that is taken, and a file that others can read are refused.
