@@ -80,13 +80,9 @@ trap 'exit 143' TERM
 
 # --- the programs that judge JSON -----------------------------------------------------------------------
 
-# Reads lines "NAME SHA256 BYTES|ENVELOPE" and judges each in turn, from --argjson state on.
+# What is an entry, of this log or of another one.
 # Forms are anchored with \A and \z: ^ and $ would also match at a line end inside a text.
-# Says for each entry: "ok" or CODE and why, of the envelope; the key's file; the signature; bytes of the payload and how
-# it is written, "plain" or "base64"; the payload; "ok" or CODE and why, of what was signed; the evidence as
-# "SHA256 SIZE NAME"; and the proofs as "SHA256 ENVIRONMENT NUMBER DIGEST ACTION". Last, the state.
-cat >"$work/entries.jq" <<'JQ'
-def stems: [$names | split("\n")[:-1] | range(0; length; 2) as $i | {(.[$i]): .[$i + 1]}] | add // {};
+cat >"$work/forms.jq" <<'JQ'
 def is(form): type == "string" and test("\\A(" + form + ")\\z");
 def whole(low; high): type == "number" and . >= low and . <= high;
 def closed(fields): type == "object" and keys == fields;
@@ -102,11 +98,6 @@ def canonical($text):
     and ([paths | length] | max // 0) <= 64;
 def read($text): $text | try [fromjson | select(canonical($text))] catch [];
 
-def envelope:
-    closed(["payload", "payloadType", "signatures"]) and .payloadType == "application/vnd.in-toto+json"
-    and (.payload | type == "string" and (try (@base64d | @base64) catch null) == .)
-    and (.signatures | one(closed(["keyid", "sig"]) and (.keyid | type) == "string"
-        and (.sig | is("[A-Za-z0-9+/]{85}[AQgw]=="))));
 def statement:
     closed(["_type", "predicate", "predicateType", "subject"])
     and ._type == "https://in-toto.io/Statement/v1"
@@ -123,6 +114,29 @@ def predicate:
         IN("from", "to", "change", "actor", "attempts", "verdicts", "settles", "outcome") | not) else true end)
     and (.evidence | type == "array" and all(.[]; closed(["name", "sha256", "size"]) and (.sha256 | sha)
         and (.size | whole(0; 67108864)) and (.name | is("[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}"))));
+JQ
+
+# Reads the entries of a package's log, and says "DIGEST AT" of the first build that ended well. Nothing of it is judged.
+cat "$work/forms.jq" - >"$work/built.jq" <<'JQ'
+def entry: read(.payload | @base64d) | if . == [] then error("no entry") else .[0] end
+    | if statement and (.predicate | predicate) then . else error("no entry") end;
+first(inputs | entry | select(.predicate
+    | "\(.kind) \(.action) \(.environment) \(.target)" == "end build \($place) \($target)"))
+| "\(.subject[0].digest.sha256) \(.predicate.at)"
+JQ
+
+# Reads lines "NAME SHA256 BYTES|ENVELOPE" and judges each in turn, from --argjson state on.
+# Says for each entry: "ok" or CODE and why, of the envelope; the key's file; the signature; bytes of the payload and how
+# it is written, "plain" or "base64"; the payload; "ok" or CODE and why, of what was signed; the evidence as
+# "SHA256 SIZE NAME"; the proofs as "SHA256 ENVIRONMENT NUMBER DIGEST ACTION"; "COUNT DIGEST COMMIT SINCE" of its components,
+# its package and what it deploys since when, if it does; the components. Last, the state.
+cat "$work/forms.jq" - >"$work/entries.jq" <<'JQ'
+def stems: [$names | split("\n")[:-1] | range(0; length; 2) as $i | {(.[$i]): .[$i + 1]}] | add // {};
+def envelope:
+    closed(["payload", "payloadType", "signatures"]) and .payloadType == "application/vnd.in-toto+json"
+    and (.payload | type == "string" and (try (@base64d | @base64) catch null) == .)
+    and (.signatures | one(closed(["keyid", "sig"]) and (.keyid | type) == "string"
+        and (.sig | is("[A-Za-z0-9+/]{85}[AQgw]=="))));
 
 # The entries of other logs that a start names as what opened the way.
 def proofs: if .kind == "start" then [.details.proofs | arrays[]] else [] end;
@@ -156,19 +170,43 @@ def good($keyid): . as $said | stems[$keyid] as $stem
     | [$policy[0].revoked[] | select(IN(.key; $keyid, $stem))]
     | . == [] or any(.[].good[]; .place == "\($target)/\($environment)" and .seq >= $said.seq);
 
-# CODE and why, or the package afterwards: what runs in an environment, or what a package's log is about.
-def followed($package; $digest):
+# A package's stages, each with those that have to have ended well before it does; and what a failed one takes back.
+def before: {intake: [], build: ["intake"], accept: ["intake", "build"], release: ["intake", "build", "accept"]}[.action];
+def taken_back: {intake: ["intake"], accept: ["accept", "release"]}[.action] // [];
+
+# CODE and why, or the stages that a package has passed afterwards. A start may stand before its turn: whoever lost
+# a race finds that out after it, and gives up.
+def passed($stages; $digest):
+    before as $needed
+    | if $needed == null then $stages
+    elif .kind == "failed" then $stages - taken_back
+    elif .kind != "end" then $stages
+    elif $digest == "" and .action != "intake" then "package its \(.action) names no package"
+    elif $needed - $stages != []
+        then "stage its \(.action) ended before any \($needed - $stages | .[0]) had ended well"
+    else $stages - [.action] + [.action] end;
+
+# CODE and why, or the package afterwards: what runs in an environment, or what a package's log is about, with its stages.
+def followed($package; $stages; $digest):
     if .environment | is("package-[0-9a-f]{40}") then
-        if $digest == "" or (.kind | IN("start", "end") | not) then {package: $package}
-        elif $package != "" and $digest != $package
+        passed($stages; $digest) as $passed
+        | if $digest != "" and $package != "" and $digest != $package and (.kind | IN("start", "end"))
             then "package it is about another package than the entries before it"
-        else {package: $digest} end
+        elif $passed | type == "string" then $passed
+        elif $digest != "" and (.kind | IN("start", "end")) then {package: $digest, stages: $passed}
+        else {package: $package, stages: $passed} end
     elif .kind == "end" and (.action | IN("deploy", "rollback", "adopt")) then {package: $digest}
-    elif .kind == "end" and (.action | IN("migrate", "certify", "config")) and $digest != $package
+    elif .kind == "end" and (.action | IN("migrate", "certify", "config", "complete")) and $digest != $package
         then "stage the package of its \(.action) is not the one that was deployed here last"
     else {package: $package} end;
 
-# CODE and why, or {open, at, policy, package} as they are afterwards.
+# The commit that a deploy names and since when it runs; two dashes for what is none.
+def deploys($began; $about):
+    [select(.action == "deploy" and (.kind | IN("start", "end")))
+        | $about.name | capture("\\A[a-z]+:(?<commit>[0-9a-f]{40})\\z") | .commit] as $named
+    | if $named == [] then "- -" else "\($named[0]) \(if .kind == "start" then .at else $began.at end)" end;
+
+# CODE and why, or {open, at, policy, package, stages} as they are afterwards.
 def judged($state; $keyid; $sum):
     if statement | not then "form it is not a journal entry"
     elif .predicate | predicate | not then "form a field of the entry is malformed"
@@ -177,7 +215,7 @@ def judged($state; $keyid; $sum):
         | ($subject.name | startswith("environment:")) as $no_package
         | (if $no_package then "" else $subject.digest.sha256 end) as $digest
         | $state.open as $open | named as $named
-        | {open: $open, at: .at, policy: $named, package: $state.package} as $after
+        | {open: $open, at: .at, policy: $named, package: $state.package, stages: $state.stages} as $after
         | if .target != $target or .environment != $environment then "place it belongs to \(.target)/\(.environment)"
         elif .seq != $state.seq + 1 then "order it says that it is entry \(.seq)"
         elif .prev != $state.prev then "chain prev is not the digest of the entry before it"
@@ -199,7 +237,7 @@ def judged($state; $keyid; $sum):
             elif .kind == "start" and $open != null then "lock it starts while start \($open.seq) is open"
             elif .kind == "start" and any(.verdicts | arrays[] | objects; .outcome == "refuse")
                 then "refused it starts what one of its guards refused"
-            elif .kind == "start" then $after | .open = ($said | {seq, stage, action} | .digest = $digest)
+            elif .kind == "start" then $after | .open = ($said | {seq, stage, action, at} | .digest = $digest)
             else $after end
         elif $open == null or (.settles | type) != "number" or .settles != $open.seq
             then "lock its \(.kind) does not settle the open start"
@@ -208,7 +246,7 @@ def judged($state; $keyid; $sum):
         elif .kind != "abandon" and $open.digest != "" and $digest != $open.digest
             then "package its \(.kind) is about another package than start \($open.seq)"
         else $after | .open = null end
-        | . as $verdict | $said | followed($state.package; $digest) as $package
+        | . as $verdict | $said | followed($state.package; $state.stages; $digest) as $package
         | (if ($verdict | type) == "string" then $verdict
             elif ($package | type) == "string" then $package
             elif all(proofs[]; proof) | not then "proof the proofs that it names are malformed"
@@ -241,11 +279,12 @@ def entry($state):
         else $verdict + {
             seq: ($state.seq + 1), prev: $sum,
             say: ($proof + ["ok", ($statement[0].predicate
+                | deploys($state.open; $statement[0].subject[0]) as $deploys
                 | (.evidence | length, (.[] | "\(.sha256) \(.size) \(.name)")),
                 (($statement[0].subject[0] | if .name | startswith("environment:") then "none"
                     else .digest.sha256 end) as $digest | (proofs | length,
                     (.[] | "\(.sha256) \(.environment) \(.seq) \($digest) \(.action)")),
-                    ((if $digest == "none" then [] else components end) | "\(length) \($digest)",
+                    ((if $digest == "none" then [] else components end) | "\(length) \($digest) \($deploys)",
                     (sort_by(.name)[] | "\(.digest)  \(.name)"))))])
         } end
     end;
@@ -480,8 +519,13 @@ EOF
         read -r sum place number digest action
         linked "$(printf '%s/%08d.json' "$place" "$number")" || return 1
     done
-    read -r parts digest
-    [ "$parts" -gt 0 ] || return 0
+    read -r parts digest commit since
+    [ "$parts" -eq 0 ] || together || return 1
+    [ "$commit" = - ] || as_built
+}
+
+# The $parts components of a release of several, listed by name as sha256sum does, are package $digest.
+together() {
     while [ "$parts" -gt 0 ]; do
         parts=$((parts - 1))
         IFS= read -r line
@@ -490,6 +534,29 @@ EOF
     found='package its components are not together its package'
     [ "$(sha256sum <"$work/parts")" = "$digest  -" ] || return 1
     found=''
+}
+
+# Is package $digest, deployed since $since, the one that was built of $commit, if a build was recorded before that?
+as_built() {
+    # Only the newest commit is remembered: deploys of one commit mostly follow each other.
+    if [ "$commit" != "$known" ]; then
+        known=$commit built=''
+        [ ! -f "$parent/package-$commit/00000001.json" ] || built=$(build_of "package-$commit")
+    fi
+    case $built in '' | "$digest "*) return 0 ;; esac
+    found='package it deploys another package than the one that was built of its commit'
+    jq -en --arg built "${built#* }" --arg since "$since" '$built > $since' >/dev/null || return 1
+    found=''
+}
+
+build_of() { # PLACE of a package's log; says nothing when it tells of no build
+    [ ! -h "$parent/$1" ] || return 0
+    number=1 file=$parent/$1/00000001.json
+    while [ ! -h "$file" ] && [ -f "$file" ] && [ -r "$file" ] && [ "$(wc -c <"$file")" -le 1048576 ]; do
+        cat "$file" 2>/dev/null || break
+        number=$((number + 1))
+        file=$parent/$1/$(printf '%08d.json' "$number")
+    done | jq -rn --arg place "$1" --arg target "$target" -f "$work/built.jq" 2>/dev/null || :
 }
 
 # Is the entry, of the log of $place, there, unchanged and the success of $action with package $digest?
@@ -535,8 +602,9 @@ verify() { # SHARE: every $crew-th signature, from that one on
 }
 
 cd "$dir"
-state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"package":"","at":"","policy":{"version":0,"sha256":""}}'
+state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"package":"","stages":[],"at":"","policy":{"version":0,"sha256":""}}'
 crew=$(nproc)
+known='' built=''
 seq=0 batch='' fault=''
 for name in *.json; do
     [ -e "$name" ] || [ -h "$name" ] || continue

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from roadworthy.journal import audit as auditor
-from roadworthy.journal import audit_pieces
+from roadworthy.journal import audit_pieces, audit_road
 from roadworthy.journal.entry import Entry, JournalError
 from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust, load_signer
@@ -46,9 +46,18 @@ def did(log: Log, environment: str, action: str, kind: str = "end", **start: Any
         "action": action,
         "stage": action,
         "digest": start.pop("digest", DIGEST),
+        "subject": start.pop("subject", PACKAGE),
     }
     begun = log.append(record("start", **where, **start))
     return log.append(record(kind, settles=begun.seq, **where))
+
+
+def went(root: Path, *stages: str, place: str = TESTS, digest: str = DIGEST) -> None:
+    """Stages of a package, each "ACTION" when it ended well, or "ACTION KIND". An intake names no package."""
+    for stage in stages:
+        action, _, kind = stage.partition(" ")
+        about = {"subject": "none", "digest": ""} if action == "intake" else {"digest": digest}
+        did(log_of(root, place), place, action, kind or "end", **about)
 
 
 def proof(entry: Entry) -> dict[str, Any]:
@@ -153,6 +162,200 @@ def test_a_migration_before_any_deploy_is_out_of_order(path: str, road: Path) ->
     assert both(path, road, "sandbox/fresh") == ("00000002.json", "stage")
 
 
+@pytest.mark.parametrize("action", ["migrate", "certify", "config", "complete"])
+def test_only_of_what_was_deployed_last_can_it_be_said(path: str, road: Path, action: str) -> None:
+    staging = log_of(road, "staging")
+    did(staging, "staging", action, "failed", digest=OTHER)
+    did(staging, "staging", action)
+    assert both(path, road, "sandbox/staging") == ("", "")
+    did(staging, "staging", action, digest=OTHER)
+    assert both(path, road, "sandbox/staging") == ("00000012.json", "stage")
+
+
+IN_ORDER: dict[str, list[str]] = {
+    "each once": ["intake", "build", "accept", "release"],
+    "tests at any time": ["test", "intake", "test failed", "build", "test", "accept", "release", "test"],
+    "a NO, then a YES": ["intake", "build", "accept failed", "accept", "release"],
+    "accepted again": ["intake", "build", "accept", "release", "accept", "release"],
+    "a YES taken back, and given again": [
+        *("intake", "build", "accept", "release", "accept failed", "accept", "release")
+    ],
+    "an intake that was refused": ["intake failed", "intake", "build", "accept", "release"],
+    "taken in again": ["intake", "build", "intake failed", "intake", "accept", "release"],
+    "an intake that was refused after the release": ["intake", "build", "accept", "release", "intake failed"],
+    "what failed or was given up": [
+        "intake",
+        "build failed",
+        "build abandon",
+        "build",
+        "accept abandon",
+        "accept",
+    ],
+    "who lost a race and gave up": ["release abandon", "accept abandon", "build abandon", "intake", "build"],
+}
+
+
+@pytest.mark.parametrize("stages", IN_ORDER.values(), ids=IN_ORDER.keys())
+def test_the_stages_of_a_package_pass_in_their_order(path: str, road: Path, stages: list[str]) -> None:
+    went(road, *stages)
+    assert both(path, road, f"sandbox/{TESTS}") == ("", "")
+
+
+OUT_OF_ORDER: dict[str, list[str]] = {
+    "a build before the intake": ["build"],
+    "a build after an intake that was refused": ["intake failed", "build"],
+    "a build after an intake that was given up": ["intake abandon", "build"],
+    "an acceptance before the build": ["intake", "accept"],
+    "an acceptance after a build that failed": ["intake", "build failed", "accept"],
+    "an acceptance after the intake was taken back": ["intake", "build", "intake failed", "accept"],
+    "a release before the acceptance": ["intake", "build", "release"],
+    "a release after tests alone": ["intake", "build", "test", "release"],
+    "a release after a NO": ["intake", "build", "accept failed", "release"],
+    "a release after a YES that was taken back": ["intake", "build", "accept", "accept failed", "release"],
+    "a release again after a NO": ["intake", "build", "accept", "release", "accept failed", "release"],
+    "a release after the intake was taken back": ["intake", "build", "accept", "intake failed", "release"],
+    "a release alone": ["release"],
+}
+
+
+@pytest.mark.parametrize("stages", OUT_OF_ORDER.values(), ids=OUT_OF_ORDER.keys())
+def test_no_stage_of_a_package_ends_well_before_its_turn(path: str, road: Path, stages: list[str]) -> None:
+    went(road, *stages)
+    assert both(path, road, f"sandbox/{TESTS}") == (f"{4 + 2 * len(stages):08d}.json", "stage")
+
+
+@pytest.mark.parametrize("stages", [["build"], ["build", "accept"], ["build", "accept", "release"]])
+def test_a_stage_that_names_no_package_is_none(path: str, road: Path, stages: list[str]) -> None:
+    place = "package-" + "1" * 40
+    went(road, "intake", *stages[:-1], place=place)
+    did(log_of(road, place), place, stages[-1], subject="none", digest="")
+    assert both(path, road, f"sandbox/{place}") == (f"{2 + 2 * len(stages):08d}.json", "package")
+
+
+def test_a_long_log_of_a_package_is_in_order_as_a_whole(road: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_pieces, "ALONE", 0)
+    monkeypatch.setattr(audit_pieces, "_PIECE", 3)
+    folder = road / "journal/sandbox" / TESTS
+    went(road, "intake", "build", *["test"] * 4, "accept")
+    assert auditor.audit(folder, processes=2) == []
+    went(road, *["test"] * 4, "accept failed", *["test"] * 4, "release")
+    (found,) = auditor.audit(folder, processes=2)
+    assert (found.name, found.code) == ("00000038.json", "stage")
+
+
+def deployed(root: Path, digest: str = OTHER, subject: str = PACKAGE) -> None:
+    """A deploy to an environment of its own that names no proofs."""
+    did(log_of(root, "fresh"), "fresh", "deploy", digest=digest, subject=subject)
+
+
+def named(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda statement: statement["subject"][0].update(name=name)
+
+
+NOT_AS_BUILT: dict[str, tuple[Callable[[Path], object], int]] = {
+    "another package": (deployed, 1),
+    "an image of that commit": (lambda r: deployed(r, subject=PACKAGE.replace("slug", "image")), 1),
+    "an end that names another commit than its start": (
+        lambda r: (deployed(r, subject="slug:" + "0" * 40), lie(2, named(PACKAGE), "fresh")(r)),
+        2,
+    ),
+    "an end whose start names no package": (
+        lambda r: (
+            deployed(r),
+            lie(1, named("environment:sandbox/fresh"), "fresh")(r),
+            lie(1, about("0" * 64), "fresh")(r),
+        ),
+        2,
+    ),
+    "after others": (
+        lambda r: (deployed(r, DIGEST), deployed(r, subject="slug:" + "0" * 40), deployed(r)),
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize(("act", "bad"), NOT_AS_BUILT.values(), ids=NOT_AS_BUILT.keys())
+def test_a_commit_is_deployed_as_it_was_built(
+    path: str, road: Path, act: Callable[[Path], object], bad: int
+) -> None:
+    act(road)
+    assert both(path, road, "sandbox/fresh") == ("", ""), "nothing was built before"
+    went(road, "intake", "build")
+    assert both(path, road, "sandbox/fresh") == (f"{bad:08d}.json", "package")
+
+
+def of_tests(change: Callable[[Path], object]) -> Callable[[Path], object]:
+    """Change the folder of the package's log, after its build, and deploy another package."""
+
+    def act(root: Path) -> None:
+        went(root, "intake", "build")
+        deployed(root)
+        change(path_of(root, 1, TESTS).parent)
+
+    return act
+
+
+def elsewhere(folder: Path) -> None:
+    folder.rename(folder.parents[2] / "elsewhere")
+    folder.symlink_to(folder.parents[2] / "elsewhere")
+
+
+def another_log(folder: Path) -> None:
+    shutil.rmtree(folder)
+    went(folder.parents[2], "intake", "build", place="package-" + "2" * 40)
+    (folder.parent / ("package-" + "2" * 40)).rename(folder)
+
+
+def built_later(root: Path) -> None:
+    went(root, "intake", "build")
+    deployed(root)
+    lie(1, said(at="2026-11-20T18:29:59.999999Z"), "fresh")(root)
+
+
+BUILT_OF_NOTHING: dict[str, Callable[[Path], object]] = {
+    "the same package": lambda r: (went(r, "intake", "build"), deployed(r, DIGEST)),
+    "another commit": lambda r: (went(r, "intake", "build"), deployed(r, subject="slug:" + "0" * 40)),
+    "something that is no package": lambda r: (went(r, "intake", "build"), deployed(r, subject="slug:4b4b")),
+    "a build that failed": lambda r: (went(r, "intake", "build failed"), deployed(r)),
+    "a deploy that failed": lambda r: (
+        went(r, "intake", "build"),
+        did(log_of(r, "fresh"), "fresh", "deploy", "failed", digest=DIGEST),
+    ),
+    "a build that was recorded when the deploy ran": built_later,
+    "no log of the package": of_tests(shutil.rmtree),
+    "a log of the package that is a link": of_tests(elsewhere),
+    "a log of another package under that name": of_tests(another_log),
+    "an entry before the build gone": of_tests(lambda folder: (folder / "00000002.json").unlink()),
+    "an entry before the build unreadable": of_tests(
+        lambda folder: (folder / "00000002.json").write_bytes(b"{}")
+    ),
+    "an entry before the build a link": of_tests(lambda folder: to_link(folder / "00000002.json")),
+    "an entry before the build too big": of_tests(
+        lambda folder: (folder / "00000002.json").write_bytes(b" " * (2**20 + 1))
+    ),
+}
+
+
+@pytest.mark.parametrize("act", BUILT_OF_NOTHING.values(), ids=BUILT_OF_NOTHING.keys())
+def test_only_a_build_that_its_log_tells_of_binds_a_deploy(
+    path: str, road: Path, act: Callable[[Path], object]
+) -> None:
+    act(road)
+    assert both(path, road, "sandbox/fresh") == ("", "")
+
+
+def test_each_commit_is_looked_up_once(road: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a log is, and though there is nothing to be found."""
+    for _ in range(3):
+        for commit in "01":
+            deployed(road, subject="slug:" + commit * 40)
+    asked: list[object] = []
+    read = audit_road.bytes_of
+    monkeypatch.setattr(audit_road, "bytes_of", lambda *a: asked.append(a) or read(*a))
+    assert auditor.audit(road / "journal/sandbox/fresh", processes=1) == []
+    assert len(asked) == 2
+
+
 def test_one_commit_has_one_package(path: str, road: Path) -> None:
     did(log_of(road, TESTS), TESTS, "test", digest=OTHER)
     assert both(path, road, f"sandbox/{TESTS}") == ("00000005.json", "package")
@@ -224,6 +427,7 @@ TOGETHER = hashlib.sha256(f"{'b' * 64}  api\n{'a' * 64}  web\n".encode()).hexdig
 @pytest.fixture
 def several(road: Path) -> Path:
     """A release of two components, built and deployed."""
+    went(road, "intake", place=OTHERS_LOG)
     did(log_of(road, OTHERS_LOG), OTHERS_LOG, "build", digest=TOGETHER, components=PARTS)
     did(log_of(road, "pair"), "pair", "deploy", digest=TOGETHER, to={"components": PARTS})
     return road
@@ -280,5 +484,5 @@ def test_components_that_are_not_the_package_are_named(path: str, several: Path,
 
 
 def test_components_of_a_build_are_the_package_too(path: str, several: Path) -> None:
-    lie(1, lambda s: s["predicate"]["details"].update(components=[PARTS[0]]), OTHERS_LOG)(several)
-    assert both(path, several, f"sandbox/{OTHERS_LOG}") == ("00000001.json", "package")
+    lie(3, lambda s: s["predicate"]["details"].update(components=[PARTS[0]]), OTHERS_LOG)(several)
+    assert both(path, several, f"sandbox/{OTHERS_LOG}") == ("00000003.json", "package")

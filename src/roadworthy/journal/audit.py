@@ -28,7 +28,7 @@ from msgspec import Struct
 from roadworthy.journal.audit_entry import Bad, bytes_of, opened, verified
 from roadworthy.journal.audit_log import Log, examine
 from roadworthy.journal.audit_pieces import all_well, crew
-from roadworthy.journal.audit_road import Walk
+from roadworthy.journal.audit_road import Walk, forget_builds
 from roadworthy.journal.audit_trust import Anchor, of_log, read_anchors, read_trust, rules_of
 
 __all__ = ["Anchor", "Finding", "audit", "read_anchors"]
@@ -62,6 +62,7 @@ def audit(
     """
     # Not resolved: a folder that only links to another environment's log is itself a finding.
     folder = Path(os.path.abspath(folder))  # noqa: PTH100
+    forget_builds()
     try:
         keys = read_trust(trust or folder.parents[2] / "trust")
         place = folder.parent.name, folder.name

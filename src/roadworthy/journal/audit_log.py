@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from roadworthy.journal.audit_entry import Bad, Said, Signed, attached, understood
-from roadworthy.journal.audit_road import Walk, in_turn, linked, proofs, proves, together
+from roadworthy.journal.audit_road import Walk, as_built, in_turn, linked, proofs, proves, together
 from roadworthy.journal.audit_trust import Keys, named_policy
 
 
@@ -43,6 +43,7 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
             raise Bad("form", "its subject is another environment")
         digest = ""
     policy = _permitted(said, signed.keyid, log, walk)
+    began = walk.open
     apart = in_turn(said, digest, walk)
     pinned = log.pins.get(seq)
     if pinned and pinned != {sha256}:
@@ -54,6 +55,8 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
         linked(proof, digest, log.folder.parent)
     if apart:
         together(apart, digest)
+    if said.action == "deploy" and digest and said.kind in ("start", "end"):
+        as_built(name, digest, began.at if began else said.at, log.folder.parent)
 
 
 def _permitted(said: Said[Any], keyid: str, log: Log, walk: Walk) -> tuple[int, str]:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from roadworthy.journal.audit_entry import Bad, bytes_of, opened, quickly, understood, verified
 from roadworthy.journal.audit_log import Log, examine
-from roadworthy.journal.audit_road import Start, Walk
+from roadworthy.journal.audit_road import Start, Walk, of_a_package
 from roadworthy.journal.audit_trust import named_policy
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def _start(count: int, ends: ExitStack) -> Crew:
 def all_well(log: Log, last: int, others: Crew | None) -> bool:
     """Is every piece of a log of `last` entries well, and does each begin as the one before it ends?"""
     if not last or max(log.pins, default=0) > last:
+        return False
+    if of_a_package(log.place[1]):  # it is short, and what its entries establish is too much to assume
         return False
     pieces = list(_pieces(last, 1 + len(others.processes) if others else 1))
     found = _together(log, pieces, others) if others else _judged(log, pieces)
@@ -205,7 +207,7 @@ def _assumed(folder: int, first: int) -> Walk:
             walk = Walk(prev, at=said.at, policy=named_policy(said.details), package=None)
         if said.kind == "start":
             digest = "" if entry.name.startswith("environment:") else entry.digest
-            walk.open = Start(seq, digest, said.stage, said.action)
+            walk.open = Start(seq, digest, said.stage, said.action, said.at)
         if said.kind not in ("note", "refused"):
             return walk
     if first - 1 > _BACK:

@@ -7,7 +7,9 @@ Shares no code with the writer.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
+import itertools
 import json
 import re
 from pathlib import Path
@@ -15,14 +17,25 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from roadworthy.journal.audit_entry import SHA, Bad, Said, bytes_of, text, understood
+from roadworthy.journal.audit_entry import SHA, Bad, Entry, Said, bytes_of, text, understood
 
 _SETTLING, _CHANGING, _ON_WHAT_RUNS = (
     ("end", "failed", "abandon"),
     ("deploy", "rollback", "adopt"),
-    ("migrate", "certify", "config"),
+    ("migrate", "certify", "config", "complete"),
 )
-_OF_A_PACKAGE = re.compile("package-[0-9a-f]{40}").fullmatch
+# A package's stages, each with those that have to have ended well before it does.
+_BEFORE = {
+    "intake": (),
+    "build": ("intake",),
+    "accept": ("intake", "build"),
+    "release": ("intake", "build", "accept"),
+}
+# A failed one takes these back: a NO also the release that rested on an earlier YES.
+_TAKES_BACK = {"intake": {"intake"}, "accept": {"accept", "release"}}
+of_a_package = re.compile("package-[0-9a-f]{40}").fullmatch
+"""Is this the name of a package's log, and not of an environment's?"""
+_PACKAGE = re.compile("[a-z]+:([0-9a-f]{40})").fullmatch
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _COMPONENT = r"[a-z][a-z0-9]{0,30}"
 _WORDS = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}"
@@ -35,13 +48,15 @@ class Start(Struct, gc=False, frozen=True):
     digest: str
     stage: str
     action: str
+    at: str
 
 
 class Walk(Struct):
     """What the entries before the one at hand have established. `prev` is None after a gap.
 
     `package` is what runs in an environment, or what a package's log is about; None where the entries that say
-    so belong to somebody else's piece, who is told in `wants` which it has to be.
+    so belong to somebody else's piece, who is told in `wants` which it has to be. `stages` are those that a
+    package has passed, in its own log.
     """
 
     prev: str | None = "0" * 64
@@ -50,6 +65,7 @@ class Walk(Struct):
     policy: tuple[int, str] = (0, "")
     package: str | None = ""
     wants: str | None = None
+    stages: frozenset[str] = frozenset()
 
 
 def in_turn(said: Said[Any], digest: str, walk: Walk) -> dict[str, str]:
@@ -69,7 +85,7 @@ def in_turn(said: Said[Any], digest: str, walk: Walk) -> dict[str, str]:
             for verdict in said.verdicts if isinstance(said.verdicts, list) else ():
                 if isinstance(verdict, dict) and verdict.get("outcome") == "refuse":
                     raise Bad("refused", "it starts what one of its guards refused")
-            walk.open = Start(said.seq, digest, said.stage, said.action)
+            walk.open = Start(said.seq, digest, said.stage, said.action, said.at)
     else:
         began = walk.open
         if began is None or type(settles) is not int or settles != began.seq:
@@ -134,8 +150,8 @@ def linked(proof: dict[str, Any], digest: str, target: Path) -> None:
         data = bytes_of(f"{target}/{name}")
         if hashlib.sha256(data).hexdigest() != proof["sha256"]:
             raise Bad("chain", "it is another entry")
-        found = understood(base64.b64decode(json.loads(data)["payload"]))
-    except (Bad, OSError, ValueError, KeyError, TypeError) as error:
+        found = _unverified(data)
+    except (Bad, OSError) as error:
         why = error.why if isinstance(error, Bad) else "it is not there"
         raise Bad("proof", f"{name}, which opened the way, cannot be believed: {why}") from error
     said = found.said
@@ -144,18 +160,78 @@ def linked(proof: dict[str, Any], digest: str, target: Path) -> None:
         raise Bad("proof", f"{name} is no {action} of this package that succeeded")
 
 
+def as_built(name: str, digest: str, since: str, target: Path) -> None:
+    """What a deploy calls the package of a commit is what was built of it, as that package's own log says.
+
+    Only a build that was recorded before the deploy began counts: without one a deploy builds by itself.
+    """
+    built = _build_of(target, name)
+    if built and built[0] != digest and built[1] <= since:
+        raise Bad("package", "it deploys another package than the one that was built of its commit")
+
+
+@functools.lru_cache(1000)
+def _build_of(target: Path, name: str) -> tuple[str, str] | None:
+    """The digest of the build that the log of this package tells of, and its time; None where it tells of none.
+
+    Nothing of that log is judged: its own audit does that.
+    """
+    of_commit = _PACKAGE(name)
+    if not of_commit:
+        return None
+    place = f"package-{of_commit[1]}"
+    try:
+        for seq in itertools.count(1):
+            found = _unverified(bytes_of(f"{target}/{place}/{seq:08d}.json"))
+            said = found.said
+            is_now = said.kind, said.action, said.environment, said.target
+            if is_now == ("end", "build", place, target.name) and not (target / place).is_symlink():
+                return found.digest, said.at
+    except (Bad, OSError):
+        pass
+    return None
+
+
+def forget_builds() -> None:
+    """An audit sees the logs as they are now, not as one before it did."""
+    _build_of.cache_clear()
+
+
+def _unverified(data: bytes) -> Entry:
+    """What an entry of another log says, whoever signed it. Raises Bad."""
+    try:
+        return understood(base64.b64decode(json.loads(data)["payload"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Bad("form", "it is no entry") from error
+
+
 def _one_package(said: Said[Any], digest: str, walk: Walk) -> None:
     kind, action = said.kind, said.action
-    if said.environment.startswith("package-") and _OF_A_PACKAGE(said.environment):
+    if said.environment.startswith("package-") and of_a_package(said.environment):
         if kind in ("start", "end") and digest:
             _want(walk, digest, "package", "it is about another package than the entries before it")
             walk.package = digest
+        if action in _BEFORE:
+            _next_stage(kind, action, digest, walk)
     elif kind == "end" and action in _CHANGING:
         walk.package = digest
     elif kind == "end" and action in _ON_WHAT_RUNS:
         _want(
             walk, digest, "stage", f"the package of its {action} is not the one that was deployed here last"
         )
+
+
+def _next_stage(kind: str, action: str, digest: str, walk: Walk) -> None:
+    """A start may stand before its turn: whoever lost a race finds that out after it, and gives up."""
+    if kind == "failed":
+        walk.stages -= _TAKES_BACK.get(action, set())
+    elif kind == "end":
+        if not digest and action != "intake":
+            raise Bad("package", f"its {action} names no package")
+        for needed in _BEFORE[action]:
+            if needed not in walk.stages:
+                raise Bad("stage", f"its {action} ended before any {needed} had ended well")
+        walk.stages |= {action}
 
 
 def _want(walk: Walk, digest: str, code: str, why: str) -> None:
