@@ -56,7 +56,7 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
     if apart:
         together(apart, digest)
     if said.action == "deploy" and digest and said.kind in ("start", "end"):
-        as_built(name, digest, began.at if began else said.at, log.folder.parent)
+        as_built(name, digest, began.at if began else said.at, log.folder)
 
 
 def _permitted(said: Said[Any], keyid: str, log: Log, walk: Walk) -> tuple[int, str]:

@@ -160,18 +160,19 @@ def linked(proof: dict[str, Any], digest: str, target: Path) -> None:
         raise Bad("proof", f"{name} is no {action} of this package that succeeded")
 
 
-def as_built(name: str, digest: str, since: str, target: Path) -> None:
+def as_built(name: str, digest: str, since: str, folder: Path) -> None:
     """What a deploy calls the package of a commit is what was built of it, as that package's own log says.
 
-    Only a build that was recorded before the deploy began counts: without one a deploy builds by itself.
+    Only a build that was recorded before the deploy began counts: without one a deploy builds by itself. `folder`
+    is the log of the deploy.
     """
-    built = _build_of(target, name)
+    built = _build_of(folder, name)
     if built and built[0] != digest and built[1] <= since:
         raise Bad("package", "it deploys another package than the one that was built of its commit")
 
 
 @functools.lru_cache(1000)
-def _build_of(target: Path, name: str) -> tuple[str, str] | None:
+def _build_of(folder: Path, name: str) -> tuple[str, str] | None:
     """The digest of the build that the log of this package tells of, and its time; None where it tells of none.
 
     Nothing of that log is judged: its own audit does that.
@@ -179,7 +180,7 @@ def _build_of(target: Path, name: str) -> tuple[str, str] | None:
     of_commit = _PACKAGE(name)
     if not of_commit:
         return None
-    place = f"package-{of_commit[1]}"
+    target, place = folder.parent, f"package-{of_commit[1]}"
     try:
         for seq in itertools.count(1):
             found = _unverified(bytes_of(f"{target}/{place}/{seq:08d}.json"))
