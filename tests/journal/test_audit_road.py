@@ -235,12 +235,14 @@ def test_a_stage_that_names_no_package_is_none(path: str, road: Path, stages: li
 def test_a_long_log_of_a_package_is_in_order_as_a_whole(road: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_pieces, "ALONE", 0)
     monkeypatch.setattr(audit_pieces, "_PIECE", 3)
+    pieces: list[object] = []
+    monkeypatch.setattr(audit_pieces, "_judged", lambda *a: pieces.append(a) or {})
     folder = road / "journal/sandbox" / TESTS
     went(road, "intake", "build", *["test"] * 4, "accept")
     assert auditor.audit(folder, processes=2) == []
     went(road, *["test"] * 4, "accept failed", *["test"] * 4, "release")
     (found,) = auditor.audit(folder, processes=2)
-    assert (found.name, found.code) == ("00000038.json", "stage")
+    assert (found.name, found.code, pieces) == ("00000038.json", "stage", [])
 
 
 def deployed(root: Path, digest: str = OTHER, subject: str = PACKAGE) -> None:

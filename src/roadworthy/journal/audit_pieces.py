@@ -92,7 +92,7 @@ def all_well(log: Log, last: int, others: Crew | None) -> bool:
     """Is every piece of a log of `last` entries well, and does each begin as the one before it ends?"""
     if not last or max(log.pins, default=0) > last:
         return False
-    if of_a_package(log.place[1]):  # it is short, and what its entries establish is too much to assume
+    if of_a_package(log.place[1]):  # no piece can assume its stages, so it would be judged twice
         return False
     pieces = list(_pieces(last, 1 + len(others.processes) if others else 1))
     found = _together(log, pieces, others) if others else _judged(log, pieces)
