@@ -216,7 +216,7 @@ TABLE: dict[str, Row] = {
         ("deploy",), 1, rf"{DISTRUST} .*00000002\.json is missing", moved(f"{JOURNAL}/00000002.json")
     ),
     "altered package": Row(("deploy",), 2, ".*package.*", altered_package),
-    "second release at the same time": Row(("deploy",), 5, "sandbox/staging is held by .* Wait, .* or .*", held),
+    "second release at the same time": Row(("deploy",), 5, "sandbox/staging is held by .*: wait, .*", held),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -42,24 +42,55 @@ class Holder(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         where = self.ci_url or f"{self.host or 'an unknown host'} (pid {self.pid or 'unknown'})"
-        return f"{self.user or 'somebody'} at {where} since {self.since} for {self.action}"
+        return f"{self.user or 'somebody'} at {where} since {self.since} for {self.action} #{self.token}"
+
+
+class Fate(NamedTuple):
+    """Does a holder live? None when nobody can tell. `said` tells what is known of it."""
+
+    alive: bool | None = None
+    said: str = ""
+
+    @property
+    def dead(self) -> bool:
+        """Only what is *proven* dead is."""
+        return self.alive is False
+
+
+UNTOLD: Final = Fate()
+"""Nobody was asked."""
 
 
 class HeldBy(Held):
     """Another release holds the environment; `holder` says which, `waited` for how many seconds in vain."""
 
-    def __init__(self, holder: Holder, waited: float = 0.0) -> None:
-        after = f" after {waited:g} s still" if waited else ""
-        name = holder.place.rpartition("/")[2]
-        commit = name.removeprefix("package-")
-        which, how = (
-            (f"--env {name}", ", as with --wait 10m") if commit == name else (f"--commit {commit}", "")
-        )
-        super().__init__(
-            f"{holder.place} is{after} held by {holder}. Wait{how}, or if it is surely dead: "
-            f"`invoke lock.unlock {which} --token {holder.token} --reason …`"
-        )
+    def __init__(self, holder: Holder, fate: Fate = UNTOLD, waited: float = 0.0) -> None:
+        super().__init__(held(holder, fate, waited))
         self.holder = holder
+
+
+def held(holder: Holder, fate: Fate = UNTOLD, waited: float = 0.0) -> str:
+    """What every command says that meets an open start: which it is, whose, since when, and what to do."""
+    after = f" after {waited:g} s still" if waited else ""
+    known = f"; {fate.said}" if fate.said else ""
+    return f"{holder.place} is{after} held by {holder}{known}: {to_do(holder, fate)}"
+
+
+def to_do(holder: Holder, fate: Fate) -> str:
+    """How to go on past an open start: wait for the living, look at what the dead left, else ask a person."""
+    name = holder.place.rpartition("/")[2]
+    commit = name.removeprefix("package-")
+    package = commit != name
+    wait = "wait" if package else "wait, as with `--wait 10m`"
+    if fate.alive:
+        return wait
+    # Of a package nothing has to be looked for: whoever comes next gives up what a dead one left (on_package.py).
+    look = "run its command again" if package else f"run `invoke reconcile --env {name}`"
+    if fate.dead:
+        return look if package else f"its outcome is unknown, {look}"
+    where = f"--commit {commit}" if package else f"--env {name}"
+    unlock = f"`invoke lock.unlock {where} --token {holder.token} --reason …`"
+    return f"{wait}, or if it is surely dead: {look} on its machine, else {unlock}"
 
 
 def holder(entry: Entry) -> Holder:
@@ -133,6 +164,14 @@ def lives(holder: Holder) -> bool | None:
     if not about:
         return None
     return int(about[_STARTED]) == holder.started and not _is_zombie(holder.pid)
+
+
+def seen_here(holder: Holder) -> Fate:
+    """What this machine alone sees of the holder's process."""
+    alive = lives(holder)
+    if alive is None:
+        return Fate(None, "whether it still runs cannot be seen from here")
+    return Fate(alive, "that process runs" if alive else "that process is gone")
 
 
 def _is_zombie(pid: int) -> bool:

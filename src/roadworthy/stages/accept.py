@@ -24,6 +24,7 @@ from ..facts.standing import Done, place_of, standing_of
 from ..model import Outcome, Package, Plan, Receipt, Request, Result
 from ..report import artifacts
 from . import build, commit_stage, decide
+from .holding import say_open
 from .intake import scope_of
 from .migrate import revision_in
 from .on_package import begin
@@ -66,6 +67,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         raise Refused(f"{commit[:12]} cannot be accepted: {lacks}")
     if standing.build is None:
         raise ValueError("what lacks nothing was built")
+    say_open(context, context.log(request.environment))
     scope = scope_of(context, request.environment, commit)
     required = decide.required_checks(scope, context.config.acceptance)
     known = standing.accepted

@@ -24,6 +24,7 @@ from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, 
 from ..report import artifacts
 from . import commit_stage, decide
 from .build import MANIFEST
+from .holding import say_open
 from .running import addresses, ask
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def without_deployment(context: Context, request: Request) -> Result:
 def decision_of(context: Context, request: Request) -> Result:
     """The release decision as the journals tell it now: the file, and exit code 1 when it is NO."""
     environment, commit = request.environment, request.commit
+    say_open(context, context.log(environment))
     told = read(context, environment, commit)
     decision = decide.release(told, context.config.slo)
     for name, data in files_of(context, environment, told, decision).items():

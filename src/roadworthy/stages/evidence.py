@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import RoadworthyError, UsageError
 from ..model import Outcome, Result
+from .holding import say_open
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -92,7 +93,9 @@ def anchor(context: Context, environment: str, to: str = "", timestamp: str = ""
     from ..journal import anchor as anchors
 
     context.config.environment(environment)
-    head = context.log(environment).head()
+    log = context.log(environment)
+    say_open(context, log)
+    head = log.head()
     if head is None:
         raise UsageError(f"the journal of {environment} is empty: there is nothing to anchor")
     if timestamp and not to:
@@ -129,6 +132,7 @@ def export(context: Context, environment: str, said: str, to: str) -> Result:
     if context.signer is None:
         raise UsageError("an export is signed: there is no signing key (ROADWORTHY_SIGNING_KEY_FILE)")
     certified_in = context.config.environment(environment).certified_in
+    say_open(context, context.log(environment))
     release = exporter.gather(
         lambda place: context.log(place).entries(), environment, said, certified_in=certified_in or ""
     )

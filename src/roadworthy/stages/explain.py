@@ -8,6 +8,7 @@ from .. import guard, release
 from ..errors import NoPackage, UsageError
 from ..facts.read import read_facts
 from ..model import Outcome, Request, Result
+from .holding import say_open
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -20,6 +21,7 @@ def explain(context: Context, request: Request) -> Result:
     """
     if request.action not in release.ACTIONS:
         raise UsageError(f"unknown action {request.action[:40]!r}: expected {', '.join(release.ACTIONS)}")
+    say_open(context, context.log(request.environment))
     guards = guard.load(context.paths.root, request.action)
     try:
         facts = read_facts(context, request)

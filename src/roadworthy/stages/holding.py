@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,14 +12,8 @@ from ..model import Outcome, Result
 if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
-    from ..journal.lock import Holder
-
-
-class Fate(NamedTuple):
-    """Is a holder *proven* dead? `said` tells what is known of it."""
-
-    dead: bool
-    said: str
+    from ..journal.lock import Fate, Holder
+    from ..journal.log import Log
 
 
 def fate(context: Context, holder: Holder) -> Fate:
@@ -29,11 +23,9 @@ def fate(context: Context, holder: Holder) -> Fate:
     """
     from ..journal import lock
 
-    alive = lock.lives(holder)
-    if alive is not None:
-        return Fate(not alive, "that process runs" if alive else "that process is gone")
-    if not holder.ci_run or context.config.github is None:
-        return Fate(False, "whether it still runs cannot be seen from here")
+    here = lock.seen_here(holder)
+    if here.alive is not None or not holder.ci_run or context.config.github is None:
+        return here
     from .. import http
     from ..facts.github import run_state
 
@@ -44,8 +36,30 @@ def fate(context: Context, holder: Holder) -> Fate:
                 context.config.github, holder.ci_run, holder.ci_attempt, holder.ci_url, token, session, limit
             )
     except RoadworthyError as error:
-        return Fate(False, f"whether its run is over cannot be told: {error}")
-    return Fate(state == "completed", f"its run is {state}, says GitHub")
+        return lock.Fate(None, f"whether its run is over cannot be told: {error}")
+    return lock.Fate(state != "completed", f"its run is {state}, says GitHub")
+
+
+def said_of(context: Context, start: Entry | None) -> str:
+    """The sentence about an open start, with all that can be known of its holder; "" when none is open."""
+    from ..journal import lock
+
+    if start is None:
+        return ""
+    holder = lock.holder(start)
+    return lock.held(holder, fate(context, holder))
+
+
+def say_open(context: Context, log: Log) -> None:
+    """A line about the start that is open in this journal, for a command that it does not stop.
+
+    GitHub is not asked: what only reads the journal answers without a network, too.
+    """
+    from ..journal import lock
+
+    if start := log.open_start():
+        holder = lock.holder(start)
+        context.screen.line(lock.held(holder, lock.seen_here(holder)))
 
 
 def place_held(context: Context, env: str, commit: str | None) -> str:
@@ -64,15 +78,15 @@ def status(context: Context, place: str) -> Result:
     if start is None:
         return Result(Outcome.SUCCEEDED, f"nobody holds {place}")
     holder = lock.holder(start)
-    dead, said = fate(context, holder)
+    seen = fate(context, holder)
     silent = _silent(context, start)
     heard = "never heard of" if silent is None else f"last heard of {silent} s ago"
-    line = f"{place} is held by {holder}, {heard} (token {holder.token}); {said}"
+    line = f"{place} is held by {holder}, {heard} (token {holder.token}); {seen.said}: {lock.to_do(holder, seen)}"
     details = {
         "holder": {k: v for k, v in msgspec.to_builtins(holder).items() if v},
         "last_heard_of_seconds_ago": silent,
-        "proven_dead": dead,
-        "said": said,
+        "proven_dead": seen.dead,
+        "said": seen.said,
     }
     return Result(Outcome.SUCCEEDED, line, details=details)
 

@@ -16,6 +16,7 @@ from ..facts.scope import Scope, docs_drift, docs_drift_json, scope_json, since_
 from ..facts.standing import Done, place_of, standing_of
 from ..model import Outcome, Request, Result
 from ..report import artifacts
+from .holding import say_open
 from .on_package import begin
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _components(context: Context) -> dict[str, Any]:
 
 def report(context: Context, request: Request) -> Result:
     """Intake, for the command."""
+    say_open(context, context.log(request.environment))
     known = intake(context, request)
     done = known or standing_of(context, request.commit).intake
     if done is None:

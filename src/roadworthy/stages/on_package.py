@@ -79,8 +79,12 @@ def begin(
     log = context.log(place_of(commit))
     if left := log.open_start():
         holder = lock.holder(left)
-        if not fate(context, holder).dead:
-            raise lock.HeldBy(holder)
+        seen = fate(context, holder)
+        if not seen.dead:
+            raise lock.HeldBy(holder, seen)
+        context.screen.line(
+            f"{holder.place} was held by {holder}; {seen.said}: it is given up, and {action} begins"
+        )
         _give_up(context, commit, left, f"its process is gone; {action} begins")
     said = {"actor": lock.this_process(), **details}
     start = log.append(_record(context, "start", commit, stage, action, package, said))

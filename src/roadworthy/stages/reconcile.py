@@ -49,8 +49,9 @@ def reconcile(context: Context, environment: str) -> Result | None:
     if start is None:
         return None
     holder = lock.holder(start)
-    if not fate(context, holder).dead:
-        raise lock.HeldBy(holder)
+    seen_of_it = fate(context, holder)
+    if not seen_of_it.dead:
+        raise lock.HeldBy(holder, seen_of_it)
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()
     if start.record.action in ("deploy", "rollback", "config"):

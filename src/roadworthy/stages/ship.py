@@ -21,7 +21,7 @@ from ..errors import Refused, RoadworthyError
 from ..facts.history import test_run
 from ..facts.standing import place_of, standing_of
 from ..model import Outcome, Request, Result
-from . import accept, build, complete, intake, mark_released, verify
+from . import accept, build, complete, intake, mark_released, turn, verify
 from .test_run import test
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _replayed(context: Context, request: Request) -> Walk:
 
 def _deployed(context: Context, request: Request) -> Walk:
     yield "deploy", lambda: _deploy(context, request)
-    yield "post-deploy verification", lambda: verify.compare(context, request.environment)
+    yield "post-deploy verification", lambda: _verified(context, request)
     yield "completion", lambda: complete.complete(context, replace(request, action="complete"))
 
 
@@ -109,6 +109,13 @@ def _verification(context: Context, request: Request) -> Result:
     elif tested.outcome == "success":
         context.screen.fact("tests", f"passed already: {tested.source} ({tested.url})")
     return accept.accept(context, request)
+
+
+def _verified(context: Context, request: Request) -> Result:
+    """Compare what runs with the journal, once nobody else is at work there: this waits like any other stage."""
+    log = context.log(request.environment)
+    turn.take(context, log, request, time.monotonic() + request.wait, settle=True)
+    return verify.compare(context, request.environment)
 
 
 def _deploy(context: Context, request: Request) -> Result:

@@ -10,6 +10,7 @@ import msgspec
 
 from ..facts.history import read_history
 from ..model import Outcome, Result
+from .holding import say_open
 from .running import addresses, ask
 
 if TYPE_CHECKING:
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
     from ..checks.http import CheckResult
     from ..context import Context
+    from ..journal.log import Log
 
 
-def smoke(context: Context, environment: str, junit: str = "") -> tuple[Sequence[CheckResult], Path]:
+def smoke(
+    context: Context, environment: str, log: Log, junit: str = ""
+) -> tuple[Sequence[CheckResult], Path]:
     """Ask all checks of what runs, against the commit that the journal says; the path of the evidence.
 
     With `junit` the results are also written there; in a GitHub job they go to its step summary.
@@ -27,7 +31,7 @@ def smoke(context: Context, environment: str, junit: str = "") -> tuple[Sequence
     from ..report.evidence import write_atomically
 
     app = context.config.environment(environment).app
-    running = read_history(context.log(environment).settled(), context.paths.state).running
+    running = read_history(log.settled(), context.paths.state).running
     commit = running.package.commit if running else ""
     results = ask(context, environment, addresses(context, environment), commit)
     at = context.now()
@@ -53,7 +57,9 @@ def report(context: Context, environment: str, junit: str) -> Result:
     """Smoke, for the command."""
     app = context.config.environment(environment).app
     context.screen.title(f"smoke {app} ({environment}) on {context.target}")
-    results, path = smoke(context, environment, junit)
+    log = context.log(environment)
+    say_open(context, log)
+    results, path = smoke(context, environment, log, junit)
     failed = tuple(f"{r.name}: {r.reason}" for r in results if r.outcome != "passed")
     line = f"{len(results) - len(failed)} of {len(results)} checks of {app} passed"
     details = {"checks": [msgspec.to_builtins(r) for r in results]}

@@ -15,10 +15,12 @@ from ..facts.observe import observe
 from ..model import Drift, History, Observed, Outcome, Result
 from ..record import numbers, shown
 from ..wait import side_by_side
+from .holding import said_of, say_open
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
+    from ..journal.log import Log
 
 FINE: Final = ("as recorded", "empty")
 
@@ -31,10 +33,11 @@ def status(context: Context) -> list[dict[str, Any]]:
     return [_row(context, *each) for each in zip(names, told, seen, strict=True)]
 
 
-def _told(context: Context, name: str) -> tuple[Entry | None, History]:
-    """What the journal says: the action that is open, and what was done before."""
+def _told(context: Context, name: str) -> tuple[Entry | None, str, History]:
+    """What the journal says: the action that is open, with the sentence about it, and what was done before."""
     log = context.log(name)
-    return log.open_start(), history_of(context, log)
+    start = log.open_start()
+    return start, said_of(context, start), history_of(context, log)
 
 
 def _seen(context: Context, name: str) -> Observed | str:
@@ -46,10 +49,10 @@ def _seen(context: Context, name: str) -> Observed | str:
 
 
 def _row(
-    context: Context, name: str, told: tuple[Entry | None, History], observed: Observed | str
+    context: Context, name: str, told: tuple[Entry | None, str, History], observed: Observed | str
 ) -> dict[str, Any]:
     environment = context.config.environment(name)
-    start, history = told
+    start, held, history = told
     running = history.running
     row: dict[str, Any] = {
         "environment": name,
@@ -66,6 +69,7 @@ def _row(
         "revision": history.revision,
         "since": running.at if running else "",
         "open": f"{start.record.action} #{start.seq}" if start else "",
+        "held": held,
         "url": "",
         "drift": [],
         "problem": "",
@@ -85,11 +89,10 @@ def _row(
     return {**row, "state": "unverified", "problem": f"{seen} was never verified: deploy, or roll back"}
 
 
-def history(context: Context, environment: str, limit: int) -> list[dict[str, Any]]:
+def history(log: Log, limit: int) -> list[dict[str, Any]]:
     """The last `limit` entries of an environment's journal, newest first."""
-    context.config.environment(environment)
     rows = []
-    for entry in islice(context.log(environment).backwards(), max(limit, 0)):
+    for entry in islice(log.backwards(), max(limit, 0)):
         record, details = entry.record, entry.record.details
         change = details.get("change") or {}
         to = details.get("to") or {}
@@ -123,7 +126,7 @@ def report(context: Context) -> Result:
         f"{r['environment']}: {why}"
         for r in rows
         if r["state"] not in FINE
-        for why in (*(str(Drift(**d)) for d in r["drift"]), *filter(None, (r["open"], r["problem"])))
+        for why in (*(str(Drift(**d)) for d in r["drift"]), *filter(None, (r["held"], r["problem"])))
     )
     line = f"{len(rows) - len(odd)} of {len(rows)} environments on {context.target} are as recorded"
     outcome = Outcome.FAILED if odd else Outcome.SUCCEEDED
@@ -134,7 +137,9 @@ def report_history(context: Context, environment: str, limit: int) -> Result:
     """History, for the command."""
     app = context.config.environment(environment).app
     context.screen.title(f"history of {app} ({environment}) on {context.target}")
-    rows = history(context, environment, limit)
+    log = context.log(environment)
+    say_open(context, log)
+    rows = history(log, limit)
     for row in rows:
         release = f"v{row['release']}" if row["release"] else ""
         commit = str(row["commit"])[:12]

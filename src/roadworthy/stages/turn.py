@@ -36,12 +36,13 @@ def take(context: Context, log: Log, request: Request, deadline: float, *, settl
     """
     while start := log.open_start():
         holder = lock.holder(start)
-        if fate(context, holder).dead:
+        seen = fate(context, holder)
+        if seen.dead:
             if not (settle and request.wait):
-                raise _cut_off(request, start)
+                raise OutcomeUnknown(lock.held(holder, seen))
             _take_over(context, log, request, start)
         elif time.monotonic() >= deadline:
-            raise lock.HeldBy(holder, request.wait)
+            raise lock.HeldBy(holder, seen, request.wait)
         else:
             _wait_for(context, log, request, start, deadline)
 
@@ -62,9 +63,9 @@ def _wait_for(context: Context, log: Log, request: Request, start: Entry, deadli
 
     every = FOLDER_POLL if isinstance(context.store, Folder) else context.config.targets[context.target].poll
     with context.screen.step(f"waiting for {request.environment}, at most {request.wait:g} s") as say:
-        say(f"held by {holder} (token {holder.token})")
+        say(f"held by {holder}")
         if until(look, within=deadline - time.monotonic(), every=every) is None:
-            raise lock.HeldBy(holder, request.wait)
+            raise lock.HeldBy(holder, fate(context, holder), request.wait)
 
 
 def _take_over(context: Context, log: Log, request: Request, start: Entry) -> None:
@@ -86,10 +87,3 @@ def _take_over(context: Context, log: Log, request: Request, start: Entry) -> No
         for reason in settled.reasons:
             context.screen.line(f"  {reason}")
         context.screen.line(f"{settled.line} (evidence {settled.evidence})")
-
-
-def _cut_off(request: Request, start: Entry) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"the {start.record.action} of {request.environment} (journal #{start.seq}, since {start.at}) was cut off "
-        f"and its outcome is unknown: run `invoke reconcile --env {request.environment}`"
-    )

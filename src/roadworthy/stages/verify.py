@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import RoadworthyError, UsageError
+from ..errors import Held, NoPackage, OutcomeUnknown, RoadworthyError
 from ..facts.drift import drift
 from ..facts.history import history_of
 from ..facts.observe import observe
+from ..journal.lock import held, holder
 from ..model import Deployed, Observed, Outcome, Result
+from .holding import fate
 from .migrate import revision_in
 from .running import ask
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.entry import Entry
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -31,12 +34,12 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def verify(context: Context, environment: str) -> tuple[Difference, ...]:
-    """Look at everything, and name every difference. Raises UsageError when nothing was ever deployed."""
+    """Look at everything, and name every difference. Raises NoPackage when nothing was ever deployed."""
     app = context.config.environment(environment).app
     history = history_of(context, context.log(environment))
     running = history.running
     if running is None:
-        raise UsageError(
+        raise NoPackage(
             f"nothing was ever deployed to {environment}: run `invoke deploy --env {environment}`"
         )
     with context.screen.step(f"asking the platform about {app}"):
@@ -91,11 +94,27 @@ def report(context: Context, environment: str) -> Result:
 
 
 def compare(context: Context, environment: str) -> Result:
-    """Whether platform, app and database are as the journal says."""
+    """Whether platform, app and database are as the journal says, which nobody can tell while a start is open."""
     app = context.config.environment(environment).app
+    if start := context.log(environment).open_start():
+        return _while_open(context, environment, start)
     differences = verify(context, environment)
     details = {"differences": [msgspec.to_builtins(d) for d in differences]}
     if differences:
         line = f"{app} is not as the journal says"
         return Result(Outcome.FAILED, line, reasons=tuple(map(str, differences)), details=details, code=1)
     return Result(Outcome.SUCCEEDED, f"{app} is as the journal says", details=details)
+
+
+def _while_open(context: Context, environment: str, start: Entry) -> Result:
+    """What differs by now, with the open start as the verdict: it may still change, or nobody knows what it did."""
+    held_by = holder(start)
+    seen = fate(context, held_by)
+    try:
+        differences = verify(context, environment)
+    except NoPackage:  # the first deploy is the one that is open
+        differences = ()
+    details = {"differences": [msgspec.to_builtins(d) for d in differences]}
+    outcome, code = (Outcome.UNKNOWN, OutcomeUnknown.code) if seen.dead else (Outcome.FAILED, Held.code)
+    reasons = tuple(map(str, differences))
+    return Result(outcome, held(held_by, seen), reasons=reasons, details=details, code=code)

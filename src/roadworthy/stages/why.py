@@ -16,6 +16,7 @@ from ..facts.history import RUNS, as_of, read_history, test_run
 from ..facts.standing import STAGES, place_of, read_standing
 from ..model import Outcome, Result
 from ..record import evidence_of, shown
+from .holding import say_open
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..journal.log import Log
 
 
-def why(context: Context, environment: str, at: str) -> dict[str, Any]:
+def why(context: Context, environment: str, log: Log, at: str) -> dict[str, Any]:
     """What ran at `at` ("" for now, a UTC day for its end, or an ISO 8601 time), as plain values.
 
     Raises UsageError when nothing ran there then.
@@ -33,7 +34,6 @@ def why(context: Context, environment: str, at: str) -> dict[str, Any]:
     if not moment.microsecond:  # a second as people read it off the history means its end
         moment += timedelta(seconds=1, microseconds=-1)
     until = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    log = context.log(environment)
     settled = as_of(log.settled(), until)
     ends = (one for one in reversed(settled) if one.kind == "end" and one.action in RUNS)
     ran = next((one for one in ends if one.digest), None)
@@ -78,7 +78,9 @@ def report(context: Context, environment: str, at: str) -> Result:
     """Why, for the command."""
     app = context.config.environment(environment).app
     context.screen.title(f"why {app} ({environment}) on {context.target}{f', at {at}' if at else ''}")
-    found = why(context, environment, at)
+    log = context.log(environment)
+    say_open(context, log)
+    found = why(context, environment, log, at)
     screen = context.screen
     screen.fact("what", f"{found['commit']} as {shown(found)}, package sha256 {found['digest']}")
     screen.fact("when", f"{found['started'][:19]}Z, verified {found['verified'][:19]}Z")
