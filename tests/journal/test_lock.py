@@ -32,7 +32,7 @@ def test_a_holder_says_who_where_since_when_and_what(monkeypatch: pytest.MonkeyP
     assert (found.place, found.action, found.token) == ("sandbox/prod", "deploy", 1)
     assert found.since == "2026-11-20T18:30:00.123456Z"
     assert str(found) == (
-        f"ada at {found.host} (pid {found.pid}) since 2026-11-20T18:30:00.123456Z for deploy"
+        f"ada at {found.host} (pid {found.pid}) since 2026-11-20T18:30:00.123456Z for deploy #1"
     )
 
 

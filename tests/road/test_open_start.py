@@ -109,6 +109,16 @@ def test_verify_names_what_differs_beside_it(place: Project, left: Entry):
     assert said["line"] == sentence(left)
 
 
+def test_verify_says_so_also_where_the_platform_cannot_be_seen(place: Project, left: Entry):
+    link = place.root / ".release" / "sandbox"
+    there = link.readlink()
+    link.unlink()
+    said = place.json("verify", code=4)
+    link.symlink_to(there)
+    assert (said["line"], len(said["reasons"])) == (sentence(left), 1)
+    assert "invoke sandbox.up" in said["reasons"][0]
+
+
 def test_verify_of_a_first_deploy_that_was_cut_off(project: Project):
     start = hold(project, **gone())
     assert project.json("verify", code=4)["line"] == sentence(start)

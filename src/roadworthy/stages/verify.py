@@ -110,11 +110,15 @@ def _while_open(context: Context, environment: str, start: Entry) -> Result:
     """What differs by now, with the open start as the verdict: it may still change, or nobody knows what it did."""
     held_by = holder(start)
     seen = fate(context, held_by)
+    differences: tuple[Difference, ...] = ()
+    reasons: tuple[str, ...] = ()
     try:
         differences = verify(context, environment)
-    except NoPackage:  # the first deploy is the one that is open
-        differences = ()
+        reasons = tuple(map(str, differences))
+    except NoPackage:
+        pass  # the first deploy is the one that is open
+    except RoadworthyError as error:  # that nobody can look hides neither the open start nor what to do
+        reasons = (str(error),)
     details = {"differences": [msgspec.to_builtins(d) for d in differences]}
     outcome, code = (Outcome.UNKNOWN, OutcomeUnknown.code) if seen.dead else (Outcome.FAILED, Held.code)
-    reasons = tuple(map(str, differences))
     return Result(outcome, held(held_by, seen), reasons=reasons, details=details, code=code)
