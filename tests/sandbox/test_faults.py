@@ -74,6 +74,15 @@ def test_the_first_armed_fault_that_matches_is_used(heroku: Client, folder: Path
     assert [heroku.call("GET", "/apps").status_code for _ in range(3)] == [502, 504, 200]
 
 
+def test_a_fault_lets_calls_by_first_but_for_those_that_another_one_hits(
+    heroku: Client, folder: Path
+) -> None:
+    faults = [{"kind": "status", "status": 502}, {"kind": "status", "status": 504, "skip": 1, "count": 2}]
+    control.set_faults(folder, faults)
+    assert heroku.call("GET", "/apps").status_code == 502
+    assert [heroku.call("GET", "/apps").status_code for _ in range(4)] == [200, 504, 504, 200]
+
+
 def test_a_rate_limit_says_when_to_come_back(heroku: Client, folder: Path) -> None:
     control.set_faults(folder, [{"kind": "rate_limit", "seconds": 7}])
     answer = heroku.call("GET", "/apps")

@@ -2,7 +2,7 @@
 
 Invariants:
 - A fault hits the next `count` calls that match its method and path, and no others; the first armed fault
-  that matches is used.
+  that matches is used. One with `skip` lets so many calls by first; what another fault hits is not counted.
 - A fault before the call (the default) means that the call has no effect; `after` means that its effect is
   there and only the reply is lost. `truncate` is always after.
 - A reset is a real TCP RST, and a truncated body ends a real connection early.
@@ -32,13 +32,15 @@ Kind = Literal[
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`method` and `path` are globs (`*` also matches `/`); `count` is how many calls it still hits.
 
-    `status` goes with kind `status`; `seconds` is a delay, or the Retry-After of `rate_limit`.
+    `skip` calls go by before. `status` goes with kind `status`; `seconds` is a delay, or the Retry-After of
+    `rate_limit`.
     """
 
     kind: Kind
     method: str = "*"
     path: str = "*"
     count: int = 1
+    skip: int = 0
     after: bool = False
     status: int = 503
     seconds: float = 1.0
@@ -102,7 +104,11 @@ class Faults:
         if scope["path"].startswith(OURS):
             return None
         for index, fault in enumerate(self.armed):
-            if fault.matches(scope["method"], scope["path"]):
+            if not fault.matches(scope["method"], scope["path"]):
+                continue
+            if fault.skip:
+                self.armed[index] = replace(fault, skip=fault.skip - 1)
+            else:
                 left = [replace(fault, count=fault.count - 1)] if fault.count > 1 else []
                 self.armed[index : index + 1] = left
                 return fault
@@ -162,8 +168,9 @@ def parse(raw: bytes) -> list[Fault]:
     except msgspec.MsgspecError as error:
         raise ApiError(422, "invalid_params", f"These are no faults: {error}") from error
     for fault in faults:
-        if not (1 <= fault.count <= 1_000_000 and 0 <= fault.seconds <= 3600 and 400 <= fault.status <= 599):
-            message = "count is 1 to 1000000, seconds 0 to 3600, status 400 to 599."
+        counted = 1 <= fault.count <= 1_000_000 and 0 <= fault.skip <= 1_000_000
+        if not (counted and 0 <= fault.seconds <= 3600 and 400 <= fault.status <= 599):
+            message = "count is 1 to 1000000, skip 0 to 1000000, seconds 0 to 3600, status 400 to 599."
             raise ApiError(422, "invalid_params", message)
     return faults
 
