@@ -10,12 +10,16 @@ walks the syntax tree). The order is fixed:
     effect    the plan's steps, one by one
     look      is it really so?
     end       or failed. When nobody can tell, the start stays open and `reconcile` looks.
+
+What it refused or settled names the calls to the platform that were tried again. For a start that stays open a
+note does.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -151,9 +155,11 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     except Held as error:
         if log.open_start() == start:
             settle(context, stage, plan, start, tuple(receipts), Confirmation((str(error),)))
+        else:
+            _note(context, stage, plan, start, str(error), attempted(context))
         raise
     except (KeyboardInterrupt, Exception) as error:
-        raise unknown(request.environment, start, error) from error
+        raise _unknown(context, stage, plan, start, error, attempted(context)) from error
     result = settle(context, stage, plan, start, tuple(receipts), seen)
     took, bound = time.monotonic() - began, context.config.limits.rollback
     result = replace(result, verdicts=verdicts, details={**result.details, "millis": round(1000 * took)})
@@ -253,8 +259,7 @@ def settle(
         **said(plan),
         **seen.details,
     }
-    if attempts := context.platform.take_attempts():
-        details["attempts"] = attempts
+    details |= (attempts := attempted(context))
     if to:
         details["to"] = to
     if seen.problems:
@@ -265,7 +270,7 @@ def settle(
             record(context, kind, stage.NAME, plan, details), attach=seen.attach
         )
     except (KeyboardInterrupt, Exception) as error:
-        raise unknown(request.environment, start, error) from error
+        raise _unknown(context, stage, plan, start, error, attempts) from error
     where = evidence_of(context, request.environment, entry)
     line = _line(plan, to)
     if not seen.problems:
@@ -313,15 +318,46 @@ def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:
         )
 
 
-def unknown(environment: str, start: Entry, error: BaseException) -> OutcomeUnknown:
-    """The start stays open: say what is unknown and how to go on."""
+def attempted(context: Context) -> dict[str, Any]:
+    """What an entry says of the calls to the platform that had to be repeated or were refused; {} of none."""
+    attempts = context.platform.take_attempts()
+    return {"attempts": attempts} if attempts else {}
+
+
+def _unknown(
+    context: Context,
+    stage: Stage,
+    plan: Plan,
+    start: Entry,
+    error: BaseException,
+    attempts: Mapping[str, Any],
+) -> OutcomeUnknown:
+    """The start stays open: say what is unknown and how to go on. The attempts that led here are kept."""
     # The text of an error that is not ours may hold anything, a secret too.
     ours = isinstance(error, RoadworthyError) and str(error)
     why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else ours or type(error).__name__
+    _note(context, stage, plan, start, why, attempts)
     return OutcomeUnknown(
         f"the outcome of {start.record.action} (journal #{start.seq}) is unknown: {why}. "
-        f"Run `invoke reconcile --env {environment}`"
+        f"Run `invoke reconcile --env {plan.request.environment}`"
     )
+
+
+def _note(
+    context: Context, stage: Stage, plan: Plan, start: Entry, why: str, attempts: Mapping[str, Any]
+) -> None:
+    """Keep the attempts of a start that we do not settle: whoever does knows nothing of them.
+
+    Nothing to say is no entry. And it is only evidence: when it cannot be written, what became of the start
+    must still be said.
+    """
+    from .journal import lock
+
+    if not attempts:
+        return
+    details = {"start": start.seq, "reason": why, "actor": lock.this_process(), **attempts}
+    with suppress(KeyboardInterrupt, Exception):
+        context.log(plan.request.environment).append(record(context, "note", stage.NAME, plan, details))
 
 
 def _refused(
@@ -339,7 +375,8 @@ def _refused(
     if only_plan:
         return result
     try:
-        entry = log.append(record(context, "refused", stage.NAME, plan, said(plan, verdicts)))
+        told = {**said(plan, verdicts), **attempted(context)}
+        entry = log.append(record(context, "refused", stage.NAME, plan, told))
     except (UsageError, Held) as error:
         return replace(result, line=f"{line} (not in the journal: {error})")
     return replace(result, seq=entry.seq, evidence=evidence_of(context, plan.request.environment, entry))

@@ -99,7 +99,7 @@ def reads(
 
     def wants_another(state: RetryCallState) -> bool:
         seen = _seen(state)
-        if attempts is not None:
+        if attempts is not None and not isinstance(seen, KeyboardInterrupt):  # nobody answered that one
             attempts.append(
                 {
                     "n": state.attempt_number,
