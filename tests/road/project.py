@@ -332,6 +332,10 @@ class Project:
         armed = [{**fault, "path": path} for fault, path in zip(faults, there, strict=True)]
         control.set_faults(self.sandbox, armed)
 
+    def faults_at(self, *faults: Mapping[str, object]) -> None:
+        """Arm these faults as they are."""
+        control.set_faults(self.sandbox, list(faults))
+
     def faults_of(self, place: str, *faults: Mapping[str, object]) -> None:
         """Arm these faults below the app of an environment or of a component."""
         app = f"/apps/{self.app(place)}"
