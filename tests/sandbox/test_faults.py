@@ -7,6 +7,8 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -95,6 +97,29 @@ def test_a_delay_answers_late(heroku: Client, folder: Path) -> None:
     begun = time.monotonic()
     assert heroku.get("/apps")
     assert time.monotonic() - begun >= 0.3
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_held_call_goes_on_when_the_faults_are_set_anew(
+    heroku: Client, folder: Path, app: str, after: bool
+) -> None:
+    control.set_faults(folder, [{"kind": "hold", "method": "PATCH", "after": after}])
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(colour, heroku, app, "red")
+        until(lambda: control.get_faults(folder) == [])
+        if after:
+            until(lambda: "COLOUR" in heroku.get(f"/apps/{app}/config-vars"))
+        else:
+            assert "COLOUR" not in heroku.get(f"/apps/{app}/config-vars")
+        assert not answer.done()
+        let_go = datetime.now(UTC).isoformat(timespec="microseconds")
+        control.clear_faults(folder)
+        assert answer.result(10).ok
+    assert heroku.get(f"/apps/{app}/config-vars")["COLOUR"] == "red"
+    logged = [json.loads(line) for line in (folder / "access.log").read_text().splitlines()]
+    held = next(line for line in reversed(logged) if line["status"] == 200)
+    assert held["began"] < let_go
+    assert (held["at"] < let_go) == after
 
 
 @pytest.mark.parametrize("after", [False, True])

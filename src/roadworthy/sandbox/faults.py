@@ -5,6 +5,8 @@ Invariants:
   that matches is used. One with `skip` lets so many calls by first; what another fault hits is not counted.
 - A fault before the call (the default) means that the call has no effect; `after` means that its effect is
   there and only the reply is lost. `truncate` is always after.
+- A held call waits until the armed faults are set anew, whatever they are set to: then it goes on as if nothing
+  had been.
 - A reset is a real TCP RST, and a truncated body ends a real connection early.
 - Armed faults live in memory: a restarted sandbox has none.
 """
@@ -25,7 +27,7 @@ from roadworthy.sandbox.api.wire import ApiError
 from roadworthy.sandbox.gate import OURS, AccessLog
 
 Kind = Literal[
-    "status", "delay", "hang", "reset", "truncate", "rate_limit", "release_pending", "release_failed"
+    "status", "delay", "hold", "hang", "reset", "truncate", "rate_limit", "release_pending", "release_failed"
 ]
 
 
@@ -82,16 +84,24 @@ class Faults:
     def __init__(self, app: ASGIApp, connections: Connections, log: AccessLog) -> None:
         self._app, self._connections, self._log = app, connections, log
         self.armed: list[Fault] = []
+        self._set_anew = asyncio.Event()
+
+    def arm(self, faults: list[Fault]) -> None:
+        """Replace all armed faults, and let go on what was held."""
+        self.armed = faults
+        self._set_anew.set()
+        self._set_anew = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._log.begin(scope)
         fault = self._take(scope)
         if fault is None or fault.kind in ("release_pending", "release_failed"):
             if fault is not None:
                 scope["roadworthy.fate"] = fault.kind.removeprefix("release_")
             await self._app(scope, receive, send)
             return
-        if fault.kind == "delay" and not fault.after:
-            await asyncio.sleep(fault.seconds)
+        if fault.kind in ("delay", "hold") and not fault.after:
+            await self._pause(fault)
             await self._app(scope, receive, send)
             return
         reply: list[Message] = []
@@ -114,6 +124,12 @@ class Faults:
                 return fault
         return None
 
+    async def _pause(self, fault: Fault) -> None:
+        if fault.kind == "hold":
+            await self._set_anew.wait()
+        else:
+            await asyncio.sleep(fault.seconds)
+
     async def _effect(self, scope: Scope, receive: Receive) -> list[Message]:
         """Let the call have its effect, and keep the reply from its caller."""
         reply: list[Message] = []
@@ -132,8 +148,8 @@ class Faults:
                 await _refuse(fault.status, {}, scope, receive, send)
             case "rate_limit":
                 await _refuse(429, {"Retry-After": f"{fault.seconds:.0f}"}, scope, receive, send)
-            case "delay":
-                await asyncio.sleep(fault.seconds)
+            case "delay" | "hold":
+                await self._pause(fault)
                 for message in reply:
                     await send(message)
             case "hang":

@@ -30,16 +30,23 @@ OURS = "/_sandbox"
 
 
 class AccessLog:
-    """One JSON line for each mutating call, in a file that is only ever appended to."""
+    """One JSON line for each mutating call, in a file that is only ever appended to.
+
+    From `began`, when the request came, to `at`, when its reply was ready, the call may have had its effect.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def begin(self, scope: Scope) -> None:
+        scope["roadworthy.began"] = _now()
 
     def write(self, scope: Scope, status: int | None, fault: str | None = None) -> None:
         if scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"].startswith(OURS):
             return
         entry = {
-            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "at": _now(),
+            "began": scope["roadworthy.began"],
             "method": scope["method"],
             "path": scope["path"],
             "status": status,
@@ -47,6 +54,10 @@ class AccessLog:
         } | ({"fault": fault} if fault else {})
         with self._path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ async def get_faults(request: Request) -> Response:
 @endpoint
 async def set_faults(request: Request) -> Response:
     """Replace all armed faults."""
-    request.app.state.faults.armed[:] = faults.parse(await request.body())
+    request.app.state.faults.arm(faults.parse(await request.body()))
     return await get_faults(request)
 
 
