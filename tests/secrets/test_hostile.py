@@ -19,9 +19,10 @@ from hostile import Answer, Asked, server
 
 from roadworthy import http
 from roadworthy.config import Duration, GitHub, Limits
-from roadworthy.errors import RoadworthyError
+from roadworthy.errors import CheckFailed, RoadworthyError
 from roadworthy.facts.github import blockers, ci_state
 from roadworthy.model import Claim, Maintenance, MissingFact, Package, ReleasePackage, RunCommand
+from roadworthy.packages import engine
 from roadworthy.platforms.heroku import Heroku
 
 KEY = canary("heroku")
@@ -168,6 +169,15 @@ def test_github_does_not_make_us_say_its_token(status: int, caplog):
             assert LEAKS(told(ask)) == ""
         assert all(TOKEN in asked.credential for asked in api.asked)
     assert LEAKS(caplog.text) == ""
+
+
+@pytest.mark.parametrize("then", ["exit 1", "exec sleep 60"])
+def test_an_engine_that_gives_its_password_back_does_not_make_us_say_it(then: str):
+    """Also when it hangs: then what it said until then is quoted."""
+    words = ("sh", "-c", f"cat; echo; {then}")
+    with pytest.raises(CheckFailed, match="hidden") as caught:
+        engine.run(words, {"PATH": os.environ["PATH"]}, 0.5, canary("dockerhub"))
+    assert LEAKS(str(caught.value)) == ""
 
 
 CRASH = """

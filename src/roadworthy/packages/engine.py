@@ -225,7 +225,8 @@ def run(words: Words, environ: Mapping[str, str], within: float = WITHIN, passwo
                 status = engine.wait(within)
             except subprocess.TimeoutExpired as error:
                 os.killpg(engine.pid, signal.SIGKILL)
-                raise CheckFailed(f"{what} did not end within {within:g} s\n{_last(said)}") from error
+                late = f"{what} did not end within {within:g} s\n{_last(said)}"
+                raise CheckFailed(Mask((password,))(late)) from error
             except BaseException:
                 os.killpg(engine.pid, signal.SIGKILL)
                 raise
