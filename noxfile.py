@@ -128,8 +128,8 @@ def workflows(session: nox.Session) -> None:
 
 @nox.session
 def stores(session: nox.Session) -> None:
-    """The journal in buckets: races, kills and lost replies on the moto server (S3) and Azurite (Azure Blob)."""
-    words = session.posargs or ["tests/stores"]
+    """The journal in buckets: races, kills, lost replies and secrets on the moto server (S3) and Azurite (Azure Blob)."""
+    words = session.posargs or ["tests/stores", "tests/secrets"]
     session.run("python", "-m", "pytest", *EACH_CORE, "-m", "stores", *words, env=_store_servers(session))
 
 

@@ -59,18 +59,6 @@ def test_what_is_so_already_changes_nothing(project: Project):
     assert "COLOUR" not in config_vars(project)
 
 
-def test_no_value_is_left_anywhere(project: Project):
-    project.deployed()
-    ran = project.process("config", "--set", "COLOUR", env={"COLOUR": CANARY})
-    assert ran.code == 0 and CANARY not in ran.text
-    project.json("rollback", "--to", project.first)
-    change(project, "--unset", "COLOUR")
-    state, platform = project.root / ".release", project.root / ".release" / "sandbox"
-    files = [p for p in state.rglob("*") if p.is_file() and not p.is_relative_to(platform)]
-    assert len(files) > 10
-    assert not [p for p in files if CANARY.encode() in p.read_bytes()]
-
-
 @pytest.mark.parametrize("how", [{"boot": "die"}, {"health": "sick"}])
 def test_one_that_does_harm_is_put_back(project: Project, how):
     """The app looks at its config: with the colour black it does not do well."""

@@ -48,7 +48,8 @@ def server(answer: Callable[[Asked], Answer]) -> Iterator[Server]:
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = Asked(self.command, self.path, dict(self.headers), body)
+            headers = {name.title(): value for name, value in self.headers.items()}
+            asked = Asked(self.command, self.path, headers, body)
             here.asked.append(asked)
             status, headers, data = answer(asked)
             self.send_response(status)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,24 +14,32 @@ from pathlib import Path
 from typing import Final
 
 from canaries import Search, awkward, canary, private_key
+from hostile import Answer, Asked, server
 from road.project import KEYS, migration
 from secret_project import TOLD, SecretProject
 from watching import CommandLines
 
+from roadworthy.context import Context
+from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
+from roadworthy.stages import rehearse
 
 TRACEBACK: Final = "Traceback (most recent call last): "
 
 
 @dataclass
 class Journey:
-    """`project` after all commands; the sandbox is down. `read` are environments of processes of the app."""
+    """`project` after all commands; the sandbox is down.
+
+    `environs` are those of processes of the app, `buckets` what the providers of buckets were asked.
+    """
 
     project: SecretProject
     search: Search
     api_key: str
     command_lines: CommandLines
     environs: list[bytes] = field(default_factory=list)
+    buckets: dict[str, list[Asked]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -42,8 +53,13 @@ def walk(place: Path) -> Iterator[Journey]:
         "HEROKU_API_KEY": canary("heroku"),
         "GITHUB_TOKEN": canary("github"),
         "ROADWORTHY_SIGNING_KEY": pem,
+        "AWS_ACCESS_KEY_ID": "AKIDOFTHEJOURNEY",
         "AWS_SECRET_ACCESS_KEY": canary("aws"),
+        "AWS_SESSION_TOKEN": canary("session"),
         "AZURE_STORAGE_SAS_TOKEN": f"sv=2024&sig={canary('sas')}%3D",
+        "GOOGLE_BEARER_TOKEN": canary("google"),
+        "DOCKERHUB_USERNAME": "somebody",
+        "DOCKERHUB_TOKEN": canary("dockerhub"),
         "PGPASSWORD": canary("pg"),
         "SOME_PASSWORD": canary("unrelated"),
         "HTTP_PROXY": f"http://proxy:{canary('proxy')}@127.0.0.1:9",
@@ -73,6 +89,7 @@ def walk(place: Path) -> Iterator[Journey]:
             _road(project, place, journey)
             keys.append((project.root / ".release/keys/sandbox").read_text())
             keys.append((place / "tmp/keys/release").read_text())
+            keys.append((project.root / ".release/rehearsal/keys/sandbox").read_text())
             journey.search = Search((password, kept), keys)
         finally:
             control.down(sandbox)
@@ -123,11 +140,14 @@ def _road(project: SecretProject, place: Path, journey: Journey) -> None:
     run("complete", "--env", "prod", **KEYS)
     both("decide", "--env", "prod", "--commit", project.runs())
     both("smoke", "--env", "prod")
+    _config_and_drift(project)
     _unknown(project)
     for action in ("deploy", "migrate", "rollback", "certify", "adopt"):
         both("guards.explain", "--action", action)
     both("status", code=1)
     both("history")
+    both("why")
+    both("why", "--env", "prod")
     both("sandbox.faults")
     both("sandbox.env")
     both("sandbox.logs", "--num", "1500")
@@ -146,12 +166,15 @@ def _road(project: SecretProject, place: Path, journey: Journey) -> None:
     run("sandbox.down")
     both("deploy", code=2)
     _live(project, keys)
+    _buckets(project, journey)
+    _engine(project, place)
+    _rehearsal(project)
 
 
 def _live(project: SecretProject, keys: Path) -> None:
     """What can be done on the live target without a platform, signed with the key whose text CI holds."""
     (keys / "ci").touch(mode=0o600)
-    (keys / "ci").write_text(project.secret("ROADWORTHY_SIGNING_KEY"))
+    (keys / "ci").write_text(project.secrets["ROADWORTHY_SIGNING_KEY"])
     project.run("evidence.keys", "--name", "ci", "--import", str(keys / "ci"))
     rule = {"key": "ci", "target": "live", "environments": ["*"], "stages": ["*"], "actions": ["*"]}
     lines = [f"{name} = {json.dumps(value)}" for name, value in rule.items()]
@@ -204,6 +227,77 @@ def _unknown(project: SecretProject) -> None:
     (token,) = (start.seq for start in [project.log().open_start()] if start)
     project.run("lock.unlock", "--token", str(token), "--reason", "proven dead")
     control.clear_faults(project.sandbox)
+
+
+def _config_and_drift(project: SecretProject) -> None:
+    """A config var that the road sets, and one that somebody sets past it."""
+    value = awkward("set")
+    project.run("config", "--set", "SET", "--plan", SET=value)
+    project.run("config", "--set", "SET", own_process=True, SET=value)
+    project.run("config", "--set", "SET", "--json", SET=canary("again"))
+    project.api("PATCH", f"/apps/{project.staging}/config-vars", {"BY_HAND": canary("hand")})
+    project.both("status", code=1)
+    project.run("adopt", "--why", "it is needed")
+    project.run("adopt", "--why", "it is needed", "--json", code=3)
+
+
+def _buckets(project: SecretProject, journey: Journey) -> None:
+    """Journals in buckets that let nobody in, and that give back all that they were sent."""
+
+    def refused(asked: Asked) -> Answer:
+        said = f"{asked.path} {dict(asked.headers)}"
+        return 403, {"Content-Type": "application/xml"}, f"<Error><Code>{said}</Code></Error>".encode()
+
+    config = project.root / "release.toml"
+    before = config.read_text()
+    for scheme in ("s3", "az", "gs"):
+        with server(refused) as provider:
+            endpoint = f"{provider.url}/account" if scheme == "az" else provider.url
+            table = (
+                f'[journal]\nstore = "{scheme}://bucket/journals"\nendpoint = "{endpoint}"\nsandbox = true\n'
+            )
+            config.write_text(f"{before}\n{table}")
+            project.both("history", code=2)
+            project.run("test", "--json", code=2, own_process=True)
+            journey.buckets[scheme] = provider.asked
+    config.write_text(before)
+
+
+def _engine(project: SecretProject, place: Path) -> None:
+    """An engine that says the token that it is handed."""
+    folder = place / "bin"
+    folder.mkdir()
+    (folder / "podman").write_text("#!/bin/sh\ncat >&2\nexit 1\n")
+    (folder / "podman").chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    project.both("dockerhub.login", "--repository", "docker.io/a/b", code=1, PATH=path)
+
+
+def _rehearsal(project: SecretProject) -> None:
+    """One that ends at its second step, for the tests tell their environment and fail; and a page about it all."""
+    code = "import os; print(os.environ); raise SystemExit(1)"
+    tells = f"'python -S -c \"{code}\"'"
+    project.change_config(('"python -S -c pass"', tells))
+    project.commit("Tell in the tests")
+    project.run("rehearse", "--json", code=1)
+    page = project.root / rehearse.STATE / "report.html"
+    shutil.copy(page, page.with_name("rehearsed.html"))
+    state = {"ROADWORTHY_TARGET": "sandbox", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    rows = [
+        {
+            "name": words[0],
+            "command": " ".join(words),
+            "exit": ran.code,
+            "outcome": "failed" if ran.code else "succeeded",
+            "seconds": 0.0,
+            "detail": ran.text,
+        }
+        for words, ran in project.ran
+        if words[0] != "sandbox.env"  # it says the key of the sandbox
+    ]
+    context = Context(project.root, Screen(json=True, stream=io.StringIO()), {})
+    environ = {**os.environ, **project.secrets, **state}
+    rehearse._page(context, project.git("rev-parse", "HEAD"), rows, "", environ)
 
 
 def _read(path: Path) -> bytes:

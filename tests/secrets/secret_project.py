@@ -38,11 +38,11 @@ TOLD: Final = ("{DATABASE_URL}", "{SECRET_KEY!r}", "{AWKWARD}", "{AWKWARD!r}", "
 
 
 class SecretProject(Project):
-    """`told` is what the app may print; `ran` is every command and how it ended."""
+    """`secrets` are in the environment of every command; `ran` is every command and how it ended."""
 
     def __init__(self, root: Path, sandbox: Path, secrets: dict[str, str], config: dict[str, str]) -> None:
         super().__init__(root, sandbox)
-        self._secrets = secrets
+        self.secrets = secrets
         self.ran: list[tuple[tuple[str, ...], Ran]] = []
         here = 'config = { ENV = "test", APP_FILE = "{folder}/app.db" }'
         undocumented = ('critical = ["app/migrations/**", ', "critical = [")
@@ -58,14 +58,10 @@ class SecretProject(Project):
     def run(self, *words: str, code: int = 0, own_process: bool = False, **env: str) -> Ran:
         """Run a command with every secret in its environment; it must end with `code`."""
         run = self.process if own_process else self.invoke
-        ran = run(*words, env={**self._secrets, **env})
+        ran = run(*words, env={**self.secrets, **env})
         self.ran.append((words, ran))
         assert ran.code == code, (words, ran.text)
         return ran
-
-    def secret(self, name: str) -> str:
-        """The credential of this name that every command has in its environment."""
-        return self._secrets[name]
 
     def both(self, *words: str, code: int = 0, **env: str) -> None:
         """Run a command as a person sees it, and with its JSON."""

@@ -24,6 +24,7 @@ def kept_secrets(journey: Journey) -> list[Path]:
         *sandbox.glob("state.sqlite-*"),
         sandbox / "postgres-password",
         project.root / ".release/keys/sandbox",
+        project.root / ".release/rehearsal/keys/sandbox",
         sandbox.parent / "tmp/keys/release",
         sandbox.parent / "tmp/keys/ci",
         *(sandbox / "logs").glob(f"{project.staging}.log*"),  # what the app itself told, on this machine
@@ -96,6 +97,32 @@ def test_the_journal_and_its_evidence_are_there_to_be_searched(journey: Journey)
     assert (project.root.parent / "tmp/summary.md").is_file()
     told = (project.sandbox / "logs" / f"{project.staging}.log").read_bytes()
     assert STEM.encode() in told  # the app did tell
+
+
+def test_the_pages_of_a_rehearsal_are_there_to_be_searched(journey: Journey):
+    """One that `rehearse` wrote with every credential around it, one about all that was done here."""
+    folder = journey.project.root / ".release/rehearsal"
+    rehearsed, page = ((folder / name).read_text() for name in ("rehearsed.html", "report.html"))
+    assert "</html>" in rehearsed and "invoke test --commit" in rehearsed
+    for action in ("deploy", "migrate", "rollback", "config", "adopt", "certify", "complete"):
+        assert f">{action}<" in page, action
+    assert "[hidden]" in page  # what the app told was quoted
+
+
+def test_the_credentials_of_buckets_were_used(journey: Journey):
+    """A credential that is sent nowhere could not leak."""
+    asked, secrets = journey.buckets, journey.project.secrets
+    assert all(secrets["AWS_ACCESS_KEY_ID"] in one.credential for one in asked["s3"])
+    assert all(secrets["AWS_SESSION_TOKEN"] in str(one.headers) for one in asked["s3"])
+    assert all(STEM in one.path for one in asked["az"])
+    assert all(secrets["GOOGLE_BEARER_TOKEN"] in one.credential for one in asked["gs"])
+    assert all(len(some) >= 3 for some in asked.values())
+
+
+def test_the_token_of_docker_hub_was_handed_over_and_given_back(journey: Journey):
+    said = [ran.text for words, ran in journey.project.ran if words[0] == "dockerhub.login"]
+    assert len(said) == 2
+    assert all("login ended with 1" in text and "[hidden]" in text for text in said)
 
 
 def test_the_search_finds_a_secret_in_every_form():
