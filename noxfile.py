@@ -128,7 +128,7 @@ def workflows(session: nox.Session) -> None:
 
 @nox.session
 def stores(session: nox.Session) -> None:
-    """The journal in buckets: races, kills, lost replies and secrets on the moto server (S3) and Azurite (Azure Blob)."""
+    """The journal in buckets: races, kills, lost replies, secrets; on the moto server (S3) and Azurite (Azure)."""
     words = session.posargs or ["tests/stores", "tests/secrets"]
     session.run("python", "-m", "pytest", *EACH_CORE, "-m", "stores", *words, env=_store_servers(session))
 
