@@ -128,7 +128,7 @@ def workflows(session: nox.Session) -> None:
 
 @nox.session
 def stores(session: nox.Session) -> None:
-    """The journal in buckets: races, kills, lost replies, secrets; on the moto server (S3) and Azurite (Azure)."""
+    """The journal in buckets (S3 by the moto server, Azurite): races, kills, lost replies, secrets."""
     words = session.posargs or ["tests/stores", "tests/secrets"]
     session.run("python", "-m", "pytest", *EACH_CORE, "-m", "stores", *words, env=_store_servers(session))
 

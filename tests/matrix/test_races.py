@@ -45,7 +45,7 @@ def test_of_eight_deploys_at_once_one_wins_and_seven_are_told_who(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kept_in", ["folder", "s3", "azure"])
+@pytest.mark.parametrize("kept_in", ["folder", "s3"])
 def test_of_eight_deploys_that_wait_all_win_one_after_another(
     kept_in: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

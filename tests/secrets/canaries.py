@@ -6,6 +6,7 @@ Every canary holds the same STEM, random in each run, so that a search for the s
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -82,5 +83,21 @@ class Search:
         """Every file below `folder`, but for the ones that are meant to hold a secret, that holds one."""
         skipped = set(but_not)
         files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
-        found = ((path, self(str(path)) or self(path.read_bytes())) for path in files if path not in skipped)
+        found = (
+            (path, self(str(path)) or self._inside(path.read_bytes()))
+            for path in files
+            if path not in skipped
+        )
         return [f"{path.relative_to(folder)}: {near}" for path, near in found if near]
+
+    def _inside(self, data: bytes) -> str:
+        """As it lies there, and what is signed in an envelope: a form in its Base64 would be none that we know."""
+        return self(data) or self(payload(data))
+
+
+def payload(data: bytes) -> bytes:
+    """What is signed in a DSSE envelope, b"" when `data` is none."""
+    try:
+        return base64.b64decode(json.loads(data)["payload"], validate=True)
+    except (ValueError, TypeError, KeyError):
+        return b""

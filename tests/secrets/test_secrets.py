@@ -137,3 +137,13 @@ def test_the_search_finds_a_secret_in_every_form():
     for text in (secret, json.dumps(secret), repr(secret), quote(secret), raw.hex(), raw.hex().upper()):
         assert search(text), text
     assert not search("harmless " * 100)
+
+
+def test_the_search_finds_a_form_inside_what_is_signed(tmp_path: Path):
+    import base64
+    import json
+
+    for name, said in {"plain": STEM, "base64": base64.b64encode(STEM.encode()).decode()}.items():
+        signed = base64.b64encode(json.dumps({"said": said}).encode()).decode()
+        (tmp_path / name).write_text(json.dumps({"payload": signed, "signatures": []}))
+    assert [near.partition(":")[0] for near in Search().below(tmp_path)] == ["base64", "plain"]
