@@ -76,10 +76,10 @@ def test_a_release_is_asked_for_once_and_then_looked_for(project: Project, kind)
         return truly(project, project.first)
     assert len(asked) == 1
     assert deploy.said["code"] == 4, deploy.text
-    assert project.kinds() == ["start deploy"]
+    assert project.kinds() == ["start deploy", "note deploy"]
     assert "invoke reconcile" in project.json("deploy", code=4)["line"]
     assert "nothing was changed" in project.json("reconcile", code=1)["reasons"][0]
-    assert project.kinds() == ["start deploy", "failed deploy"]
+    assert project.kinds() == ["start deploy", "note deploy", "failed deploy"]
     project.json("deploy")
     return truly(project, project.first)
 
@@ -119,7 +119,7 @@ def test_a_platform_that_cannot_be_seen_after_the_release_is_unknown_and_then_re
     assert deploy.said["code"] == 4, deploy.text
     project.faults()
     project.json("reconcile")
-    assert project.kinds() == ["start deploy", "end deploy"]
+    assert project.kinds() == ["start deploy", "note deploy", "end deploy"]
     truly(project, project.first)
 
 
@@ -136,7 +136,7 @@ def test_a_lost_reply_that_cannot_be_looked_up_is_unknown_not_failed(project: Pr
     out, err = deploy.communicate()
     assert deploy.returncode == 4, out + err
     project.faults()
-    assert project.kinds() == ["start deploy"]
+    assert project.kinds() == ["start deploy", "note deploy"]
     project.json("reconcile")
     truly(project, project.first)
 
