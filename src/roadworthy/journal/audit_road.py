@@ -150,7 +150,7 @@ def linked(proof: dict[str, Any], digest: str, target: Path) -> None:
         data = bytes_of(f"{target}/{name}")
         if hashlib.sha256(data).hexdigest() != proof["sha256"]:
             raise Bad("chain", "it is another entry")
-        found = _unverified(data)
+        found = unverified(data)
     except (Bad, OSError) as error:
         why = error.why if isinstance(error, Bad) else "it is not there"
         raise Bad("proof", f"{name}, which opened the way, cannot be believed: {why}") from error
@@ -183,7 +183,7 @@ def _build_of(folder: Path, name: str) -> tuple[str, str] | None:
     target, place = folder.parent, f"package-{of_commit[1]}"
     try:
         for seq in itertools.count(1):
-            found = _unverified(bytes_of(f"{target}/{place}/{seq:08d}.json"))
+            found = unverified(bytes_of(f"{target}/{place}/{seq:08d}.json"))
             said = found.said
             is_now = said.kind, said.action, said.environment, said.target
             if is_now == ("end", "build", place, target.name) and not (target / place).is_symlink():
@@ -198,7 +198,7 @@ def forget_builds() -> None:
     _build_of.cache_clear()
 
 
-def _unverified(data: bytes) -> Entry:
+def unverified(data: bytes) -> Entry:
     """What an entry of another log says, whoever signed it. Raises Bad."""
     try:
         return understood(base64.b64decode(json.loads(data)["payload"]))

@@ -195,8 +195,7 @@ class Log:
             trust=self._trust,
             clock=self._clock,
         )
-        log.entries()
-        return [one for one in log._settled if one.seq <= seq]
+        return [one for one in log.settled() if one.seq <= seq]
 
     def _rest(self) -> Iterator[Entry]:
         """Verify and remember what comes after the state; half a reading is none."""
