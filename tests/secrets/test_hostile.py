@@ -180,6 +180,15 @@ def test_an_engine_that_gives_its_password_back_does_not_make_us_say_it(then: st
     assert LEAKS(str(caught.value)) == ""
 
 
+@pytest.mark.parametrize("then", ["exit 1", "exec sleep 60"])
+def test_of_a_password_at_the_end_of_what_is_quoted_of_a_line_no_part_is_said(then: str):
+    secret = canary("dockerhub")
+    words = ("sh", "-c", f"printf '%0{300 - len(secret) + 1}d' 0; cat; echo; echo more; {then}")
+    with pytest.raises(CheckFailed, match="more") as caught:
+        engine.run(words, {"PATH": os.environ["PATH"]}, 0.5, secret)
+    assert secret[:8] not in str(caught.value)
+
+
 CRASH = """
 import sys
 from pathlib import Path

@@ -206,6 +206,7 @@ def run(words: Words, environ: Mapping[str, str], within: float = WITHIN, passwo
     """
     passed = {name: environ[name] for name in PASSED_ON if name in environ}
     what = " ".join(words[:3] if words[1] in ("buildx", "manifest") else words[:2])
+    hide = Mask((password,))
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as given:
         given.write(password.encode())
         given.seek(0)
@@ -225,20 +226,21 @@ def run(words: Words, environ: Mapping[str, str], within: float = WITHIN, passwo
                 status = engine.wait(within)
             except subprocess.TimeoutExpired as error:
                 os.killpg(engine.pid, signal.SIGKILL)
-                late = f"{what} did not end within {within:g} s\n{_last(said)}"
-                raise CheckFailed(Mask((password,))(late)) from error
+                raise CheckFailed(f"{what} did not end within {within:g} s\n{_last(said, hide)}") from error
             except BaseException:
                 os.killpg(engine.pid, signal.SIGKILL)
                 raise
         if status:
-            raise CheckFailed(Mask((password,))(f"{what} ended with {status}\n{_last(said)}".rstrip()))
-        return _last(said)
+            raise CheckFailed(f"{what} ended with {status}\n{_last(said, hide)}".rstrip())
+        return _last(said, hide)
 
 
-def _last(said: IO[bytes]) -> str:
+def _last(said: IO[bytes], hide: Mask) -> str:
+    """The last lines, hidden before they are cut: of a secret that was cut nothing is found any more."""
     said.seek(max(0, said.seek(0, os.SEEK_END) - 8192))
     lines = said.read().decode("utf-8", "replace").splitlines()[-LAST_LINES:]
-    return "\n".join("  " + "".join(c for c in line if c.isprintable())[:300] for line in lines)
+    shown = hide("\n".join("".join(c for c in line if c.isprintable()) for line in lines))
+    return "\n".join(f"  {line[:300]}" for line in shown.splitlines())
 
 
 def _buildx(environ: Mapping[str, str]) -> bool:
