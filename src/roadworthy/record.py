@@ -241,6 +241,10 @@ def describe(plan: Plan) -> str:
     """One line that says what would happen."""
     if plan.already:
         return plan.already
+    if plan.after.get("seen"):
+        return (
+            f"nothing to migrate: write down that the database of {plan.app} is at {plan.after['revision']}"
+        )
     what = f"{plan.package.name[:17]} ({plan.package.digest[:12]})" if plan.package else plan.app
     if plan.package and plan.package.parts:
         what += f" of {', '.join(part.component for part in plan.package.parts)}"

@@ -383,6 +383,8 @@ def _refused(
 
 
 def _line(plan: Plan, to: Mapping[str, Any]) -> str:
+    if plan.after.get("seen"):
+        return f"nothing to migrate, {plan.app} seen at {plan.after['revision']}"
     what = f" {plan.package.commit[:12]}" if plan.package else ""
     return f"{plan.request.action}{what} on {plan.app}" + (f" as {where}" if (where := shown(to)) else "")
 

@@ -99,3 +99,10 @@ def test_a_policy_that_needs_a_release_finds_the_deploy_without_one(shipped: Pro
     # Staging deploys what is not released yet: under this rule both auditors name its first start.
     assert judged(shipped, "prod") == ("", "")
     assert judged(shipped, "staging") == ("00000001.json", "policy")
+
+
+def test_both_auditors_follow_a_migration_that_was_only_seen(shipped: Project):
+    shipped.migrated_by_hand("0001", "prod")
+    shipped.json("migrate", "--env", "prod", env=KEYS)
+    assert shipped.entries("prod")[-1].record.details["seen"] is True
+    assert judged(shipped) == ("", "")

@@ -366,6 +366,13 @@ class Project:
                 return None
         return rows[0][0] if rows else None
 
+    def migrated_by_hand(self, revision: str | None, place: str = "staging") -> None:
+        """Say in the database that it is at this revision; None empties the table, as a restored copy may be."""
+        with contextlib.closing(sqlite3.connect(self.database(place))) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT)")
+            database.execute("DELETE FROM alembic_version")
+            database.executemany("INSERT INTO alembic_version VALUES (?)", [(revision,)] if revision else [])
+
     def mood(self, place: str = "staging", **mood: object) -> None:
         """Make the running app behave differently, from now on and without a release."""
         path = self.database(place)

@@ -99,3 +99,42 @@ def test_production_migrates_only_with_an_approval_and_both_keys(deployed: Proje
 
 def test_migrate_says_what_to_do_when_nothing_was_deployed(project: Project):
     assert "invoke deploy" in project.json("migrate", code=2)["line"]
+
+
+# ---- a database that the journal does not know ----------------------------------------------------------
+
+
+def test_a_database_that_is_at_the_head_already_is_written_down_once(deployed: Project):
+    deployed.migrated_by_hand("0003")
+    said = deployed.json("migrate")
+    assert said["line"] == f"nothing to migrate, {deployed.staging} seen at 0003"
+    start, end = deployed.entries()[-2:]
+    assert (start.record.kind, start.record.details["to"]) == ("start", {"revision": "0003", "seen": True})
+    told = end.record.details
+    assert (end.record.kind, told["seen"], told["revision"]) == ("end", True, "0003")
+    assert (told["applied"], told["pending"], told["receipts"]) == ([], [], [])
+    assert not [c for c in deployed.calls() if "upgrade head" in str(c.get("body", c))]
+    deployed.json("verify")
+    assert "already at 0003" in deployed.json("migrate")["line"]
+    assert deployed.kinds()[-2:] == ["start migrate", "end migrate"]
+
+
+def test_what_is_seen_is_not_written_down_when_the_database_moves_meanwhile(deployed: Project, monkeypatch):
+    from roadworthy.stages import migrate
+
+    deployed.migrated_by_hand("0003")
+    seen = migrate.revision_in
+    answers = iter(["0003", "0002"])
+    monkeypatch.setattr(migrate, "revision_in", lambda receipt: (seen(receipt), next(answers))[1])
+    said = deployed.json("migrate", code=1)
+    assert said["reasons"] == ["the database is at 0002, not at 0003"]
+    assert deployed.entries()[-1].record.kind == "failed"
+
+
+@pytest.mark.slow
+def test_a_ship_of_a_database_that_was_migrated_by_hand_goes_to_its_end(project: Project):
+    project.migrated_by_hand("0001")
+    said = project.json("ship")
+    assert "nothing to migrate" in said["details"]["stages"][4]["line"]
+    assert "end complete" in project.kinds()
+    project.json("decide")

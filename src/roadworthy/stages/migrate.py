@@ -19,7 +19,10 @@ _CURRENT: Final = re.compile(r"([0-9A-Za-z_]{1,40})(?: \((?:head|branchpoint|mer
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
-    """Run the migration command and ask for the revision; nothing when nothing is pending.
+    """Run the migration command and ask for the revision. When nothing is pending, nothing is run.
+
+    The journal may not know yet where the database is: it was migrated by hand, restored from a copy, or was there
+    before this toolkit. Then the plan has no step, and what is seen is written down: `to.seen` is true.
 
     Raises Held when `request.to` names a package and another one runs by now.
     """
@@ -28,15 +31,17 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was migrated")
     revision, pending = facts.revision.value, pending_in(facts)
     commands = context.config.commands
-    already = f"the database of {facts.environment.app} is already at {revision}" if pending == () else ""
+    there = pending == ()
+    known = there and facts.history.value.revision == revision
+    already = f"the database of {facts.environment.app} is already at {revision}" if known else ""
     pending = pending or ()
     return Plan(
         request=request,
         app=facts.environment.app,
-        steps=() if already else (RunCommand(commands.migrate), RunCommand(commands.revision)),
+        steps=() if there else (RunCommand(commands.migrate), RunCommand(commands.revision)),
         package=package,
         before={"revision": revision},
-        after={"revision": pending[-1] if pending else revision},
+        after={"revision": pending[-1] if pending else revision, **({"seen": True} if there else {})},
         already=already,
         pending=pending,
     )
@@ -59,17 +64,18 @@ def where_it_stands(context: Context, app: str) -> dict[str, Any]:
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
-    """The database says that it is at the last pending revision."""
-    revision = revision_in(receipts[-1])
+    """The database says that it is at the last pending revision, or still where it was seen."""
+    asked = receipts[-1] if receipts else context.platform.query(plan.app, context.config.commands.revision)
+    revision = revision_in(asked)
     applied = plan.pending[: plan.pending.index(revision) + 1] if revision in plan.pending else ()
-    return Confirmation(missing(plan, revision), {"revision": revision, "applied": list(applied)})
+    details = {"revision": revision, "applied": list(applied)}
+    return Confirmation(missing(plan, revision), details | ({"seen": True} if plan.after.get("seen") else {}))
 
 
 def missing(plan: Plan, revision: str | None) -> tuple[str, ...]:
-    """The problem, when the database is not where the pending migrations lead."""
-    if plan.pending and revision != plan.pending[-1]:
-        return (f"the database is at {revision}, not at {plan.pending[-1]}",)
-    return ()
+    """The problem, when the database is not where the plan leads."""
+    expected = plan.after.get("revision", plan.pending[-1] if plan.pending else revision)
+    return () if revision == expected else (f"the database is at {revision}, not at {expected}",)
 
 
 def revision_in(receipt: Receipt) -> str | None:

@@ -152,14 +152,14 @@ def _busy(context: Context, app: str) -> list[str]:
 
 def _migrated(context: Context, plan: Plan) -> Confirmation:
     revision = _revision(context, plan)
-    if plan.pending and revision != plan.pending[-1]:
+    if plan.pending and missing(plan, revision):
         _on_its_way(context, lambda: _busy(context, plan.app) or None)
         revision = _revision(context, plan)
     details: dict[str, Any] = {"revision": revision}
     if plan.request.action == "certify":
         return Confirmation(("the certification was cut off: certify again",), details)
-    if plan.pending and revision == plan.pending[-1]:
-        return Confirmation((), details)
+    if not missing(plan, revision):
+        return Confirmation((), details | ({"seen": True} if plan.after.get("seen") else {}))
     return Confirmation((f"the database is at {revision}: migrate again",), details)
 
 
