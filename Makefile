@@ -3,7 +3,8 @@
 #   make deploy-capecraft ALLOW_PROD=1
 #
 # ALLOW_PROD=1 on make's own command line is both keys of production. From the environment it is only one of
-# them. make turns every failure into 2: the reason is on the last line.
+# them, and from anywhere else it is none (scripts/keys.sh). make turns every failure into 2: the reason is on the
+# last line.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -16,8 +17,8 @@ READY := .venv/.ready
 # A virtual environment knows its own path: in a folder that was moved or copied it is made anew.
 MOVED := $(if $(READY),$(filter-out $(realpath .venv),$(file <$(READY))))
 
-# Exactly ALLOW_PROD=1, on the command line of make itself, is the second key as well.
-KEYS := $(if $(filter command,$(firstword $(origin ALLOW_PROD))),$(if $(filter-out x1x,x$(value ALLOW_PROD)x),,ALLOW_PROD_DEPLOY=YES))
+# Where ALLOW_PROD comes from, before the lines below export it: command, environment, file, …
+override GIVEN := $(firstword $(origin ALLOW_PROD))
 
 # Values reach commands through the environment and as they were typed: no quote in them ends a shell word, and
 # `$(value …)` keeps make from expanding a $(shell …) in them.
@@ -95,18 +96,18 @@ deploy-staging: deploy-autorisen  ## deploy HEAD to staging
 heroku-deploy-stg: deploy-autorisen  ## deploy HEAD to staging
 
 deploy-capecraft: $(READY)  ## deploy HEAD to production (ALLOW_PROD=1)
-	@$(KEYS) $(INVOKE) deploy --env=capecraft --commit="$$COMMIT"
+	@. scripts/keys.sh $@ $(GIVEN); $(INVOKE) deploy --env=capecraft --commit="$$COMMIT"
 
 heroku-deploy-prod: deploy-capecraft  ## deploy HEAD to production (ALLOW_PROD=1)
 
 promote-prod: deploy-capecraft  ## the same: what staging certified goes to production (ALLOW_PROD=1)
 
 require-prod:  ## end with an error unless this command holds both keys of production
-	@$(if $(KEYS),export $(KEYS);) if [ "$${ALLOW_PROD-}" != 1 ] || [ "$${ALLOW_PROD_DEPLOY-}" != YES ]; then \
+	@. scripts/keys.sh $@ $(GIVEN); if [ "$${ALLOW_PROD-}" != 1 ] || [ "$${ALLOW_PROD_DEPLOY-}" != YES ]; then \
 	  echo "production is locked: if you mean it, give ALLOW_PROD the value 1 on the command line" >&2; exit 2; fi
 
 heroku-run-migrate: $(READY)  ## run pending migrations (HEROKU_APP_NAME=autorisen; production: ALLOW_PROD=1 APPROVAL=ref)
-	@$(KEYS) $(INVOKE) migrate --env="$$HEROKU_APP_NAME" --approval="$$APPROVAL"
+	@. scripts/keys.sh $@ $(GIVEN); $(INVOKE) migrate --env="$$HEROKU_APP_NAME" --approval="$$APPROVAL"
 
 verify-autorisen: $(READY)  ## compare staging's platform, app and database with the journal
 	@$(INVOKE) verify --env=autorisen
@@ -137,11 +138,12 @@ ship-autorisen-log: $(READY)  ## the same, with an evidence log in EVIDENCE_DIR
 	@$(INVOKE) ship --env=autorisen --commit="$$COMMIT" --log
 
 heroku-config-prod: $(READY)  ## the playbook's config vars of production (ALLOW_PROD=1)
-	@ENV=prod RUN_DB_MIGRATIONS_ON_STARTUP=0 DISABLE_RECAPTCHA=false $(KEYS) $(INVOKE) config --env=capecraft \
-	  --set ENV --set RUN_DB_MIGRATIONS_ON_STARTUP --set DISABLE_RECAPTCHA --why "the playbook's config vars"
+	@. scripts/keys.sh $@ $(GIVEN); \
+	  ENV=prod RUN_DB_MIGRATIONS_ON_STARTUP=0 DISABLE_RECAPTCHA=false $(INVOKE) config --env=capecraft --set ENV \
+	  --set RUN_DB_MIGRATIONS_ON_STARTUP --set DISABLE_RECAPTCHA --why "the playbook's config vars"
 
 heroku-rollback: $(READY)  ## roll production back (REL=vNNN ALLOW_PROD=1)
-	@$(KEYS) $(INVOKE) rollback --env=capecraft --to="$$REL"
+	@. scripts/keys.sh $@ $(GIVEN); $(INVOKE) rollback --env=capecraft --to="$$REL"
 
 status: $(READY)  ## what should run where, what does
 	@$(INVOKE) status

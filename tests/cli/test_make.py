@@ -82,6 +82,7 @@ class Copy:
             "Makefile",
             "requirements.lock",
             "pyproject.toml",
+            "scripts/keys.sh",
             "scripts/setup.sh",
             "scripts/smoke.sh",
         ):
@@ -145,7 +146,6 @@ def test_help_lists_every_target_with_its_words(copy: Copy):
     ("words", "env", "keys"),
     [
         (["ALLOW_PROD=1"], {}, BOTH),
-        (["ALLOW_PROD:=1"], {}, BOTH),
         (["ALLOW_PROD=1"], {"ALLOW_PROD": "0", "ALLOW_PROD_DEPLOY": "NO"}, BOTH),
         ([], {}, {}),
         ([], {"ALLOW_PROD": "1"}, {"ALLOW_PROD": "1"}),
@@ -158,6 +158,12 @@ def test_help_lists_every_target_with_its_words(copy: Copy):
         (["ALLOW_PROD=yes"], {}, {"ALLOW_PROD": "yes"}),
         (["ALLOW_PROD=1 1"], {}, {"ALLOW_PROD": "1 1"}),
         (["ALLOW_PROD=1 "], {}, {"ALLOW_PROD": "1 "}),
+        ([], {"ALLOW_PROD": " 1"}, {"ALLOW_PROD": " 1"}),
+        (["-C", "."], {"ALLOW_PROD": "1"}, {"ALLOW_PROD": "1"}),
+        (["-C", ".", "ALLOW_PROD=1"], {}, BOTH),
+        (["-j2", "ALLOW_PROD=1"], {"MAKEFLAGS": "k"}, BOTH),
+        (["ALLOW_PROD_DEPLOY=YES"], {"ALLOW_PROD": "1"}, BOTH),
+        (["ALLOW_PROD=1 ALLOW_PROD=1"], {}, {"ALLOW_PROD": "1 ALLOW_PROD=1"}),
         (["ALLOW_PROD=$(REL)", "REL=1"], {}, {"ALLOW_PROD": "$(REL)"}),
         (["ALLOW_PROD="], {"ALLOW_PROD": "1"}, {"ALLOW_PROD": ""}),
     ],
@@ -172,7 +178,7 @@ def test_only_the_command_line_gives_both_keys(
 def test_the_config_vars_of_production_need_both_keys_and_have_values_that_the_app_knows(copy: Copy):
     copy.make("heroku-config-prod", "ALLOW_PROD=1")
     assert copy.called == [(CALLS["heroku-config-prod"][0], BOTH)]
-    said = re.search(r"^heroku-config-prod:.*\n\t@(.*)\\\n", MAKEFILE, re.MULTILINE)
+    said = re.search(r"^heroku-config-prod:.*\n\t@.*\n(.*)\\\n", MAKEFILE, re.MULTILINE)
     assert said
     values = dict(word.split("=", 1) for word in said[1].split() if "=" in word and not word.startswith("--"))
     assert values == {"ENV": "prod", "RUN_DB_MIGRATIONS_ON_STARTUP": "0", "DISABLE_RECAPTCHA": "false"}
@@ -183,13 +189,74 @@ def test_the_rollback_gets_both_keys_and_its_release(copy: Copy):
     assert copy.called == [(["rollback", "--env=capecraft", "--to=v12"], BOTH)]
 
 
-def test_a_make_inside_make_keeps_the_keys_and_a_file_gives_none(copy: Copy):
-    (copy.root / "outer.mk").write_text("all:\n\t@$(MAKE) -f Makefile deploy-capecraft\n")
-    copy.make("-f", "outer.mk", "ALLOW_PROD=1")
-    assert copy.called[0][1] == BOTH
-    (copy.root / "outer.mk").write_text("ALLOW_PROD = 1\ninclude Makefile\n")
-    copy.make("-f", "outer.mk", "deploy-capecraft")
-    assert "ALLOW_PROD_DEPLOY" not in copy.called[0][1]
+DEPLOYS = ("deploy-capecraft", "heroku-rollback", "heroku-config-prod", "heroku-run-migrate", "require-prod")
+NO_KEYS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "MAKEFLAGS": ([], {"MAKEFLAGS": "ALLOW_PROD=1"}),
+    "MAKEFLAGS, as make writes it": ([], {"MAKEFLAGS": " -- ALLOW_PROD=1"}),
+    "MAKEFLAGS with both": ([], {"MAKEFLAGS": "ALLOW_PROD=1 ALLOW_PROD_DEPLOY=YES"}),
+    "MAKEFLAGS and the environment": ([], {"MAKEFLAGS": "ALLOW_PROD=1", **BOTH}),
+    "MAKEFLAGS and the command line": (["ALLOW_PROD=1"], {"MAKEFLAGS": "ALLOW_PROD=1"}),
+    "MAKEFLAGS with -e": (["-e"], {"MAKEFLAGS": "ALLOW_PROD=1"}),
+    "MAKEFLAGS that evaluate": ([], {"MAKEFLAGS": "--eval=ALLOW_PROD=1"}),
+    "GNUMAKEFLAGS": ([], {"GNUMAKEFLAGS": "ALLOW_PROD=1"}),
+    "another folder": (["-C", "."], {"MAKEFLAGS": "ALLOW_PROD=1"}),
+    "a word before 1": (["ALLOW_PROD= 1"], {}),
+    "a space before =": (["ALLOW_PROD =1"], {}),
+    ":=": (["ALLOW_PROD:=1"], {}),
+    "::=": (["ALLOW_PROD::=1"], {}),
+    "?=": (["ALLOW_PROD?=1"], {}),
+    "+=": (["ALLOW_PROD+=1"], {}),
+    "twice, one not exact": (["ALLOW_PROD=0", "ALLOW_PROD=1"], {}),
+    "--eval": (["--eval", "ALLOW_PROD=1"], {}),
+    "--eval that overrides": (["--eval", "override ALLOW_PROD=1"], {}),
+    "--eval that exports": (["--eval", "export ALLOW_PROD_DEPLOY=YES", "ALLOW_PROD=0"], {}),
+    "a target's own variable": (["--eval", "%: export ALLOW_PROD=1"], {}),
+    "a makefile before": (["-f", "other.mk", "-f", "Makefile"], {}),
+    "a makefile behind": (["-f", "Makefile", "-f", "other.mk"], {}),
+    "an included .env": (["-f", "including.mk", "-f", "Makefile"], {}),
+    "MAKEFILES": ([], {"MAKEFILES": "other.mk"}),
+    "the shell's own start": ([], {"BASH_ENV": "other.env"}),
+    "a level and the environment": ([], {"MAKELEVEL": "1", **BOTH}),
+    "a level": (["ALLOW_PROD=1"], {"MAKELEVEL": "1"}),
+    "an outer make": (["-f", "outer.mk", "ALLOW_PROD=1"], {}),
+    "an outer make in another folder": (["-f", "outer.mk", "-C", ".", "ALLOW_PROD=1"], {}),
+    "an outer make that says it": (["-f", "saying.mk"], {}),
+    "an outer make that hides it": (["-f", "hiding.mk", "ALLOW_PROD=1"], {}),
+}
+
+
+@pytest.mark.parametrize("trick", NO_KEYS)
+def test_a_key_that_nobody_typed_is_refused_with_what_to_type(copy: Copy, trick: str):
+    (copy.root / "other.mk").write_text("export ALLOW_PROD := 1\nexport ALLOW_PROD_DEPLOY := YES\n")
+    (copy.root / ".env").write_text("ALLOW_PROD=1\n")
+    (copy.root / "other.env").write_text("export ALLOW_PROD=1 ALLOW_PROD_DEPLOY=YES\n")
+    (copy.root / "including.mk").write_text("include .env\nexport\n")
+    for name, call in (
+        ("outer", "@$(MAKE) -f Makefile $@"),
+        ("saying", "@$(MAKE) -f Makefile $@ ALLOW_PROD=1"),
+        ("hiding", "@MAKEFLAGS= GNUMAKEFLAGS= $(MAKE) -f Makefile $@"),
+    ):
+        (copy.root / f"{name}.mk").write_text(f"%:\n\t{call}\nMakefile %.mk:;\n")
+    words, env = NO_KEYS[trick]
+    for target in DEPLOYS:
+        done = copy.make(target, *words, env=env)
+        assert (done.returncode, copy.called) == (2, []), (target, done.stdout, done.stderr)
+        (said,) = (line for line in done.stderr.splitlines() if line.startswith("production is locked: "))
+        assert said.endswith(f"which is no key; if you mean it, type: make {target} ALLOW_PROD=1")
+
+
+def test_where_nobody_says_what_make_was_started_with_there_is_no_key(copy: Copy):
+    keys = copy.root / "scripts" / "keys.sh"
+    keys.write_text(keys.read_text().replace("/proc/$PPID", "/nowhere/$PPID"))
+    done = copy.make("deploy-capecraft", "ALLOW_PROD=1")
+    assert (done.returncode, copy.called) == (2, [])
+    assert "production is locked: this system does not say what make was started with" in done.stderr
+    keys.unlink()
+    assert copy.make("deploy-capecraft", "ALLOW_PROD=1").returncode == 2
+    assert copy.called == []
+
+
+def test_a_file_gives_no_key(copy: Copy):
     (copy.root / ".env").write_text("ALLOW_PROD=1\n")
     copy.make("deploy-capecraft")
     assert copy.called[0][1] == {}

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 STATE: Final = ".release/rehearsal"
 KEYS: Final = {"ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
 # What the caller's shell, or the make that called us, may have set and no command here may inherit.
-CALLERS: Final = (*KEYS, "EVIDENCE_DIR", "KEEP", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+CALLERS: Final = (
+    *KEYS,
+    "EVIDENCE_DIR",
+    "KEEP",
+    "MAKEFLAGS",
+    "GNUMAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "MAKEOVERRIDES",
+)
 
 
 class Step(msgspec.Struct, frozen=True):
