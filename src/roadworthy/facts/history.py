@@ -105,7 +105,7 @@ def read_history(
     certified = (one for one in reversed(settled) if (one.kind, one.action) == ("end", "certify"))
     return History(
         Newest(_deployed(end, revision, component) for end, revision in _verified(settled)),
-        next((one.revision for one in reversed(settled) if _revises(one)), None),
+        known_at.revision if (known_at := revised(settled)) else None,
         Newest(_certified(one, found(one.certificate)) for one in certified),
         completed=Later(lambda: {one.deployment: one.seq for one in _judged(settled) if one.kind == "end"}),
         incomplete=Later(lambda: _incomplete(settled)),
@@ -147,6 +147,11 @@ def _verified(settled: Reversible[Settled]) -> Iterator[tuple[Settled, str | Non
 
 def _revises(one: Settled) -> bool:
     return one.revised and one.kind != "abandon"
+
+
+def revised(settled: Reversible[Settled]) -> Settled | None:
+    """The newest outcome that says where the database is; None when none does."""
+    return next(filter(_revises, reversed(settled)), None)
 
 
 def _judged(settled: Reversible[Settled]) -> Iterator[Settled]:

@@ -35,6 +35,11 @@ class Done(msgspec.Struct, frozen=True):
     details: Mapping[str, Any]
     evidence: Mapping[str, str]  # sha256 of each file, by its name
 
+    def lacks_checks(self, required: Iterable[str]) -> tuple[str, ...]:
+        """Which of these checks an acceptance does not show as passed."""
+        checks = self.details.get("checks", {})
+        return tuple(name for name in required if checks.get(name) != "success")
+
 
 class Standing(msgspec.Struct, frozen=True):
     """The stages that a package has passed. `refused` is the newest acceptance, when its decision was NO."""

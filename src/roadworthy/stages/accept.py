@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -72,7 +72,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     required = decide.required_checks(scope, context.config.acceptance)
     known = standing.accepted
     stands = known is not None and (not again or _by_this_run(context, commit, known))
-    if known and stands and not missing_checks(known.details, required):
+    if known and stands and not known.lacks_checks(required):
         views = {name: view for name, view in VIEWS.items() if name in known.evidence}
         artifacts.restore(context, context.log(place_of(commit)), known.evidence, views, commit)
         line = f"{commit[:12]} was accepted already (journal #{known.seq})"
@@ -146,12 +146,6 @@ def _components(context: Context, package: Package, refs: Mapping[str, str]) -> 
     """Whom the manifest's refs must name; a package of one component keeps the name that it was built under."""
     several = tuple(part.component for part in package.parts)
     return several or tuple(ref.removesuffix("Ref") for ref in refs) or (context.config.package.component,)
-
-
-def missing_checks(said: Any, required: tuple[str, ...]) -> list[str]:
-    """Which required checks an acceptance's details do not show as passed."""
-    checks = said.get("checks", {})
-    return [name for name in required if checks.get(name) != decide.SUCCESS]
 
 
 def _examine(context: Context, package: Package, required: tuple[str, ...]) -> Findings:
