@@ -144,6 +144,29 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Change the modules that decide, one place at a time, and see that a test fails; a survivor fails the session.
+
+    MUTANTS is how many changes are tried (200), MUTANTS_SEED which are drawn (1), MUTANTS_SINCE a commit: then only
+    lines that differ from it are changed. Words name files to change, `tests/…` to try them with, or survivors by
+    their id. tests/mutants/accepted.toml holds the survivors that may be, with the reason.
+    """
+    install = (
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--no-deps",
+    )
+    packages = (".nox/mutants/packages", "--upgrade", "-r", "requirements-mutants.lock")
+    session.run("python", *install, "--target", *packages)
+    env = {"PYTHONPATH": "tests", "MUTANTS_MARKS": QUICK}
+    session.run("python", "-m", "mutants", *session.posargs, env=env)
+
+
+@nox.session
 def images(session: nox.Session) -> None:
     """Images on a real registry: built by buildah, promoted by us, judged by skopeo; and the bar of promotion."""
     words = session.posargs or ["tests/images"]
