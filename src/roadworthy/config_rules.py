@@ -122,7 +122,7 @@ def _packaged(package: Packaged, at: Keys) -> Broken:
 
 def _words(at: Keys, said: str) -> Broken:
     try:
-        shlex.split(said)
+        shlex.split(said, comments=True)
     except ValueError as error:
         yield at, f"these are no shell words: {str(error).lower()}"
 

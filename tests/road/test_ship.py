@@ -107,7 +107,7 @@ def test_of_tests_that_never_stop_talking_the_last_words_are_kept(project: Proje
 
 
 @pytest.mark.parametrize(
-    ("command", "words"), [("no-such-program", "could not be started"), ("sleep 60", "did not end within")]
+    ("command", "words"), [("no-such-program", "exited with 127"), ("sleep 60", "did not end within")]
 )
 def test_tests_that_do_not_start_or_end_are_failed_tests(project: Project, command, words):
     project.change_config(('"python -S -c pass"', f'"{command}"'), ('oneoff = "5s"', 'oneoff = "300ms"'))

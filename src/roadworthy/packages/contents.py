@@ -11,11 +11,11 @@ from typing import Final
 
 from ..errors import UsageError
 from ..facts.git_objects import Entry
+from . import procfile
 from .ustar import shown
 
 STAMP: Final = b"COMMIT"  # the file that a build adds: the commit's SHA and a newline
 STAMPED: Final = Entry("100644", "blob", "", STAMP)  # its place in the order; git has no such object
-PROCFILE: Final = "Procfile"
 MAX_FILES: Final = 100_000
 _MAX_HOPS: Final = 40  # as many as Linux follows in one path
 # Git knows of permissions only whether a file is executable.
@@ -23,7 +23,7 @@ SYMLINK: Final = "120000"
 MODES: Final = {"100644": 0o644, "100664": 0o644, "100755": 0o755, SYMLINK: 0o777}
 
 
-def checked(entries: Iterable[Entry], needs: str = PROCFILE) -> dict[bytes, Entry | None]:
+def checked(entries: Iterable[Entry], needs: str = procfile.NAME) -> dict[bytes, Entry | None]:
     """Every name of the package in the order of its bytes, COMMIT too; None stands for a directory.
 
     Raises UsageError for a submodule, an unsafe or doubled name, a COMMIT file, too many files, and when the

@@ -12,14 +12,15 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import io
+from pathlib import Path, PurePosixPath
 from typing import IO, Final, Literal
 
 import msgspec
 
 from ..errors import UsageError
 from ..facts import git, git_objects
-from . import contents, stored, ustar
+from . import contents, procfile, stored, ustar
 from .archive import read, unpack
 from .kept import alone, appearing, disk
 
@@ -52,7 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     files: int
 
 
-def build(root: Path, commit: str, path: str = "app", *, file: Path, needs: str = contents.PROCFILE) -> Slug:
+def build(root: Path, commit: str, path: str = "app", *, file: Path, needs: str = procfile.NAME) -> Slug:
     """Write the slug of the folder `path` at `commit` (40 hex characters) to `file`, whole and durable.
 
     `needs` is the file without which the folder is no package: a slug's Procfile, an image's Dockerfile.
@@ -120,13 +121,14 @@ def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
     return Slug(commit, made.digest, made.size, file)
 
 
-def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = contents.PROCFILE) -> Manifest:
+def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = procfile.NAME) -> Manifest:
     """Write the archive in one pass; no file is in memory as a whole."""
     entries = sorted(git.entries(root, commit, path, recursive=True), key=lambda entry: entry.name)
     sink = stored.Stored(out)
     archive = ustar.Writer(sink)
     archive.add(ustar.header(b"./app/", ustar.DIRECTORY, 0o755))
     links: dict[bytes, bytes] = {}
+    needed = procfile.NAME.encode() if needs == procfile.NAME else None
     with git_objects.batch(root, (entry.oid for entry in entries)) as source:
         names = contents.checked(entries, needs)  # while git already reads
         for name, entry in names.items():
@@ -144,7 +146,7 @@ def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = cont
                     )
                 if entry.mode != contents.SYMLINK:
                     archive.add(ustar.header(inside, ustar.FILE, contents.MODES[entry.mode], size))
-                    archive.copy(source, size)
+                    archive.copy(_read(source, size, path) if name == needed else source, size)
                 else:
                     links[name] = source.read(min(size, MAX_TARGET))
                     archive.add(ustar.header(inside, ustar.SYMLINK, 0o777, 0, links[name]))
@@ -154,6 +156,16 @@ def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = cont
     digest = sink.end()
     files = sum(entry is not None for entry in names.values())
     return Manifest("1", "slug", commit, digest, sink.size, path, files)
+
+
+def _read(source: IO[bytes], size: int, path: str) -> IO[bytes]:
+    """The Procfile, read: one that no platform could start is refused before there is a package."""
+    where = str(PurePosixPath(path, procfile.NAME))
+    if size > procfile.MAX_SIZE:
+        raise UsageError(f"{where} has {size} bytes: at most {procfile.MAX_SIZE} are read")
+    data = source.read(size)
+    procfile.processes(data, where)
+    return io.BytesIO(data)
 
 
 def _manifest(file: Path, path: str) -> Manifest | None:

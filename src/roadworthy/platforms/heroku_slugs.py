@@ -37,7 +37,7 @@ def upload(api: Api, app: str, package: Package, progress: Progress) -> str:
             raise CheckFailed(f"{file.name} is not the package {package.digest[:12]}: it was altered")
     progress(f"uploading {package.size:,} bytes")
     body = {
-        "process_types": procfile.processes((slugs.read(file, "Procfile") or b"").decode()),
+        "process_types": procfile.processes(slugs.read(file, procfile.NAME) or b""),
         "checksum": f"SHA256:{package.digest}",
         "commit": package.commit,
     }

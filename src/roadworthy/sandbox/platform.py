@@ -288,7 +288,7 @@ class Platform:
 
     async def _processes(self, app: App, slug: Slug) -> dict[str, str]:
         root = await self._unpacked(app, slug)
-        return dict(slug.process_types) or slugs.procfile(root)
+        return dict(slug.process_types) or slugs.processes(root)
 
     async def _unpacked(self, app: App, slug: Slug) -> Path:
         """The slug's files, a copy for each app, so that what one app writes no other app sees."""

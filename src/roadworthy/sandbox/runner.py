@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from roadworthy.packages import procfile
 from roadworthy.sandbox.logs import TEXT_LIMIT
 from roadworthy.sandbox.proctable import end_carriers, group_is_alive
 from roadworthy.sandbox.surroundings import DYNO_ID
@@ -91,7 +92,7 @@ class Process:
         self._deadline = 0.0
         self._over = self._reaped = False
         self._popen = subprocess.Popen(
-            ["/bin/sh", "-c", command],
+            procfile.words(command, folder),
             cwd=folder,
             env=dict(env),
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,

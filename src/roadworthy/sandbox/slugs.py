@@ -20,6 +20,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from roadworthy.errors import UsageError
+from roadworthy.packages import procfile
 
 BLOB_LIMIT = 500 * 1024 * 1024
 """Heroku's limit of a compressed slug, in bytes."""
@@ -99,17 +100,13 @@ def unpack(blob: Path, target: Path, checksum: str | None = None) -> Path:
     return target / "app" if entries == ["app"] and (target / "app").is_dir() else target
 
 
-def procfile(root: Path) -> dict[str, str]:
+def processes(root: Path) -> dict[str, str]:
     """The process types that the slug's Procfile declares, in its order; none where it has none."""
-    path = root / "Procfile"
-    if not path.is_file() or path.stat().st_size > 65_536:
+    path = root / procfile.NAME
+    if not path.is_file():
         return {}
-    found = {}
-    for line in path.read_text("utf-8", "replace").splitlines():
-        name, colon, command = line.partition(":")
-        if colon and command.strip() and not line.lstrip().startswith("#"):
-            found[name.strip()] = command.strip()
-    return found
+    with path.open("rb") as file:
+        return procfile.processes(file.read(procfile.MAX_SIZE + 1))
 
 
 def _within_limits(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:

@@ -8,7 +8,6 @@ file `.artifacts/acceptance/<sha>/result.json` is a view of it.
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -248,11 +247,11 @@ def _log_of(place: Trial) -> str:
 
 def _command(place: Trial) -> str:
     """How the component is started: what its Procfile says of `web`; "" is an image's own command."""
-    from ..packages.procfile import processes
+    from ..packages import procfile
 
     if place.package.kind != "slug":
         return ""
-    command = processes((place.folder / "Procfile").read_text("utf-8", "replace")).get("web")
+    command = procfile.processes((place.folder / procfile.NAME).read_bytes()).get("web")
     if command is None:
         raise UsageError("the Procfile has no web process")
     return command
@@ -277,4 +276,4 @@ def _own_check(
     for value in given.values():
         output = output.replace(value.encode(), b"***") if value else output
     found.files[f"{name}.txt"] = output
-    return [f"{shlex.split(command)[0]} {ran.how}"] if not ran.well else []
+    return [f"{command!r} {ran.how}"] if not ran.well else []

@@ -25,12 +25,14 @@ from typing import Final
 
 import msgspec
 
-from ..sandbox.proctable import children, end_carriers
+from ..sandbox.proctable import children, end_carriers, group_is_alive
+from ..wait import until
 
 MARKER: Final = "ROADWORTHY_TRIAL"  # names the place in the environment of its processes
 PREFIX: Final = "roadworthy-trial-"
 WELL: Final = "exited with 0"
 GRACE: Final = 5.0  # seconds to end after SIGTERM
+POLL: Final = 0.02  # seconds between two looks whether a group has ended
 OUTPUT_LIMIT: Final = 1 << 20  # bytes of what a command says that are kept
 _SUBREAPER: Final = 36  # prctl(2): PR_SET_CHILD_SUBREAPER
 
@@ -58,14 +60,20 @@ def place_apart() -> Iterator[Path]:
 
 
 def run(words: Sequence[str], folder: Path, environ: Mapping[str, str], within: float) -> Ran:
-    """Run a command to its end, at most `within` seconds."""
+    """Run a command to its end, at most `within` seconds. Ended by signal n it counts as 128 + n, as in a shell."""
     try:
         process = start(words, folder, environ, subprocess.PIPE)
     except OSError as error:
         return Ran(f"could not be started: {words[0]}: {error.strerror}", b"")
     with ending(process, grace=0.0):
         output, ended = _last_words(process, time.monotonic() + within)
-    return Ran(f"exited with {process.returncode}" if ended else f"did not end within {within:g} s", output)
+    return Ran(f"exited with {status(process)}" if ended else f"did not end within {within:g} s", output)
+
+
+def status(process: subprocess.Popen[bytes]) -> int:
+    """The exit status of a process that has ended: 128 + n when signal n ended it."""
+    code = int(process.returncode)
+    return code if code >= 0 else 128 - code
 
 
 def start(
@@ -85,15 +93,17 @@ def start(
 
 @contextmanager
 def ending(process: subprocess.Popen[bytes], grace: float = GRACE) -> Iterator[None]:
-    """Whatever happens, nothing of its process group is left. It has `grace` seconds to end by itself."""
+    """Whatever happens, nothing of its process group is left. It has `grace` seconds to end by itself.
+
+    All of the group has: a shell that stands in front of the app ends at once, and the app behind it may not.
+    """
     try:
         yield
     finally:
         if grace:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=grace)
+            until(lambda: not group_is_alive(process.pid) or None, within=grace, every=POLL)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

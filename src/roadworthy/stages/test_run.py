@@ -6,14 +6,15 @@ The tests run in an unpacked copy of the package, so the result is of the packag
 from __future__ import annotations
 
 import os
-import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CheckFailed
 from ..facts import git
 from ..facts.standing import place_of
 from ..model import Outcome, Result
+from ..packages import procfile
 from ..record import evidence_of
 from .apart import MARKER, Ran, place_apart, run
 from .build import package_of, unpack
@@ -58,15 +59,15 @@ def test(context: Context, commit: str) -> Entry:
 
 def _run(context: Context, part: Package, command: str) -> Ran:
     """Run the tests of one component in an unpacked copy of its package."""
-    words = shlex.split(command)
-    words[0] = sys.executable if words[0] == "python" else words[0]
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     with (
         place_apart() as folder,
         context.screen.step(f"testing {part.name[:17]}: {command}"),
     ):
         unpack(context, part, folder)
-        return run(words, folder, {**environ, MARKER: folder.name}, context.config.limits.oneoff)
+        environ |= {"PATH": search, MARKER: folder.name}
+        return run(procfile.words(command, folder), folder, environ, context.config.limits.oneoff)
 
 
 def report(context: Context, said: str | None) -> Result:

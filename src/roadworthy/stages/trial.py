@@ -10,7 +10,6 @@ read; beside it lies the tree that it was built from, for the project's own chec
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ..errors import CheckFailed, Unreachable, UsageError
+from ..packages import procfile
 from ..sandbox import images
 from ..wait import until
 from . import apart
@@ -48,16 +48,17 @@ class Trial(msgspec.Struct, frozen=True):
     label: str = ""
 
     def run(self, command: str) -> apart.Ran:
-        """Run shell words to their end, in the image where the package is one."""
+        """Run a command to its end, in the image where the package is one."""
         return apart.run(self._words(command, self.environ), self.folder, self.environ, self.within)
 
     def run_beside(self, command: str, more: Mapping[str, str]) -> apart.Ran:
-        """Run shell words of the project's own to their end, with `more` variables, on this machine."""
-        return apart.run(shlex.split(command), self.folder, {**self.environ, **more}, self.within)
+        """Run a command of the project's own to its end, with `more` variables, on this machine."""
+        words = procfile.words(command, self.folder)
+        return apart.run(words, self.folder, {**self.environ, **more}, self.within)
 
     def _words(self, command: str, environ: Mapping[str, str]) -> Sequence[str]:
         if self.container is None:
-            return shlex.split(command)
+            return procfile.words(command, self.folder)
         return self.container.words(command, environ, "--label", self.label)
 
     @contextmanager
@@ -83,7 +84,7 @@ class Trial(msgspec.Struct, frozen=True):
             up = until(answers, within=within, every=POLL)
             if not up:
                 how = (
-                    f"exited with {process.returncode}"
+                    f"exited with {apart.status(process)}"
                     if up is False
                     else f"did not listen within {within:g} s"
                 )
@@ -115,7 +116,6 @@ def _environ(context: Context, made: Path, data: Path) -> dict[str, str]:
         **kept,
         **config,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "HOME": str(data),
         apart.MARKER: made.name,
     }
 
@@ -130,9 +130,9 @@ def _place(
     unpack(context, part, place)
     within = context.config.limits.oneoff
     if part.kind != "image":
-        return Trial(part, place, environ, within)
+        return Trial(part, place, {**environ, "HOME": str(place)}, within)
     # podman's store is in the caller's home; a container does not see this
-    own = {**environ, **({"HOME": home} if (home := os.environ.get("HOME")) else {})}
+    own = {**environ, "HOME": os.environ.get("HOME", str(place))}
     container, label = _pulled(context, part, made / "data"), f"roadworthy.trial={made.name}"
     stack.callback(images.remove, label)
     return Trial(part, place, own, within, container, label)
