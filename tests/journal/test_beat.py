@@ -57,11 +57,12 @@ def threads() -> list[str]:
 
 def test_a_holder_is_heard_of_at_once_and_again_until_it_ends(store: Counting, start: Entry) -> None:
     assert store.last_beat(PLACE, 1) is None
+    began = time.time()
     with beating(store, start, 0.02):
         beaten(store, 3)
     after = store.beats
     heard = store.last_beat(PLACE, 1)
-    assert heard is not None and abs(time.time() - heard) < 5
+    assert heard is not None and began - 2 <= heard <= time.time() + 2  # a file system's clock is coarse
     time.sleep(0.1)
     assert (store.beats, threads()) == (after, [])
 
@@ -84,14 +85,13 @@ def test_a_beat_that_fails_ends_and_says_nothing(
 
 
 def test_a_beat_that_hangs_slows_nothing(tmp_path: Path, start: Entry) -> None:
-    store = Counting(tmp_path, seconds=2)
-    began = time.monotonic()
+    store = Counting(tmp_path, seconds=4)
     with beating(store, start):
         beaten(store, 1)
-    assert time.monotonic() - began < 1
+    assert threads() == ["heartbeat"], "the action waited for its beat"
     for thread in threading.enumerate():
         if thread.name == "heartbeat":
-            thread.join(5)
+            thread.join(20)
 
 
 def test_an_action_goes_on_where_the_system_gives_no_more_threads(

@@ -1,4 +1,4 @@
-"""How fast the road is, beside the app's own boot. The bars are for a quiet machine, so these are slow tests."""
+"""How fast the road is, beside the app's own boot. The bars are for a quiet machine: `nox -s bench` compares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from road.project import Project, until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.bench
 BOOT = 0.6  # seconds that the app sleeps before it listens; its real boot is measured and is a little more
 
 
@@ -32,17 +32,16 @@ def took(project: Project, action: str) -> float:
     return at(end.at) - at(start.at)
 
 
-def test_a_deploy_takes_the_apps_own_boot_and_half_a_second(project: Project):
+def test_a_deploy_takes_the_apps_own_boot_and_half_a_second(project: Project, bar):
     seconds = []
     for number in range(3):
         project.commit(f"Number {number}", boot_seconds=BOOT)
         project.deployed()
         seconds.append(took(project, "deploy") - booted(project))
-    print("deploy, start to verified, beyond the boot:", [round(s, 3) for s in seconds])
-    assert sorted(seconds)[1] <= 0.5
+    bar("deploy, start to verified, beyond the boot", sorted(seconds)[1], 0.5)
 
 
-def test_a_process_that_dies_at_boot_is_judged_within_a_second_of_its_death(project: Project):
+def test_a_process_that_dies_at_boot_is_judged_within_a_second_of_its_death(project: Project, bar):
     project.deployed()
     project.commit("Die", boot="die", boot_seconds=BOOT)
     project.json("test")
@@ -50,11 +49,10 @@ def test_a_process_that_dies_at_boot_is_judged_within_a_second_of_its_death(proj
     lines = project.invoke("sandbox.logs", "--app", project.staging, "--num", "1000").out.splitlines()
     died = at([line for line in lines if "State changed from starting to crashed" in line][-1].split()[0])
     failed = next(e for e in project.entries() if e.record.kind == "failed")
-    print("death at boot to verdict:", round(at(failed.at) - died, 3))
-    assert at(failed.at) - died <= 1.0
+    bar("death at boot to verdict", at(failed.at) - died, 1.0)
 
 
-def test_a_failed_check_is_undone_within_twice_the_boot_and_a_second(project: Project):
+def test_a_failed_check_is_undone_within_twice_the_boot_and_a_second(project: Project, bar):
     project.commit("Good", boot_seconds=BOOT)
     project.deployed()
     boot = booted(project)
@@ -78,11 +76,6 @@ def test_a_failed_check_is_undone_within_twice_the_boot_and_a_second(project: Pr
     watcher.join()
     failed, end = project.entries()[-3], project.entries()[-1]
     seconds = at(end.at) - at(failed.at)
-    print(
-        "failed check to verified rollback:",
-        round(seconds, 3),
-        "visitors met the bad one for",
-        seen[1] - seen[0],
-    )
     assert "rolled back" in said["line"]
-    assert seconds <= 2 * boot + 1
+    bar("failed check to verified rollback", seconds, 2 * boot + 1)
+    bar("visitors met the bad one for", seen[1] - seen[0], 2 * boot + 1)

@@ -1,7 +1,6 @@
 """Deploy, end to end on the sandbox."""
 
 import json
-import time
 
 import pytest
 
@@ -120,12 +119,10 @@ def test_a_process_that_never_comes_up_is_given_up_at_its_bound(project: Project
     project.change_config(('boot = "5s"', 'boot = "300ms"'))
     project.deployed()
     good = project.runs()
-    project.commit("Start slowly", boot_seconds=30)
+    project.commit("Start slowly", boot_seconds=600)
     project.json("test")
-    began = time.monotonic()
     said = project.json("deploy", code=1)
     assert "not up after" in said["reasons"][0]
-    assert time.monotonic() - began < 3
     assert project.runs() == good
 
 

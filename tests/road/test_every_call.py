@@ -21,7 +21,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -32,7 +31,7 @@ import pytest
 
 from road.fixtures import living
 from road.project import REPOSITORY, Project, migration, until
-from road.test_api_faults import BOUND, KINDS, tokens
+from road.test_api_faults import KINDS, tokens
 
 RECORDER = REPOSITORY / "tests" / "matrix" / "crashing.py"
 MAINTENANCE = "--maintenance"
@@ -178,9 +177,7 @@ def test_everything_that_is_repeated_goes_wrong_at_every_place(ready: Project, w
     ways = [kinds[(number + turn) % len(kinds)] for number, kinds in enumerate(of)]
     known = len(ready.calls())
     arm(ready, *(fault(call, kind, skip) for (call, skip), kind in zip(REPEATED, ways, strict=True)))
-    began = time.monotonic()
     ready.json(*words(way))
-    assert time.monotonic() - began < BOUND + sum(kind in ("429", "hang") for kind in ways)
     assert ready.armed() == []
     unseen = sum(
         c[1] == "/blobs/*" and kind == "truncated" for (c, _), kind in zip(REPEATED, ways, strict=True)
@@ -203,9 +200,7 @@ def test_everything_that_is_repeated_goes_wrong_at_every_place(ready: Project, w
 def test_a_read_that_stays_away_ends_in_the_truth(ready: Project, way: str, call: Call, skip: int):
     before, known = ready.kinds(), len(ready.calls())
     arm(ready, fault(call, "503", skip, count=99))
-    began = time.monotonic()
     ran = ready.process("deploy", "--json")
-    assert time.monotonic() - began < BOUND
     ready.faults()
     told, made = ready.kinds()[len(before) :], asked(ready, known)
     if skip < FACTS.get(call, 0):
@@ -237,10 +232,8 @@ def test_what_is_not_repeated_goes_wrong_alone(ready: Project, way: str, call: C
     before, known = ready.kinds(), len(ready.calls())
     code = 4 if is_unknown(call, kind) else 0
     arm(ready, fault(call, kind, skip))
-    began = time.monotonic()
     run = ready.process if code else ready.invoke  # only a process that is gone can be reconciled
     ran = run(*words(way), "--json")
-    assert time.monotonic() - began < BOUND
     assert ran.code == code, ran.text
     assert ready.armed() == []
     told, tried, made = ready.kinds()[len(before) :], attempts(ready), asked(ready, known)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -255,9 +254,8 @@ async def test_a_slow_process_is_given_up_after_the_limit():
         await reader.read()
 
     async with front(slow, limits=replace(QUICK, first_byte=0.1)) as it:
-        began = time.monotonic()
-        assert b" 503 " in await it.raw(b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")
-        assert time.monotonic() - began < 1
+        async with asyncio.timeout(30):  # the process would never answer
+            assert b" 503 " in await it.raw(b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")
         assert 'code=H12 desc="Request timeout"' in it.log[0]
         await it.router._upstreams[0].drained()
 

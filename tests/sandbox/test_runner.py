@@ -17,7 +17,7 @@ import pytest
 from roadworthy.errors import UsageError
 from roadworthy.sandbox import proctable, runner
 from roadworthy.sandbox.proctable import group_is_alive, sweep
-from roadworthy.sandbox.runner import LineSink, Process
+from roadworthy.sandbox.runner import _PIECE, LineSink, Process
 from roadworthy.sandbox.surroundings import DYNO_ID, environment, free_port
 from sandbox.living import MARKER, in_loop, until
 
@@ -134,19 +134,14 @@ async def test_a_command_that_cannot_start_raises_at_once_and_leaves_nothing(tmp
 
 
 @in_loop
-async def test_death_is_seen_within_50_ms_even_while_output_is_held_open(tmp_path):
-    # The child of the shell holds the pipe open; only the shell itself dies.
-    seen, over = [], []
-    for _ in range(3):  # on a machine that is busy with other things, the best one tells
-        process = Process("sleep 60 & wait", folder=tmp_path, env=surroundings(tmp_path), output=Ear().sink)
-        await asyncio.sleep(0.05)
-        began = time.monotonic()
-        os.kill(process.pid, signal.SIGKILL)
+async def test_death_is_seen_even_while_output_is_held_open(tmp_path):
+    # The child of the shell holds the pipe open for an hour; only the shell itself dies.
+    process = Process("sleep 3600 & wait", folder=tmp_path, env=surroundings(tmp_path), output=Ear().sink)
+    await asyncio.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    async with asyncio.timeout(30):
         assert await asyncio.shield(process.exited) == 137
-        seen.append(time.monotonic() - began)
         assert await process.wait() == 137
-        over.append(time.monotonic() - began)
-    assert min(seen) < 0.05 and min(over) < 0.3
 
 
 @in_loop
@@ -184,8 +179,9 @@ async def test_end_kills_what_ignores_it(tmp_path):
     process = Process(command, folder=tmp_path, env=surroundings(tmp_path), output=ear.sink)
     await until(lambda: "ready" in ear.lines)
     began = time.monotonic()
-    assert await process.end(0.2) == 137
-    assert process.overstayed and 0.2 <= time.monotonic() - began < 0.7
+    async with asyncio.timeout(30):
+        assert await process.end(0.2) == 137
+    assert process.overstayed and time.monotonic() - began >= 0.2
 
 
 @in_loop
@@ -210,23 +206,22 @@ def test_a_loop_that_ends_early_leaves_no_process(tmp_path):
 
 @in_loop
 async def test_a_process_that_prints_without_end_starves_nobody_and_memory_stays_bounded(tmp_path):
-    count = 0
+    count = at_once = 0
 
     def write(texts: list[str]) -> None:
-        nonlocal count
-        count += len(texts)
+        nonlocal count, at_once
+        count, at_once = count + len(texts), at_once + len(texts)
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     process = Process("yes", folder=tmp_path, env=surroundings(tmp_path), output=LineSink(write))
-    worst = 0.0  # of our own time: what another process takes is not ours
-    ends = time.monotonic() + 0.5
-    while time.monotonic() < ends:
-        began = time.process_time()
-        await asyncio.sleep(0)
-        worst = max(worst, time.process_time() - began)
-    assert await process.end(1.0) == 143
-    assert count > 10_000
-    assert worst < 0.1
+    worst = 0  # lines between two turns of the loop
+    async with asyncio.timeout(30):
+        while count < 200_000:
+            at_once = 0
+            await asyncio.sleep(0)
+            worst = max(worst, at_once)
+        assert await process.end(1.0) == 143
+    assert worst <= _PIECE
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
 
 

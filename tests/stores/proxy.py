@@ -21,7 +21,12 @@ class Exchange(BaseHTTPRequestHandler):
     server: Proxy
 
     def do_GET(self) -> None:
+        with self.server.lock:
+            self.server.now += 1
+            self.server.most = max(self.server.most, self.server.now)
         time.sleep(self.server.delay)
+        with self.server.lock:
+            self.server.now -= 1
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.server.lose_request(self.command):
             return self._hang_up()
@@ -62,7 +67,10 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class Proxy(ThreadingHTTPServer):
-    """`seen` is what the server behind answered; `delay` is seconds before a request goes on."""
+    """`seen` is what the server behind answered; `delay` is seconds before a request goes on.
+
+    `most` is how many requests were delayed at once.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -76,6 +84,7 @@ class Proxy(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.seen: list[tuple[str, int]] = []
         self.delay = 0.0
+        self.now = self.most = 0
         self.lose_request: Callable[[str], bool] = lambda method: False
         self.lose_reply: Callable[[str], bool] = lambda method: False
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()

@@ -111,7 +111,7 @@ def test_a_long_log_is_read_side_by_side(
     one_by_one = 1000 * between.delay
     print(f"\n{journal.store}: append {1000 * statistics.median(took):.1f} ms; 1,000 entries {near:.2f} s,")
     print(f"through a proxy with 20 ms more for each request {away:.2f} s ({one_by_one:.0f} s one by one)")
-    assert away - near < one_by_one / 2  # the machine may be slow for other reasons
+    assert between.most > 2, "one request after the other"
     between.seen.clear()
     log = log_of(tmp_path, store=open_bucket(far))
     log.head()
