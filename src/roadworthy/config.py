@@ -71,11 +71,17 @@ class Component(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Shell words of the app: its tests here; its migration and its revision query as one-off processes."""
+    """Shell words of the app: its tests here; its migration and its revision query as one-off processes.
+
+    `{revision}` in `migrate` stands for the revision to migrate to, the package's head. In acceptance `heads` and
+    `history` ask the migration tool what it would run, as `alembic heads` and `alembic history --verbose` print it.
+    """
 
     test: str
     migrate: str
     revision: str
+    heads: str = "python -m alembic heads"
+    history: str = "python -m alembic history --verbose"
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

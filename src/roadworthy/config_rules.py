@@ -99,7 +99,7 @@ def _package(config: Config) -> Broken:
             yield (*at, "repository"), "another component's images are there already: each has its own"
         if component.kind != config.package.kind:
             yield (*at, "kind"), f"all components are of one kind: [package] says {config.package.kind!r}"
-    for key in ("test", "migrate", "revision"):
+    for key in ("test", "migrate", "revision", "heads", "history"):
         if not getattr(config.commands, key).strip():
             yield ("commands", key), "the command is empty"
         yield from _words(("commands", key), getattr(config.commands, key))

@@ -66,7 +66,7 @@ def test_a_migration_without_an_exit_status_is_unknown_until_its_end_was_seen(de
 @pytest.mark.slow
 def test_a_migration_that_talks_all_the_time_still_meets_its_bound(deployed: Project):
     endless = "\"sh -c 'while :; do echo tick; sleep 0.05; done'\""
-    deployed.change_config(('"python migrate.py upgrade head"', endless))
+    deployed.change_config(('"python migrate.py upgrade {revision}"', endless))
     deployed.change_config(('oneoff = "5s"', 'oneoff = "500ms"'))
     migrate = deployed.process("migrate", "--json")
     assert migrate.code == 4, migrate.text
@@ -113,19 +113,19 @@ def test_a_database_that_is_at_the_head_already_is_written_down_once(deployed: P
     told = end.record.details
     assert (end.record.kind, told["seen"], told["revision"]) == ("end", True, "0003")
     assert (told["applied"], told["pending"], told["receipts"]) == ([], [], [])
-    assert not [c for c in deployed.calls() if "upgrade head" in str(c.get("body", c))]
+    assert not [c for c in deployed.calls() if "upgrade" in str(c.get("body", c))]
     deployed.json("verify")
     assert "already at 0003" in deployed.json("migrate")["line"]
     assert deployed.kinds()[-2:] == ["start migrate", "end migrate"]
 
 
 def test_what_is_seen_is_not_written_down_when_the_database_moves_meanwhile(deployed: Project, monkeypatch):
-    from roadworthy.stages import migrate
+    from roadworthy.facts import revision
 
     deployed.migrated_by_hand("0003")
-    seen = migrate.revision_in
+    seen = revision.revision_in
     answers = iter(["0003", "0002"])
-    monkeypatch.setattr(migrate, "revision_in", lambda receipt: (seen(receipt), next(answers))[1])
+    monkeypatch.setattr(revision, "revision_in", lambda receipt: (seen(receipt), next(answers))[1])
     said = deployed.json("migrate", code=1)
     assert said["reasons"] == ["the database is at 0002, not at 0003"]
     assert deployed.entries()[-1].record.kind == "failed"
@@ -138,3 +138,39 @@ def test_a_ship_of_a_database_that_was_migrated_by_hand_goes_to_its_end(project:
     assert "nothing to migrate" in said["details"]["stages"][4]["line"]
     assert "end complete" in project.kinds()
     project.json("decide")
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        ("python -S -c pass", "the database is at None, not at 0003"),
+        ("python migrate.py upgrade 0002", "the database is at 0002, not at 0003"),
+    ],
+)
+def test_a_migration_that_ends_at_another_revision_failed(deployed: Project, command: str, seen: str):
+    deployed.change_config(("python migrate.py upgrade {revision}", command))
+    assert deployed.json("migrate", code=1)["reasons"] == [seen]
+    details = deployed.entries()[-1].record.details
+    assert (deployed.entries()[-1].record.kind, details["revision"]) == ("failed", deployed.revision())
+    assert deployed.entries()[-2].record.details["to"] == {"revision": "0003"}
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ('echo {\\"revision\\": 3}', "no revision can be read"),
+        ("printf '0002\\\\n0003\\\\n'", "at several revisions: 0002, 0003"),
+        ("sh -c 'echo 0003; exit 1'", "exited with 1"),
+    ],
+)
+def test_a_revision_that_cannot_be_told_refuses_and_is_no_empty_database(
+    deployed: Project, command: str, says: str
+):
+    deployed.change_config(("python migrate.py current", command))
+    for action in ("migrate", "certify"):
+        said = deployed.json(action, code=3)
+        assert said["outcome"] == "refused"
+        assert said["line"].startswith(f"where the database of {deployed.staging} is cannot be told")
+        assert says in said["line"]
+    assert deployed.revision() is None
+    assert deployed.kinds()[-1] == "end deploy"

@@ -21,12 +21,14 @@ from msgspec.structs import replace
 from ..errors import UsageError
 from . import git
 from .git_objects import contents
+from .revision import REVISION
 
 MAX_FILE: Final = 1 << 20  # bytes of one migration
 MAX_FILES: Final = 10_000
+LONGEST_DOC: Final = 100  # characters of a docstring's first line
 SAFE_UNDER: Final = ("expand", "contract", "irreversible")
 _DECLARED: Final = ("revision", "down_revision", "depends_on", "safe_under", "code_first")
-_REVISION: Final = re.compile(r"[A-Za-z0-9_.]{1,128}")
+_REVISION: Final = re.compile(REVISION)
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -34,7 +36,8 @@ class Migration(msgspec.Struct, frozen=True):
 
     `down_revision` holds its parents, none for a first one. `safe_under`: "expand", old code runs on the new
     schema; "contract", only new code does; "irreversible", there is no way back; "" undeclared. `code_first`:
-    whether the package's code also runs while this migration is pending; None undeclared.
+    whether the package's code also runs while this migration is pending; None undeclared. `doc` is the first line
+    of its docstring.
     """
 
     revision: str
@@ -42,6 +45,12 @@ class Migration(msgspec.Struct, frozen=True):
     safe_under: str
     code_first: bool | None
     file: str
+    doc: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is safe under, for people."""
+        return self.safe_under or "undeclared"
 
 
 class Migrations(msgspec.Struct, frozen=True):
@@ -61,12 +70,32 @@ class Migrations(msgspec.Struct, frozen=True):
         Raises UsageError when those do not lead up from this package's single head.
         """
         heads = self.heads()
-        return replace(self, later=newer.between(heads[0], current)) if len(heads) == 1 else self
+        if len(heads) != 1:
+            return self
+        if heads[0] not in {one.revision for one in newer.all}:
+            raise UsageError(
+                f"{current} is applied, which is in no migration of the package and does not follow its head "
+                f"{heads[0]}: deploy a package that has both"
+            )
+        return replace(self, later=newer.between(heads[0], current))
 
     def heads(self) -> tuple[str, ...]:
         """The revisions that no other follows, sorted. One is right; several are for a person to merge."""
         parents = {parent for one in self._ordered() for parent in one.down_revision}
         return tuple(sorted(one.revision for one in self.all if one.revision not in parents))
+
+    @property
+    def head(self) -> str | None:
+        """The package's single head; None of a package without migrations. Raises UsageError for several."""
+        heads = self.heads()
+        if len(heads) > 1:
+            raise UsageError(f"migrations have {len(heads)} heads ({', '.join(heads)}): merge them into one")
+        return heads[0] if heads else None
+
+    @property
+    def end(self) -> str | None:
+        """Where a database is for which nothing is pending: at the last of the later ones, else at the head."""
+        return self.later[-1].revision if self.later else self.head
 
     def pending(self, current: str | None) -> tuple[Migration, ...]:
         """What leads from `current` (None for an empty database) to the single head, in order; nothing when later
@@ -76,12 +105,10 @@ class Migrations(msgspec.Struct, frozen=True):
         """
         if self.later and current == self.later[-1].revision:
             return ()
-        heads = self.heads()
-        if len(heads) > 1:
-            raise UsageError(f"migrations have {len(heads)} heads ({', '.join(heads)}): merge them into one")
-        if not heads and current is not None:
+        head = self.head
+        if head is None and current is not None:
             raise self._unknown(current)
-        return self.between(current, heads[0]) if heads else ()
+        return self.between(current, head) if head else ()
 
     def between(self, a: str | None, b: str) -> tuple[Migration, ...]:
         """What is applied when the schema goes up from `a` (None for an empty database) to `b`, in order.
@@ -181,7 +208,7 @@ def _is_migration(name: str) -> bool:
 
 
 def _read(file: str, source: bytes) -> Migration:
-    lines, values = _declarations(file, source)
+    lines, values, doc = _declarations(file, source)
 
     def wrong(name: str, expected: str) -> UsageError:
         return UsageError(f"{file}:{lines.get(name, 1)}: {name} must be {expected}")
@@ -199,23 +226,24 @@ def _read(file: str, source: bytes) -> Migration:
         raise wrong("safe_under", f"one of {', '.join(SAFE_UNDER)}")
     if code_first is not None and not isinstance(code_first, bool):
         raise wrong("code_first", "True or False")
-    return Migration(revision, tuple(dict.fromkeys(parents)), safe_under, code_first, file)
+    return Migration(revision, tuple(dict.fromkeys(parents)), safe_under, code_first, file, doc)
 
 
-def _declarations(file: str, source: bytes) -> tuple[dict[str, int], dict[str, Any]]:
-    """Line and value of each declaration. UsageError when one is not a literal, or is made twice."""
+def _declarations(file: str, source: bytes) -> tuple[dict[str, int], dict[str, Any], str]:
+    """Line and value of each declaration, and the docstring's first line. UsageError when a declaration is not a
+    literal, or is made twice."""
     if len(source) > MAX_FILE:
         raise UsageError(f"{file}: {len(source)} bytes are more than a migration may have ({MAX_FILE})")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the team's code, e.g. an invalid escape: not ours to print
-            body = ast.parse(source, file).body
+            module = ast.parse(source, file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         raise UsageError(f"{file}:{line}: no readable Python: {getattr(error, 'msg', error)}") from error
     lines: dict[str, int] = {}
     values: dict[str, Any] = {}
-    for statement in body:
+    for statement in module.body:
         for name in _bound(statement):
             try:
                 if name in lines or not isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -226,7 +254,8 @@ def _declarations(file: str, source: bytes) -> tuple[dict[str, int], dict[str, A
             except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
                 line = statement.lineno
                 raise UsageError(f"{file}:{line}: {name} must be set once, to a plain literal") from error
-    return lines, values
+    doc = (ast.get_docstring(module) or "").partition("\n")[0]
+    return lines, values, "".join(c if c.isprintable() else " " for c in doc)[:LONGEST_DOC].strip()
 
 
 def _bound(statement: ast.stmt) -> list[str]:

@@ -36,6 +36,7 @@ from .drift import drift
 from .history import history_of, read_history, runs, test_run
 from .images import image_target, releasable
 from .observe import apps_of, observe
+from .revision import revision_of
 from .standing import place_of, standing_of
 
 if TYPE_CHECKING:
@@ -334,9 +335,7 @@ def _migrations(
 def _revision(context: Context, request: Request, app: str, history: History) -> str | None:
     """The schema's revision: asked of the database where it is about to change, else what the journal says."""
     if request.action in ("migrate", "certify"):
-        from ..stages.migrate import revision_in
-
-        return revision_in(context.platform.query(app, context.config.commands.revision))
+        return revision_of(context, app)
     return history.revision
 
 

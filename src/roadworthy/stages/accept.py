@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from .. import guard
-from ..errors import CheckFailed, Refused, UsageError
+from ..errors import Refused, UsageError
 from ..facts.read import read_acceptance
 from ..facts.standing import Done, place_of, standing_of
-from ..model import Outcome, Package, Plan, Receipt, Request, Result
+from ..model import Outcome, Package, Plan, Request, Result
 from ..report import artifacts
-from . import build, commit_stage, decide
+from . import accept_migrations, build, commit_stage, decide
 from .holding import say_open
 from .intake import scope_of
-from .migrate import revision_in
 from .on_package import begin
 
 if TYPE_CHECKING:
@@ -161,7 +160,9 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
             return found
         place = places[0]  # the first component's: the database is its own
         with context.screen.step("acceptance: migrations, twice, on an empty database"):
-            found.note(decide.MIGRATION, _migrations(context, place, found))
+            said: list[bytes] = []
+            found.note(decide.MIGRATION, accept_migrations.problems(context, place, said))
+            found.files["migrations.txt"] = b"".join(said)
         urls: dict[str, str] = {}
         if found.results[decide.MIGRATION] == decide.SUCCESS:
             with context.screen.step("acceptance: the app, on its own"):
@@ -178,28 +179,6 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
 def _own(context: Context) -> tuple[tuple[str, str], ...]:
     rules = context.config.acceptance
     return (decide.BROWSER, rules.browser), (decide.INFRA, rules.infra), (decide.IDENTITY, rules.identity)
-
-
-def _migrations(context: Context, place: Trial, found: Findings) -> list[str]:
-    """The migrations run, and a second run changes nothing."""
-    commands = context.config.commands
-    seen: list[str | None] = []
-    said = b""
-    for _ in range(2):
-        ran = place.run(commands.migrate)
-        said += ran.output
-        found.files["migrations.txt"] = said
-        if not ran.well:
-            return [f"{commands.migrate!r} {ran.how}"]
-        asked = place.run(commands.revision)
-        if not asked.well:
-            return [f"{commands.revision!r} {asked.how}"]
-        lines = tuple(asked.output.decode("utf-8", "replace").splitlines())
-        try:
-            seen.append(revision_in(Receipt(commands.revision, 0, exit_status=0, output=lines)))
-        except CheckFailed as error:
-            return [str(error)]
-    return [] if seen[0] == seen[1] else [f"the second run changed the database from {seen[0]} to {seen[1]}"]
 
 
 def _serve(

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from .. import release
 from ..facts.observe import observe
+from ..facts.revision import revision_of
 from ..model import Confirmation, Facts, MissingFact, Plan, Receipt, Request, Result
 from ..record import releases
-from .migrate import revision_in
 from .running import look, wait_for_start
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         )
     wait_for_start(context, plan.request.environment)
     found = look(context, plan, releases(plan, ()))
-    revision = revision_in(context.platform.query(plan.app, context.config.commands.revision))
-    return replace(found, details={**found.details, "revision": revision})
+    return replace(found, details={**found.details, "revision": revision_of(context, plan.app)})
 
 
 def adopt(context: Context, request: Request, only_plan: bool) -> Result:

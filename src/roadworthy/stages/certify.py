@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from .. import release
 from ..errors import RoadworthyError
 from ..facts.observe import observe
-from ..model import Confirmation, Facts, Outcome, Plan, PlatformRelease, Receipt, Request, Result, RunCommand
-from .migrate import pending_in, revision_in
+from ..facts.revision import revision_in
+from ..model import Confirmation, Facts, Outcome, Plan, PlatformRelease, Receipt, Request, Result
+from . import migrate
+from .migrate import pending_in
 from .running import as_evidence, ask
 
 if TYPE_CHECKING:
@@ -32,10 +34,9 @@ SHOWN: Final = 10  # log lines that are quoted
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
     """Migrate, ask for the revision, and both once more; nothing is released."""
-    commands = context.config.commands
-    revision = facts.revision.value
+    revision = migrate.told(facts)
     pending = pending_in(facts) or ()
-    once = (RunCommand(commands.migrate), RunCommand(commands.revision))
+    once = migrate.steps(facts, context)
     package = facts.package.value
     return Plan(
         request=request,
@@ -43,7 +44,12 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         steps=once + once,
         package=package,
         before={"revision": revision},
-        after={"commit": package.commit, "digest": package.digest, "size": package.size},
+        after={
+            "commit": package.commit,
+            "digest": package.digest,
+            "size": package.size,
+            **migrate.leads_to(facts),
+        },
         pending=pending,
     )
 
@@ -56,8 +62,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         raise ValueError("a certificate speaks for a package")
     first, second = revision_in(receipts[1]), revision_in(receipts[3])
     problems: list[str] = []
-    if plan.pending and first != plan.pending[-1]:
-        problems.append(f"after the migration the database is at {first}, not at {plan.pending[-1]}")
+    problems += [f"after the migration {problem}" for problem in migrate.missing(plan, first)]
     if second != first:
         problems.append(f"the second migration changed the database from {first} to {second}")
     observed = observe(context, plan.request.environment)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..facts.history import runs
 from ..facts.observe import apps_of
+from ..facts.revision import revision_in
 from ..model import (
     Confirmation,
     Facts,
@@ -18,7 +19,6 @@ from ..model import (
     Receipt,
     ReleasePackage,
     Request,
-    RunCommand,
     Step,
 )
 from ..record import after, before, releases
@@ -53,8 +53,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         for part, app in apps
     )
     if request.maintenance:
-        commands = context.config.commands
-        migration = (RunCommand(commands.migrate), RunCommand(commands.revision)) if pending else ()
+        migration = migrate.steps(facts, context) if pending else ()
         named = [(part.component, app if part.component else "") for part, app in apps]
         begin = [Maintenance(True, app) for component, app in named if not observed.of(component).maintenance]
         steps = (*begin, *steps, *migration, *(Maintenance(False, app) for _, app in named))
@@ -64,7 +63,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         steps=() if already else steps,
         package=package,
         before=before(observed),
-        after=after(package),
+        after={**after(package), **(migrate.leads_to(facts) if request.maintenance and pending else {})},
         already=already,
         pending=pending,
         watch=None if already else watch.planned(facts, context),
@@ -90,7 +89,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     seen = look(context, plan, expected)
     queried = [r for r in receipts if r.step == context.config.commands.revision]
     if queried:
-        revision = migrate.revision_in(queried[-1])
+        revision = revision_in(queried[-1])
         problems = (*seen.problems, *migrate.missing(plan, revision))
         seen = Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
     return watch.through(context, plan, expected, seen)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from ..errors import CheckFailed, Held, RoadworthyError
-from ..model import Confirmation, Facts, Plan, Receipt, Request, RunCommand
+from ..errors import Held, Refused, RoadworthyError
+from ..facts.revision import revision_in, revision_of
+from ..model import Confirmation, Facts, MissingFact, Plan, Receipt, Request, RunCommand
 
 if TYPE_CHECKING:
     from ..context import Context
 
 NAME = "migrate"
-# What `alembic current` prints: a revision, and whether it is a head; nothing at all on an empty database.
-# What it says of a database that a newer package has migrated: after a rollback that is as it should be.
-_AHEAD: Final = re.compile(r"Can't locate revision identified by '([0-9A-Za-z_]{1,40})'")
-_CURRENT: Final = re.compile(r"([0-9A-Za-z_]{1,40})(?: \((?:head|branchpoint|mergepoint|, )*\))?")
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
@@ -24,13 +20,13 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     The journal may not know yet where the database is: it was migrated by hand, restored from a copy, or was there
     before this toolkit. Then the plan has no step, and what is seen is written down: `to.seen` is true.
 
-    Raises Held when `request.to` names a package and another one runs by now.
+    Raises Held when `request.to` names a package and another one runs by now, Refused when the database does not
+    tell where it is.
     """
     package = facts.package.value
     if request.to and request.to != package.digest:
         raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was migrated")
-    revision, pending = facts.revision.value, pending_in(facts)
-    commands = context.config.commands
+    revision, pending = told(facts), pending_in(facts)
     there = pending == ()
     known = there and facts.history.value.revision == revision
     already = f"the database of {facts.environment.app} is already at {revision}" if known else ""
@@ -38,13 +34,40 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     return Plan(
         request=request,
         app=facts.environment.app,
-        steps=() if there else (RunCommand(commands.migrate), RunCommand(commands.revision)),
+        steps=() if there else steps(facts, context),
         package=package,
         before={"revision": revision},
-        after={"revision": pending[-1] if pending else revision, **({"seen": True} if there else {})},
+        after={**leads_to(facts), **({"seen": True} if there else {})},
         already=already,
         pending=pending,
     )
+
+
+def told(facts: Facts) -> str | None:
+    """Where the database says that it is. Raises Refused when it does not tell."""
+    try:
+        return facts.revision.value
+    except MissingFact as error:
+        raise Refused(f"where the database of {facts.environment.app} is cannot be told: {error}") from error
+
+
+def steps(facts: Facts, context: Context) -> tuple[RunCommand, ...]:
+    """Migrate to the package's head, and ask the database where it is."""
+    commands = context.config.commands
+    return RunCommand(command(context, leads_to(facts).get("revision"))), RunCommand(commands.revision)
+
+
+def command(context: Context, revision: str | None) -> str:
+    """The shell words that migrate to a revision. One that is named cannot go further, however late it arrives."""
+    return context.config.commands.migrate.replace("{revision}", revision or "head")
+
+
+def leads_to(facts: Facts) -> dict[str, Any]:
+    """The revision at which nothing of the package is pending; {} when it cannot be told, and a guard refuses."""
+    try:
+        return {"revision": facts.migrations.value.end}
+    except RoadworthyError:
+        return {}
 
 
 def pending_in(facts: Facts) -> tuple[str, ...] | None:
@@ -58,15 +81,14 @@ def pending_in(facts: Facts) -> tuple[str, ...] | None:
 def where_it_stands(context: Context, app: str) -> dict[str, Any]:
     """The revision after a failure, where the database tells it: a migration may have stopped half-way."""
     try:
-        return {"revision": revision_in(context.platform.query(app, context.config.commands.revision))}
+        return {"revision": revision_of(context, app)}
     except RoadworthyError:
         return {}
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """The database says that it is at the last pending revision, or still where it was seen."""
-    asked = receipts[-1] if receipts else context.platform.query(plan.app, context.config.commands.revision)
-    revision = revision_in(asked)
+    revision = revision_in(receipts[-1]) if receipts else revision_of(context, plan.app)
     applied = plan.pending[: plan.pending.index(revision) + 1] if revision in plan.pending else ()
     details = {"revision": revision, "applied": list(applied)}
     return Confirmation(missing(plan, revision), details | ({"seen": True} if plan.after.get("seen") else {}))
@@ -76,17 +98,3 @@ def missing(plan: Plan, revision: str | None) -> tuple[str, ...]:
     """The problem, when the database is not where the plan leads."""
     expected = plan.after.get("revision", plan.pending[-1] if plan.pending else revision)
     return () if revision == expected else (f"the database is at {revision}, not at {expected}",)
-
-
-def revision_in(receipt: Receipt) -> str | None:
-    """The revision that a query printed; None when the database has none. Raises CheckFailed otherwise."""
-    ahead = next((m[1] for line in receipt.output if (m := _AHEAD.search(line))), None)
-    if receipt.exit_status != 0 and ahead:
-        return ahead
-    if receipt.exit_status != 0:
-        last = "\n".join(f"  {line}" for line in receipt.output[-5:])
-        raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{last}")
-    found = [m[1] for line in receipt.output if (m := _CURRENT.fullmatch(line.strip()))]
-    if len(found) > 1:
-        raise CheckFailed(f"the database is at several revisions: {', '.join(found[:5])}")
-    return found[0] if found else None

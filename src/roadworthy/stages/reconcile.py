@@ -17,11 +17,12 @@ from msgspec.structs import replace
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown
 from ..facts.observe import observe
+from ..facts.revision import revision_of
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
 from ..record import claim, releases
 from ..wait import until
 from . import adopt, watch
-from .migrate import missing, revision_in
+from .migrate import missing
 from .running import look, wait_for_start
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _revision(context: Context, plan: Plan) -> str | None:
     if busy := _busy(context, plan.app):
         raise OutcomeUnknown(f"{', '.join(busy)} of {plan.app} still runs: look again when it has ended")
     try:
-        return revision_in(context.platform.query(plan.app, context.config.commands.revision))
+        return revision_of(context, plan.app)
     except CheckFailed as error:
         raise OutcomeUnknown(f"the database of {plan.app} does not tell its revision: {error}") from error
 

@@ -11,10 +11,10 @@ from ..errors import Held, NoPackage, OutcomeUnknown, RoadworthyError
 from ..facts.drift import drift
 from ..facts.history import history_of
 from ..facts.observe import observe
+from ..facts.revision import revision_of
 from ..journal.lock import held, holder
 from ..model import Deployed, Observed, Outcome, Result
 from .holding import fate
-from .migrate import revision_in
 from .running import ask
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _of(what: str, component: str) -> str:
 
 def _revision(context: Context, app: str) -> str:
     try:
-        return str(revision_in(context.platform.query(app, context.config.commands.revision)))
+        return str(revision_of(context, app))
     except RoadworthyError as error:
         return f"unreadable ({error})"
 

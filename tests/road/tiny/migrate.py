@@ -1,4 +1,4 @@
-"""`migrate.py upgrade head` and `migrate.py current`: a linear chain in a real database, in Alembic's words."""
+"""`migrate.py upgrade head`, `current`, `heads` and `history --verbose`, in Alembic's words: a linear chain."""
 
 # Importing pathlib would double the time that this app takes to boot.
 # ruff: noqa: PTH100, PTH118, PTH120, PTH123, PTH207, RUF100
@@ -16,21 +16,36 @@ from mood import DATABASE, HERE, mood
 
 
 def chain():
-    found = {}
+    found, files = {}, {}
     for path in glob.glob(os.path.join(HERE, "migrations", "*.py")):
         with open(path) as file:
             text = file.read()
         down = re.search(r'^down_revision = (?:"(\w+)"|None)$', text, re.M)[1]
         found[down] = re.search(r'^revision = "(\w+)"$', text, re.M)[1]
+        files[found[down]] = path
     order, at = [], None
     while at in found:
         at = found[at]
         order.append(at)
-    return order
+    return order, files
+
+
+def tell(what, order, files):
+    """The heads, or the history as `--verbose` prints it."""
+    for number, revision in reversed([*enumerate(order)]):
+        mark = " (head)" if revision == order[-1] else ""
+        if what == "history":
+            parent = order[number - 1] if number else "<base>"
+            print(f"Rev: {revision}{mark}\nParent: {parent}\nPath: {files[revision]}\n\n    \n")
+        elif mark:
+            print(revision + mark)
 
 
 def main():
-    said, order = mood(), chain()
+    said, (order, files) = mood(), chain()
+    if sys.argv[1] in ("heads", "history"):
+        tell(sys.argv[1], order, files)
+        return
     print("INFO  [alembic.runtime.migration] Context impl SQLiteImpl.", file=sys.stderr, flush=True)
     with contextlib.closing(sqlite3.connect(DATABASE, timeout=10)) as database, database:
         database.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT)")
@@ -52,6 +67,8 @@ def main():
             database.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
             database.commit()
             at = revision
+            if at == sys.argv[2]:
+                break
         if back := said.get("each_migration_goes_back_to"):
             seen = database.execute("CREATE TABLE IF NOT EXISTS runs (n)").connection
             seen.execute("INSERT INTO runs VALUES (1)")
