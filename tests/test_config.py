@@ -272,7 +272,7 @@ def test_bytes_that_are_no_toml_are_one_line(data: bytes, words: str, tmp_path: 
     ],
 )
 def test_no_file_within_the_limit_takes_the_machine(text: str):
-    assert mistake_in(text[: config.FILE_LIMIT])
+    assert mistake_in(text[: toml.FILE_LIMIT])
 
 
 @given(st.binary(max_size=200))

@@ -19,7 +19,6 @@ from .config_rules import HARMLESS as HARMLESS
 from .errors import UsageError
 from .toml import FILE as FILE
 
-FILE_LIMIT: Final = 64 << 10  # bytes
 LONGEST: Final = 365 * 24 * 3600.0  # seconds: what is longer is a slip, and overflows the system's timers
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -327,15 +326,11 @@ _T = TypeVar("_T")
 
 def read(root: Path) -> Config:
     """Read `root/release.toml`. Raises UsageError naming the line of what is wrong."""
-    try:
-        with (root / FILE).open("rb") as file:
-            data = file.read(FILE_LIMIT + 1)
-    except FileNotFoundError as error:
-        raise UsageError(f"no {FILE} in {root.name}/: run this from the project, or write one") from error
-    except OSError as error:
-        raise UsageError(f"{FILE} cannot be read: {error.strerror}") from error
-    if len(data) > FILE_LIMIT:
-        raise UsageError(f"{FILE} is longer than {FILE_LIMIT:,} bytes: make it shorter")
+    return decode(toml.read_bytes(root))
+
+
+def decode(data: bytes) -> Config:
+    """The values in the bytes of a `release.toml`. Raises UsageError naming the line of what is wrong."""
     try:
         return parse(data.decode("utf-8"))
     except UnicodeDecodeError as error:

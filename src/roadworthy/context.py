@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from .config import Config, read
+from .config import Config, decode
 from .errors import UsageError
 from .model import Paths
+from .toml import read_bytes
 
 if TYPE_CHECKING:
     from .journal.log import Log
@@ -54,9 +55,20 @@ class Context:
         self.now = now
 
     @cached_property
+    def _release_toml(self) -> bytes:
+        return read_bytes(self._root)
+
+    @cached_property
+    def policy_files(self) -> Mapping[str, bytes]:
+        """The bytes that decide over a release, by their paths: read once, for what was judged is what counts."""
+        from .facts.policy_files import read_files
+
+        return read_files(self._root, self._release_toml)
+
+    @cached_property
     def config(self) -> Config:
         """`release.toml`, with the target that ROADWORTHY_TARGET may have moved to the sandbox."""
-        config = read(self._root)
+        config = decode(self._release_toml)
         said = self.process_environ.get(TARGET)
         if said is None:
             return config

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from .errors import RoadworthyError
 from .model import Fact, Facts, Plan, Verdict
+
+if TYPE_CHECKING:
+    from .context import Context
 
 Guard = Callable[[Plan, Facts], str | None]
 
@@ -27,14 +29,24 @@ class NotApplicable(Exception):
     """The rule says nothing about this plan; the text says why."""
 
 
-def load(root: Path, action: str) -> tuple[tuple[Guard, int], ...]:
-    """The guards of an action, in the order of `guards/__init__.py`, each with its refusal's exit code."""
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    policy = importlib.import_module("guards")
-    codes: dict[str, int] = policy.EXIT_CODES
-    guards: Sequence[Guard] = policy.GUARDS.get(action, ())
-    return tuple((guard, codes.get(guard.__name__, 3)) for guard in guards)
+def load(root: Path, action: str, files: Mapping[str, bytes] | None = None) -> tuple[tuple[Guard, int], ...]:
+    """The guards of an action, in the order of `guards/__init__.py`, each with its refusal's exit code.
+
+    `files` are the policy's files where they were read already. Raises UsageError when the guards are not there or
+    cannot be imported.
+    """
+    from .facts.policy_files import read_files
+    from .guard_loader import guards_of
+
+    return tuple(guards_of(root, read_files(root, b"") if files is None else files, action))
+
+
+def judge(context: Context, plan: Plan, facts: Facts) -> tuple[Verdict, ...]:
+    """Every verdict on a plan: whether its rules are a commit's, and what each of them says. Raises UsageError."""
+    from .facts.policy import verdicts
+
+    guards = load(context.paths.root, plan.request.action, context.policy_files)
+    return (*verdicts(facts.policy, plan.request), *evaluate(guards, plan, facts))
 
 
 def evaluate(guards: Sequence[tuple[Guard, int]], plan: Plan, facts: Facts) -> tuple[Verdict, ...]:

@@ -10,14 +10,30 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from .errors import UsageError
 
 FILE: Final = "release.toml"
+FILE_LIMIT: Final = 64 << 10  # bytes
 LINE_LIMIT: Final = 2000  # characters
 SAID_LIMIT: Final = 250  # characters of a problem, which may repeat what stands in the file
 Keys = tuple[str | int, ...]  # the way to a value: names of keys, and numbers in lists
+
+
+def read_bytes(root: Path) -> bytes:
+    """The bytes of `root/release.toml`. Raises UsageError."""
+    try:
+        with (root / FILE).open("rb") as file:
+            data = file.read(FILE_LIMIT + 1)
+    except FileNotFoundError as error:
+        raise UsageError(f"no {FILE} in {root.name}/: run this from the project, or write one") from error
+    except OSError as error:
+        raise UsageError(f"{FILE} cannot be read: {error.strerror}") from error
+    if len(data) > FILE_LIMIT:
+        raise UsageError(f"{FILE} is longer than {FILE_LIMIT:,} bytes: make it shorter")
+    return data
 
 
 def load(text: str) -> dict[str, Any]:

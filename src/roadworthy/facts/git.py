@@ -120,6 +120,21 @@ def entries(root: Path, commit: str, path: str, *, recursive: bool) -> Iterator[
     return folder(root, found[0], recursive=recursive)
 
 
+def files(root: Path, commit: str, paths: tuple[str, ...], limit: int) -> dict[str, bytes]:
+    """The bytes of the files at and below `paths` in a commit, by their path; none where there is no such path.
+
+    Raises UsageError for an unknown commit, and for a file above `limit` bytes.
+    """
+    listed = ask(root, "ls-tree", "-r", "-z", resolve(root, full(commit)), "--", *paths)
+    found = {}
+    for line in listed.split(b"\0")[:-1]:
+        head, _, name = line.partition(b"\t")
+        kind, oid = head.decode().split()[1:3]
+        if kind == "blob":
+            found[name.decode(errors="backslashreplace")] = oid
+    return dict(zip(found, contents(root, found.values(), limit), strict=True))
+
+
 def describe(root: Path, commit: str) -> str:
     """`git describe --tags --always` of a full SHA: the tag it is at or after, or its short SHA."""
     return ask(root, "describe", "--tags", "--always", full(commit)).decode(errors="replace").strip()
