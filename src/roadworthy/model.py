@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .config import Environment
     from .facts.git import Tree
     from .facts.migrations import Migrations
+    from .facts.policy import PolicyState
     from .facts.standing import Standing
 
 
@@ -489,6 +490,7 @@ class Facts(msgspec.Struct, frozen=True):
     config: Fact[Mapping[str, str]]  # the config vars that are about to change, with their values
     older: Fact[bool]  # whether the package's commit is an ancestor of the one that runs
     baseline: Fact[Mapping[str, Usual]] = Fact("baseline", missing="it was not measured")
+    policy: Fact[PolicyState] = Fact("policy", missing="it was not read")
 
 
 # ---- what would be done ----------------------------------------------------------------------------------

@@ -80,6 +80,11 @@ def said(plan: Plan, verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
     return told
 
 
+def policy_said(facts: Facts) -> dict[str, Any]:
+    """What a start and a refusal say of the files that judged them: HEAD's commit, and digests."""
+    return facts.policy.known.said() if facts.policy.known else {}
+
+
 def proofs(plan: Plan, facts: Facts) -> dict[str, Any]:
     """The entries of other journals that opened a deploy's way, by digest.
 

@@ -54,6 +54,7 @@ from .record import (
     name_of,
     numbers,
     numbers_before,
+    policy_said,
     proofs,
     record,
     released,
@@ -130,8 +131,13 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     head = log.head()
     facts = read_facts(context, request)
     plan = stage.plan(request, facts, context)
-    verdicts = guard.evaluate(guard.load(context.paths.root, request.action), plan, facts)
+    verdicts = guard.judge(context, plan, facts)
     screen.fact("plan", describe(plan))
+    if (policy := facts.policy.known) and policy.differs and not policy.production:
+        screen.fact(
+            "policy",
+            f"{', '.join(policy.differs)} is not as committed: it counts here, and production would refuse it",
+        )
     refused = guard.refusals(verdicts)
     if refused or only_plan:
         screen.verdicts(verdicts)
@@ -139,12 +145,12 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
         asked = sum(v.outcome == "pass" for v in verdicts)
         screen.fact("guards", f"{asked} pass, {len(verdicts) - asked} do not apply")
     if refused:
-        return _refused(context, log, stage, plan, verdicts, refused, only_plan)
+        return _refused(context, log, stage, plan, facts, verdicts, refused, only_plan)
     if only_plan or plan.already:
         line = plan.already or "the plan may go ahead; nothing was changed"
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
 
-    told = {**said(plan, verdicts), **proofs(plan, facts)}
+    told = {**said(plan, verdicts), **policy_said(facts), **proofs(plan, facts)}
     start = log.append(record(context, "start", stage.NAME, plan, told))
     began = time.monotonic()
     receipts: list[Receipt] = []
@@ -365,6 +371,7 @@ def _refused(
     log: Log,
     stage: Stage,
     plan: Plan,
+    facts: Facts,
     verdicts: tuple[Verdict, ...],
     refused: tuple[Verdict, ...],
     only_plan: bool,
@@ -375,7 +382,7 @@ def _refused(
     if only_plan:
         return result
     try:
-        told = {**said(plan, verdicts), **attempted(context)}
+        told = {**said(plan, verdicts), **policy_said(facts), **attempted(context)}
         entry = log.append(record(context, "refused", stage.NAME, plan, told))
     except (UsageError, Held) as error:
         return replace(result, line=f"{line} (not in the journal: {error})")

@@ -36,6 +36,7 @@ from .drift import drift
 from .history import history_of, read_history, runs, test_run
 from .images import image_target, releasable
 from .observe import apps_of, observe
+from .policy import read_policy
 from .revision import revision_of
 from .standing import place_of, standing_of
 
@@ -62,6 +63,9 @@ def read_facts(context: Context, request: Request) -> Facts:
         raise Overtaken(
             "another release went on while the facts were read, nothing was changed: run the command again"
         )
+    policy = _fact("policy", lambda: read_policy(context, request, log, history, tree.commit))
+    # What cannot be told may be production.
+    environment = replace(environment, production=policy.known is None or policy.known.production)
     back = _back_fact(context, request, environment.app, history, observed)
     if request.action == "adopt":  # what cannot be adopted is for a guard to say
         package = _fact("package", lambda: adoptable(context, request.environment, history, observed))
@@ -93,6 +97,7 @@ def read_facts(context: Context, request: Request) -> Facts:
         credentials=Fact("credentials", missing="they are read for an acceptance only"),
         config=_fact("config", lambda: _config(context, request)),
         older=_fact("older", lambda: _older(context, package.value, history)),
+        policy=policy,
     )
 
 

@@ -79,7 +79,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     package = build.recorded(context, commit, standing.build)
     facts = read_acceptance(context, request, package)
     plan = Plan(request, "", (), package, {}, {})
-    verdicts = guard.evaluate(guard.load(context.paths.root, "accept"), plan, facts)
+    verdicts = guard.evaluate(guard.load(context.paths.root, "accept", context.policy_files), plan, facts)
     if refused := guard.refusals(verdicts):
         raise Refused("; ".join(f"{v.guard}: {v.reason}" for v in refused), guard.exit_code(verdicts))
     told = {

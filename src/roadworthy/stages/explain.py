@@ -22,7 +22,7 @@ def explain(context: Context, request: Request) -> Result:
     if request.action not in release.ACTIONS:
         raise UsageError(f"unknown action {request.action[:40]!r}: expected {', '.join(release.ACTIONS)}")
     say_open(context, context.log(request.environment))
-    guards = guard.load(context.paths.root, request.action)
+    guards = guard.load(context.paths.root, request.action, context.policy_files)
     try:
         facts = read_facts(context, request)
         plan = release.stage_of(request.action).plan(request, facts, context)
@@ -32,7 +32,7 @@ def explain(context: Context, request: Request) -> Result:
             context.screen.line(f"       rule   {guard.rule_of(one)}")
         line = f"{len(guards)} guards of {request.action}, none asked, for it would stop before them: {error}"
         return Result(Outcome.SUCCEEDED, line)
-    verdicts = guard.evaluate(guards, plan, facts)
+    verdicts = guard.judge(context, plan, facts)
     for verdict in verdicts:
         context.screen.line(f"{verdict.outcome:6} {verdict.guard}")
         context.screen.line(f"       rule   {verdict.rule}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..errors import Refused, RoadworthyError
+from ..facts.policy_files import FIELD, digests
 from ..facts.standing import STAGES, place_of, read_standing
 from ..model import Package
 from ..record import evidence_of
@@ -86,7 +87,7 @@ def begin(
             f"{holder.place} was held by {holder}; {seen.said}: it is given up, and {action} begins"
         )
         _give_up(context, commit, left, f"its process is gone; {action} begins")
-    said = {"actor": lock.this_process(), **details}
+    said = {"actor": lock.this_process(), FIELD: digests(context.policy_files), **details}
     start = log.append(_record(context, "start", commit, stage, action, package, said))
     try:
         # What was read before the claim may be over: another machine's NO, for example. Now nobody else writes.
