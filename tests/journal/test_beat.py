@@ -20,15 +20,16 @@ PLACE = "sandbox/prod"
 
 
 class Counting(Folder):
-    """Counts the beats; each takes `seconds` and then fails with `error`."""
+    """Counts the beats; each waits until `answers`, and then fails with `error`."""
 
-    def __init__(self, root: Path, error: Exception | None = None, seconds: float = 0.0) -> None:
+    def __init__(self, root: Path, error: Exception | None = None) -> None:
         super().__init__(root)
-        self.beats, self.error, self.seconds = 0, error, seconds
+        self.beats, self.error, self.answers = 0, error, threading.Event()
+        self.answers.set()
 
     def beat(self, place: str, token: int) -> None:
         self.beats += 1
-        time.sleep(self.seconds)
+        self.answers.wait(60)
         if self.error:
             raise self.error
         super().beat(place, token)
@@ -85,10 +86,12 @@ def test_a_beat_that_fails_ends_and_says_nothing(
 
 
 def test_a_beat_that_hangs_slows_nothing(tmp_path: Path, start: Entry) -> None:
-    store = Counting(tmp_path, seconds=4)
+    store = Counting(tmp_path)
+    store.answers.clear()
     with beating(store, start):
         beaten(store, 1)
     assert threads() == ["heartbeat"], "the action waited for its beat"
+    store.answers.set()
     for thread in threading.enumerate():
         if thread.name == "heartbeat":
             thread.join(20)

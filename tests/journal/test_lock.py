@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from roadworthy.journal import lock
 from roadworthy.journal.entry import Entry, seal
-from roadworthy.journal.lock import Holder, holder, lives, this_process
+from roadworthy.journal.lock import Fate, Holder, held, holder, lives, seen_here, this_process, to_do
 
 from .test_entry import draft, sign
 
@@ -113,3 +115,64 @@ def test_a_process_that_ended_is_dead(reaped: bool) -> None:
 def test_what_cannot_be_seen_from_here_is_neither_alive_nor_dead(elsewhere: dict[str, object]) -> None:
     dead = replace(me(), started=me().started + 1)
     assert lives(replace(dead, **elsewhere)) is None  # type: ignore[arg-type]
+
+
+def test_where_a_machine_does_not_tell_its_boot_nobody_is_seen_to_be_dead(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without /proc two machines of one name look the same: a process that is gone here may live there."""
+    with subprocess.Popen((sys.executable, "-S", "-c", "")) as process:
+        process.wait(10)
+    monkeypatch.setattr(lock, "_PROC", tmp_path)
+    said = this_process()
+    assert (said["boot_id"], said["pid_namespace"], said["started"]) == ("", "", 0)
+    gone = replace(me(), pid=process.pid, started=5)
+    assert lives(gone) is None
+    assert seen_here(gone).dead is False
+
+
+def test_a_process_that_cannot_be_read_is_not_proven_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = me()
+    monkeypatch.setattr(lock, "_about", lambda stat: [])
+    assert lives(found) is None
+
+
+def test_what_is_seen_of_a_holder_is_said() -> None:
+    assert seen_here(me()) == Fate(True, "that process runs")
+    assert seen_here(replace(me(), started=me().started + 1)) == Fate(False, "that process is gone")
+    assert seen_here(replace(me(), host="another")) == Fate(
+        None, "whether it still runs cannot be seen from here"
+    )
+
+
+COMMIT = "ab" * 20
+ENVIRONMENT = replace(holder(start()), place="sandbox/prod", token=7)
+ABOUT_A_PACKAGE = replace(ENVIRONMENT, place=f"sandbox/package-{COMMIT}")
+
+
+@pytest.mark.parametrize(
+    ("of", "alive", "do"),
+    [
+        (ENVIRONMENT, True, "wait, as with `--wait 10m`"),
+        (ABOUT_A_PACKAGE, True, "wait"),
+        (ENVIRONMENT, False, "its outcome is unknown, run `invoke reconcile --env prod`"),
+        (ABOUT_A_PACKAGE, False, "run its command again"),
+        (
+            ENVIRONMENT,
+            None,
+            "wait, as with `--wait 10m`, or if it is surely dead: run `invoke reconcile --env prod` on its "
+            "machine, else `invoke lock.unlock --env prod --token 7 --reason …`",
+        ),
+        (
+            ABOUT_A_PACKAGE,
+            None,
+            "wait, or if it is surely dead: run its command again on its machine, "
+            f"else `invoke lock.unlock --commit {COMMIT} --token 7 --reason …`",
+        ),
+    ],
+)
+def test_what_to_do_follows_from_what_is_known_of_the_holder(of: Holder, alive: bool | None, do: str) -> None:
+    assert to_do(of, Fate(alive)) == do
+    assert held(of, Fate(alive)) == f"{of.place} is held by {of}: {do}"
+    said = f"{of.place} is after 2.5 s still held by {of}; it was seen: {do}"
+    assert held(of, Fate(alive, "it was seen"), 2.5) == said

@@ -183,7 +183,9 @@ def main(words: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     place = Path(tempfile.mkdtemp(prefix="mutants-"))
     try:
-        workers = [Worker(place / str(n)) for n in range(min(os.cpu_count() or 1, max(1, len(asked))))]
+        workers = [
+            Worker(place / str(n)) for n in range(min(len(os.sched_getaffinity(0)), max(1, len(asked))))
+        ]
         began = time.monotonic()
         reach = reached(workers[0], tests, deciding)
         learnt = time.monotonic()

@@ -1,0 +1,233 @@
+"""What a deploy and a rollback would do: pure values of what is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from release_facts import (
+    NEW,
+    OLD,
+    OLDER,
+    PROD,
+    ROOT,
+    SLUG,
+    deployed,
+    facts_of,
+    migration,
+    migrations,
+    plan_of,
+)
+
+from roadworthy.context import Context
+from roadworthy.errors import NoPackage
+from roadworthy.model import (
+    Deployed,
+    History,
+    Maintenance,
+    Observed,
+    Package,
+    PlatformRelease,
+    ReleasePackage,
+    RollbackTarget,
+    RunCommand,
+    digest_of,
+)
+from roadworthy.stages import deploy, rollback
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+CONTEXT = Context(ROOT, None, {"ROADWORTHY_TARGET": "sandbox"})  # type: ignore[arg-type]
+UNWATCHED = replace(PROD, watch=0.0)
+
+
+def release(version: int, slug: str = "", current: bool = False) -> PlatformRelease:
+    return PlatformRelease(version, "succeeded", current, slug, "", "", AT)
+
+
+def seen(
+    *releases: PlatformRelease, of: Package = OLD, maintenance: bool = False, **parts: Observed
+) -> Observed:
+    return Observed("https://x", maintenance, releases, (), of.digest, of.commit, parts)
+
+
+def ran(package: Package, number: int, slug: str = SLUG, **parts: Deployed) -> Deployed:
+    return Deployed(package, number, slug, 3, "2030-01-01T00:00:00Z", "0002", parts)
+
+
+def planned(action: str = "deploy", maintenance: bool = False, **known: object):
+    request = plan_of(action, maintenance=maintenance).request
+    facts = facts_of(action, UNWATCHED, **known)
+    return (deploy if action == "deploy" else rollback).plan(request, facts, CONTEXT)
+
+
+RUNS_NEW = {
+    "history": History((ran(NEW, 8), ran(OLD, 7)), "0002"),
+    "observed": seen(release(8, SLUG, True), of=NEW),
+    "migrations": migrations(),
+}
+
+
+def test_what_runs_verified_is_left_alone():
+    plan = planned(**RUNS_NEW)
+    assert plan.steps == () and plan.watch is None
+    assert plan.already == f"{NEW.commit[:12]} already runs on capecraft as v8"
+    assert planned(maintenance=True, **RUNS_NEW).steps == ()
+
+
+def test_what_runs_is_deployed_again_under_maintenance_only_to_end_maintenance_mode():
+    closed = {**RUNS_NEW, "observed": replace(RUNS_NEW["observed"], maintenance=True)}
+    assert planned(**closed).already, "nobody asked for maintenance: whoever turned it on turns it off"
+    plan = planned(maintenance=True, **closed)
+    assert plan.already == ""
+    assert plan.steps == (ReleasePackage(NEW, SLUG), Maintenance(False, ""))
+
+
+def test_another_release_of_the_same_package_is_not_what_was_verified():
+    changed = {**RUNS_NEW, "observed": seen(release(9, SLUG, True), release(8, SLUG), of=NEW)}
+    assert planned(**changed).steps == (ReleasePackage(NEW, SLUG),)
+    assert planned(**{**RUNS_NEW, "observed": seen(of=NEW)}).steps == (ReleasePackage(NEW),)
+
+
+@pytest.mark.parametrize(
+    ("before", "listed", "slug"),
+    [
+        ((ran(NEW, 5),), (release(7, "x", True), release(5, SLUG)), SLUG),
+        ((ran(NEW, 5),), (release(7, "x", True), release(5, "y")), ""),  # the platform lists it no more
+        ((ran(OLDER, 5),), (release(7, "x", True), release(5, SLUG)), ""),  # it is another package's
+        ((ran(NEW, 4),), (release(7, SLUG, True), release(5, "y")), ""),  # before all that is listed
+        ((ran(NEW, 5),), (release(7, SLUG, True), release(5, "y")), SLUG),
+        ((ran(replace(NEW, kind="image"), 5),), (release(7, SLUG, True), release(5, "y")), SLUG),
+        ((ran(NEW, 5),), (), ""),
+    ],
+)
+def test_the_slug_that_the_platform_has_is_released_and_not_uploaded_again(before, listed, slug):
+    history = History((ran(OLD, 7, "x"), *before), "0002")
+    assert planned(history=history, observed=seen(*listed)).steps == (ReleasePackage(NEW, slug),)
+
+
+def test_an_image_is_no_slug_of_the_platform():
+    image = replace(NEW, kind="image")
+    history = History((ran(OLD, 7, "x"), ran(image, 5)), "0002")
+    listed = seen(release(7, "x", True), release(5, SLUG))
+    assert planned(package=image, history=history, observed=listed).steps == (ReleasePackage(image),)
+
+
+def test_under_maintenance_the_release_and_its_migrations_are_wrapped_in_it():
+    more = migrations(migration("0003", "0002"))
+    commands = CONTEXT.config.commands
+    plan = planned(maintenance=True, migrations=more)
+    migrating = (RunCommand(commands.migrate.replace("{revision}", "0003")), RunCommand(commands.revision))
+    assert plan.pending == ("0003",)
+    assert plan.steps == (Maintenance(True, ""), ReleasePackage(NEW), *migrating, Maintenance(False, ""))
+    without = planned(maintenance=True, migrations=migrations())
+    assert without.steps == (Maintenance(True, ""), ReleasePackage(NEW), Maintenance(False, ""))
+    assert planned(migrations=more).steps == (ReleasePackage(NEW),)
+    closed = planned(maintenance=True, migrations=migrations(), observed=seen(maintenance=True))
+    assert closed.steps == (ReleasePackage(NEW), Maintenance(False, ""))
+
+
+def test_a_plan_says_what_ran_and_what_is_to_run():
+    plan = planned(observed=seen(replace(release(9), status="failed"), release(7, "x", True)))
+    assert plan.before == {"commit": OLD.commit, "digest": OLD.digest, "release": 7, "newest": 9}
+    assert plan.after == {"commit": NEW.commit, "digest": NEW.digest, "size": NEW.size}
+    assert planned(observed=seen(of=replace(OLD, digest="", commit=""))).before["release"] == 0
+
+
+BACK = RollbackTarget(ran(OLD, 7), True, "", frozenset({OLD.digest}))
+
+
+def test_a_rollback_releases_the_old_slug_where_the_platform_has_it_and_else_its_bytes():
+    observed = seen(release(8, "x", True), of=NEW)
+    assert [step.slug for step in planned("rollback", back=BACK, observed=observed).steps] == [SLUG]
+    gone = replace(BACK, on_platform=frozenset())
+    assert [step.slug for step in planned("rollback", back=gone, observed=observed).steps] == [""]
+
+
+def test_a_rollback_ends_maintenance_mode_for_it_must_be_seen_healthy():
+    observed = seen(release(8, "x", True), of=NEW, maintenance=True)
+    steps = planned("rollback", back=BACK, observed=observed).steps
+    assert steps[1:] == (Maintenance(False, ""),)
+
+
+def test_a_rollback_to_what_runs_does_nothing_unless_people_are_kept_out():
+    known = {
+        "back": BACK,
+        "history": History((ran(OLD, 7),), "0002"),
+        "observed": seen(release(7, SLUG, True)),
+    }
+    plan = planned("rollback", **known)
+    assert (plan.steps, plan.already) == ((), f"{OLD.commit[:12]} already runs on capecraft")
+    closed = planned("rollback", **{**known, "observed": seen(release(7, SLUG, True), maintenance=True)})
+    assert closed.already == "" and closed.steps[1:] == (Maintenance(False, ""),)
+
+
+def test_a_rollback_to_nothing_says_so():
+    with pytest.raises(NoPackage, match="no verified package of prod is known"):
+        planned("rollback", back=None)
+
+
+# ---- several components --------------------------------------------------------------------------------------
+
+WEB, WORKER = (replace(OLD, digest=c * 64, component=name) for c, name in (("5", "web"), ("6", "worker")))
+PAIR = replace(OLD, digest=digest_of({"web": WEB.digest, "worker": WORKER.digest}), parts=(WEB, WORKER))
+
+
+class Two(Context):
+    """A project of two components; what only reads release.toml needs no more of one."""
+
+    class config:
+        commands = CONTEXT.config.commands
+
+        @staticmethod
+        def apps(environment: str) -> dict[str, str]:
+            return {"web": "capecraft", "worker": "capecraft-worker"}
+
+
+def pair(action: str, worker: int, **known: object):
+    """The web app runs something new; the worker runs release `worker`, and was verified as 4."""
+    web = seen(release(8, "x", True), of=NEW)
+    other = seen(release(worker, SLUG, True), of=WORKER)
+    observed = replace(web, digest="0" * 64, parts={"web": web, "worker": other})
+    parts = {"web": ran(WEB, 7), "worker": ran(WORKER, 4)}
+    whole = ran(PAIR, 7, **parts)
+    history = History((whole,), "0002", parts={name: History((one,)) for name, one in parts.items()})
+    back = RollbackTarget(whole, True, "", frozenset({WEB.digest}))
+    facts = facts_of(action, UNWATCHED, history=history, observed=observed, package=PAIR, back=back, **known)
+    context = Two(Path("/nowhere"), None, {})  # type: ignore[arg-type]
+    module = deploy if action == "deploy" else rollback
+    return module.plan(plan_of(action).request, facts, context)
+
+
+@pytest.fixture(autouse=True)
+def _no_bytes_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollback, "here", lambda context, package: package)
+
+
+def test_components_are_deployed_in_their_order_each_on_its_app():
+    steps = pair("deploy", 4).steps
+    assert [(s.package.component, s.app, s.slug) for s in steps] == [
+        ("web", "capecraft", ""),
+        ("worker", "capecraft-worker", SLUG),
+    ]
+
+
+def test_components_go_back_in_the_opposite_order_and_what_runs_verified_is_left():
+    both = pair("rollback", 5)
+    assert [(s.package.component, s.app, s.slug) for s in both.steps] == [
+        ("worker", "capecraft-worker", ""),
+        ("web", "capecraft", SLUG),
+    ]
+    assert [told.get("release") for told in both.after["components"]] == [None, None]
+    one = pair("rollback", 4)
+    assert [s.package.component for s in one.steps] == ["web"]
+    assert [(told["name"], told.get("release"), told.get("slug")) for told in one.after["components"]] == [
+        ("web", None, None),
+        ("worker", 4, SLUG),
+    ]
+
+
+def test_a_package_of_two_does_not_run_where_only_one_of_them_is():
+    assert pair("deploy", 4).already == ""
+    assert deployed(PAIR).of("") == deployed(PAIR)
