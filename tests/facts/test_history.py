@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from journal.making import record as written
+from msgspec.structs import replace
 
-from roadworthy.facts.history import RUNS, as_of, read_history
-from roadworthy.journal.index import Settled
-from roadworthy.model import History
+from roadworthy.facts.history import RUNS, as_of, read_history, runs
+from roadworthy.journal.entry import Entry
+from roadworthy.journal.index import Part, Settled
+from roadworthy.model import Claim, Deployed, History, Observed, Package, PlatformRelease
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -196,3 +200,122 @@ def test_as_of_now_only_the_end_is_read() -> None:
     found = read_history(as_of(rows := Long(), "2031"), Path("/nowhere"))
     assert found.running and found.running.seq == 10**9
     assert rows.seen < 10
+
+
+# ---- how the journal left the platform -----------------------------------------------------------------------
+
+
+def left(*rows: Settled, start: Entry | None = None) -> History:
+    return read_history(list(rows), Path("/nowhere"), start)
+
+
+DONE = settled(2, "end", "deploy", A)
+FAILED = settled(4, "failed", "deploy", B)
+CLAIM = Claim("roadworthy staging#3 abc")
+
+
+def test_a_release_is_known_from_the_last_verified_one_on():
+    later = settled(6, "failed", "deploy", C)
+    assert left(DONE, FAILED, later).known == ((6, ""), (4, ""), (2, ""))
+    assert left(FAILED, DONE).known == ((2, ""),)
+    assert left(settled(2, "end", "config", A), FAILED).known == ((4, ""), (2, ""))
+
+
+def test_what_made_no_release_or_only_accepted_one_is_not_known():
+    nothing = replace(settled(4, "failed", "deploy", B), release=0)
+    assert left(DONE, nothing).known == ((2, ""),)
+    assert left(DONE, settled(4, "failed", "adopt", B)).known == ((2, ""),)
+    assert left(DONE, settled(4, "abandon", "deploy", B)).known == ((2, ""),)
+    assert left(DONE, settled(4, "end", "migrate", A)).known == ((2, ""),)
+
+
+def test_a_failed_release_does_not_hide_the_one_that_was_verified_before_it():
+    """It ends no search: a release is looked back to until one that was verified."""
+    assert left(DONE, FAILED).known == ((4, ""), (2, ""))
+    assert left(DONE, replace(FAILED, claim=CLAIM)).claims == (CLAIM,)
+    assert left(replace(DONE, claim=CLAIM), FAILED).claims == ()
+
+
+def test_maintenance_may_be_on_when_anything_since_the_last_verified_release_may_have_left_it_on():
+    closed = replace(FAILED, closed=True)
+    again = settled(6, "failed", "deploy", C)
+    assert not left(DONE, FAILED, again).maintenance
+    assert left(DONE, closed).maintenance
+    assert left(DONE, closed, again).maintenance
+    assert left(DONE, replace(again, closed=True), FAILED).maintenance
+    assert not left(closed, DONE).maintenance
+    assert not left(replace(DONE, closed=True)).maintenance
+
+
+@pytest.mark.parametrize("maintenance", [True, False])
+def test_an_open_start_may_have_turned_maintenance_on_and_claims_its_release(maintenance: bool):
+    details = {"maintenance": True} if maintenance else {}
+    begun = Entry(written("start", **details), 5, "", "", "", "", "f" * 64)
+    found = left(DONE, start=begun)
+    assert found.maintenance is maintenance
+    assert [claim.token for claim in found.claims] == [f"roadworthy prod#5 {'f' * 12}"]
+    assert left(DONE, replace(FAILED, closed=True), start=begun).maintenance
+
+
+# ---- what runs -----------------------------------------------------------------------------------------------
+
+PACKAGE = Package("a" * 40, A, 1)
+WEB, WORKER = replace(PACKAGE, component="web"), replace(PACKAGE, component="worker", digest=B)
+PAIR = replace(PACKAGE, digest=C, parts=(WEB, WORKER))
+
+
+def ran(package: Package, release: int) -> History:
+    return History((Deployed(package, release, "", 2, "2030-01-01T00:00:00Z"),))
+
+
+def shows(*releases: int, **parts: Observed) -> Observed:
+    found = tuple(PlatformRelease(n, "succeeded", False, "", "", "", MOMENT) for n in releases)
+    return Observed("", False, found, (), A, "a" * 40, parts)
+
+
+MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("history", "observed", "so"),
+    [
+        (ran(PACKAGE, 7), shows(7), True),
+        (ran(PACKAGE, 7), shows(8, 7), False),
+        (ran(replace(PACKAGE, digest=B), 7), shows(7), False),
+        (ran(PACKAGE, 7), shows(), False),
+        (History(), shows(7), False),
+        (ran(PACKAGE, 7), shows(7, web=shows(7)), False),
+    ],
+)
+def test_a_package_runs_as_the_very_release_that_was_verified(history: History, observed: Observed, so: bool):
+    assert runs(PACKAGE, history, observed) is so
+
+
+def test_of_two_components_each_must_run_on_an_app_of_its_own():
+    parts = {"web": ran(WEB, 7), "worker": ran(WORKER, 3)}
+    of_both = History(ran(PAIR, 7).deployed, parts=parts)
+    assert runs(PAIR, of_both, shows(7, web=shows(7), worker=shows(3)))
+    assert not runs(PAIR, of_both, shows(7, web=shows(7), worker=shows(4)))
+    assert not runs(PAIR, of_both, shows(7, web=shows(8), worker=shows(3)))
+    assert not runs(PAIR, of_both, shows(7))
+    more = shows(7, web=shows(7), worker=shows(3), more=shows(1))
+    assert not runs(PAIR, of_both, more)
+
+
+def test_what_was_deployed_of_several_components_names_each_package_with_its_component():
+    parts = (
+        Part(component="web", digest=A, size=1, release=7, slug="x", claim=None),
+        Part(component="worker", digest=B, size=2, release=3, slug="y", claim=None),
+    )
+    row = replace(DONE, parts=parts, digest=C)
+    (found,) = left(row).deployed
+    assert [(p.component, p.digest, p.size, p.commit) for p in found.package.parts] == [
+        ("web", A, 1, A[:40]),
+        ("worker", B, 2, A[:40]),
+    ]
+    assert [(name, one.release, one.slug) for name, one in found.parts.items()] == [
+        ("web", 7, "x"),
+        ("worker", 3, "y"),
+    ]
+    (alone,) = read_history([row], Path("/nowhere"), component="web").deployed
+    assert (alone.parts, alone.package.parts, alone.package.component) == ({}, (), "web")
