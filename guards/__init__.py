@@ -37,7 +37,7 @@ from .startup_runs_no_migrations import startup_runs_no_migrations
 from .tree_is_clean import tree_is_clean
 
 GUARDS = {
-    "accept": (acceptance_cannot_change_production,),
+    "accept": (acceptance_cannot_change_production, release_phase_is_disabled),
     "deploy": (
         production_is_unlocked,
         deploy_guard,

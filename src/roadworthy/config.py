@@ -36,6 +36,8 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Packaged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which part of a commit becomes a package, and what that is.
 
+    `release_phase` is the one command that the Procfile's release phase may be; empty: it may have none.
+
     `component` is its name in the release package's manifest; `type` is one of the kinds of component that
     the deployment contract lets through this pipeline (section 3).
 
@@ -46,6 +48,7 @@ class Packaged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     kind: str = "slug"
     path: str = "."
+    release_phase: str = ""
     component: str = "web"
     type: Literal["storefront", "backend service", "shop agent", "control plane"] = "backend service"
     repository: str = ""
@@ -62,7 +65,7 @@ class PackageRules(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Component(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Another component, with an app of its own in each environment; `test` are the shell words of its tests."""
+    """Another component, with an app of its own in each environment; `test` is the command of its tests."""
 
     component: str
     path: str
@@ -70,7 +73,7 @@ class Component(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Shell words of the app: its tests here; its migration and its revision query as one-off processes.
+    """Commands of the app, each a line for bash: its tests, its migration and its revision query.
 
     `{revision}` in `migrate` stands for the revision to migrate to, the package's head. In acceptance `heads` and
     `history` ask the migration tool what it would run, as `alembic heads` and `alembic history --verbose` print it.
@@ -167,7 +170,7 @@ class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `config` are the app's config vars there; `{folder}` in a value stands for an empty folder that is removed
     afterwards. DATABASE_URL is a SQLite file in that folder unless it is said here. `browser`, `infra` and
-    `identity` are shell words of this project's own checks, run in the unpacked package's folder; empty means
+    `identity` are commands of this project's own checks, run in the unpacked package's folder; empty means
     there is none. `credentials` names the variables of the process environment that they get; none of them
     may be able to change production.
     """

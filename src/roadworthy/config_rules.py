@@ -116,8 +116,20 @@ def _packaged(package: Packaged, at: Keys) -> Broken:
         yield (*at, "path"), f"{package.path!r}: expected a folder below the project"
     if PurePosixPath(package.path).parts[:1] == ("instances",):
         yield (*at, "path"), "what lies under /instances is runtime state, and is never deployed"
+    if problem := _phase(package):
+        yield (*at, "release_phase"), problem
     if not re.fullmatch(COMPONENT, package.component):
         yield (*at, "component"), f"{package.component!r}: expected small letters and digits"
+
+
+def _phase(package: Packaged) -> str:
+    """What is wrong with the declared release phase; "" when nothing is."""
+    said = package.release_phase
+    if said and package.kind == "image":
+        return "an image has no release phase: take this out"
+    if said and (not said.isprintable() or said != said.strip()):
+        return "expected the command as the Procfile has it, without blanks round it"
+    return ""
 
 
 def _words(at: Keys, said: str) -> Broken:

@@ -466,6 +466,14 @@ class Eligibility(msgspec.Struct, frozen=True):
     required: tuple[str, ...]
 
 
+class Processes(msgspec.Struct, frozen=True):
+    """What the Procfile of one component starts, by process type; `release_phase` is what release.toml declares."""
+
+    commands: Mapping[str, str]
+    release_phase: str = ""
+    component: str = ""
+
+
 class Facts(msgspec.Struct, frozen=True):
     """Everything a plan or a guard may look at, read once with one clock."""
 
@@ -475,7 +483,7 @@ class Facts(msgspec.Struct, frozen=True):
     target: str
     tree: Fact[Tree]
     package: Fact[Package]
-    procfile: Fact[str]
+    procfile: Fact[tuple[Processes, ...]]  # of each component; of an image, none
     ci: Fact[CiState]
     certificate: Fact[Certified | None]
     migrations: Fact[Migrations]

@@ -25,6 +25,7 @@ from .model import (
     Step,
     Verdict,
 )
+from .packages.procfile import RELEASE
 
 if TYPE_CHECKING:
     from .context import Context
@@ -102,6 +103,13 @@ def proofs(plan: Plan, facts: Facts) -> dict[str, Any]:
         found += [Proof(done.action, place, done.seq, done.sha256) for done in passed]
     found += [certified.proof] if certified and certified.package_digest == package.digest else []
     return {"proofs": named} if (named := [msgspec.to_builtins(proof) for proof in found if proof]) else {}
+
+
+def phases(facts: Facts) -> dict[str, Any]:
+    """The release phase that runs when the package is released, of each component that has one; {} of none."""
+    found = {one.component: one.commands.get(RELEASE) for one in facts.procfile.known or ()}
+    said = {component: command for component, command in found.items() if command}
+    return {"release_phase": said.get("", said)} if said else {}
 
 
 def token(start: Entry) -> str:

@@ -54,6 +54,7 @@ from .record import (
     name_of,
     numbers,
     numbers_before,
+    phases,
     policy_said,
     proofs,
     record,
@@ -151,6 +152,8 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
 
     told = {**said(plan, verdicts), **policy_said(facts), **proofs(plan, facts)}
+    if any(isinstance(step, ReleasePackage) for step in plan.steps):
+        told |= phases(facts)
     start = log.append(record(context, "start", stage.NAME, plan, told))
     began = time.monotonic()
     receipts: list[Receipt] = []

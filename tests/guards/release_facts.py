@@ -22,6 +22,7 @@ from roadworthy.model import (
     Observed,
     Package,
     Plan,
+    Processes,
     ReleasePackage,
     Request,
     RollbackTarget,
@@ -66,7 +67,7 @@ STANDING = Standing(replace(PASSED, action="intake", digest=""), PASSED, ACCEPTE
 KNOWN = {
     "tree": Tree(NEW.commit, "main", True, (), False),
     "package": NEW,
-    "procfile": 'web: python -m app\nrelease: echo "No schema changes here: make heroku-run-migrate"\n',
+    "procfile": (Processes({"web": "python -m app", "release": "echo hi"}, "echo hi"),),
     "ci": CiState("success", "GitHub's check 'test'"),
     "certificate": CERTIFIED,
     "migrations": migrations(migration("0003", "0002")),

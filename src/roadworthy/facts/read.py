@@ -25,10 +25,12 @@ from ..model import (
     MissingFact,
     Observed,
     Package,
+    Processes,
     Request,
     RollbackTarget,
     Usual,
 )
+from ..packages import procfile
 from . import git
 from .adoptable import adoptable
 from .credentials import read_credentials
@@ -281,18 +283,19 @@ def _name(context: Context, app: str) -> str:
     return next((n for n, e in context.config.environments.items() if app in e.names), app)
 
 
-def _procfile(context: Context, package: Package) -> str:
-    """What the Procfiles of all components say."""
+def _procfile(context: Context, package: Package) -> tuple[Processes, ...]:
+    """What the Procfile of each component says. Raises UsageError where one is not there or cannot be read."""
     if package.kind == "image":
-        return ""  # its one process is what its Dockerfile says; it has no release phase
-    found: list[str] = []
+        return ()  # its one process is what its Dockerfile says; it has no release phase
+    found: list[Processes] = []
     for part in package.each:
-        path = context.config.component(part.component).path
-        text = git.show(context.paths.root, package.commit, f"{path}/Procfile")
+        rules = context.config.component(part.component)
+        where = f"{rules.path}/{procfile.NAME}"
+        text = git.show(context.paths.root, package.commit, where)
         if text is None:
-            raise UsageError(f"the package of {package.commit[:12]} has no Procfile in {path}/")
-        found.append(text.decode("utf-8", "replace"))
-    return "\n".join(found)
+            raise UsageError(f"the package of {package.commit[:12]} has no Procfile in {rules.path}/")
+        found.append(Processes(procfile.processes(text, where), rules.release_phase, part.component))
+    return tuple(found)
 
 
 def read_ci(context: Context, package: Package, *, with_run: bool = False) -> CiState:

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from .. import guard
-from ..errors import Refused, UsageError
+from ..errors import CheckFailed, Refused, UsageError
 from ..facts.read import read_acceptance
 from ..facts.standing import Done, place_of, standing_of
 from ..model import Outcome, Package, Plan, Request, Result
+from ..packages import procfile
+from ..record import phases
 from ..report import artifacts
-from . import accept_migrations, build, commit_stage, decide
+from . import accept_migrations, build, commit_stage, decide, starting
 from .holding import say_open
 from .intake import scope_of
 from .on_package import begin
@@ -51,6 +53,11 @@ class Findings:
     def note(self, name: str, problems: list[str]) -> None:
         self.results[name] = "failure" if problems else decide.SUCCESS
         self.problems += [f"{name}: {problem}" for problem in problems]
+
+    def add(self, name: str, problems: list[str]) -> None:
+        """Note what came to light later of a check that has its result already."""
+        if problems:
+            self.note(name, problems)
 
 
 def accept(context: Context, request: Request, *, again: bool = False) -> Result:
@@ -87,6 +94,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         "change": {"id": request.change, "why": request.why},
         "required": list(required),
         "class": scope.change_class,
+        **phases(facts),
         "verdicts": [{"guard": v.guard, "outcome": v.outcome, "sha256": v.sha256} for v in verdicts],
     }
     with begin(context, commit, NAME, "accept", package, **told) as turn:
@@ -159,12 +167,15 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
             found.note(decide.LOAD, [str(error)])
             return found
         place = places[0]  # the first component's: the database is its own
+        with context.screen.step("acceptance: its start on an empty database, which must stay empty"):
+            started = starting.on_empty(context, places)
         with context.screen.step("acceptance: migrations, twice, on an empty database"):
             said: list[bytes] = []
-            found.note(decide.MIGRATION, accept_migrations.problems(context, place, said))
+            made = accept_migrations.problems(context, place, said)
             found.files["migrations.txt"] = b"".join(said)
+        found.note(decide.MIGRATION, [*started, *made])
         urls: dict[str, str] = {}
-        if found.results[decide.MIGRATION] == decide.SUCCESS:
+        if not made:
             with context.screen.step("acceptance: the app, on its own"):
                 urls = _serve(context, package, places, found, stack)
         else:
@@ -193,10 +204,23 @@ def _serve(
 
     limits = context.config.limits
     urls: dict[str, str] = {}
-    logs = [place.folder.parent / _log_of(place) for place in places]
+    try:
+        watch = starting.Watch(places)
+        for place in places:
+            if phase := starting.processes_of(place).get(procfile.RELEASE):
+                ran = place.run(phase)
+                found.files[_named("release-phase", place, "txt")] = ran.output
+                if not ran.well:
+                    found.note(decide.API, [f"the release phase {phase!r} {ran.how}"])
+                    return {}
+                watch.look(f"the release phase {phase!r}")
+    except (CheckFailed, UsageError) as error:
+        found.note(decide.API, [str(error)])
+        return {}
+    logs = [place.folder.parent / _named("web", place, "log") for place in places]
     try:
         for place, log in zip(places, logs, strict=True):
-            serving = place.serving(_command(place), log, limits.boot, _told(urls))
+            serving = place.serving(_command(place), log, limits.boot, starting.told(urls))
             urls[place.package.component] = stack.enter_context(serving)
     except (UsageError, OSError) as error:
         component = place.package.component
@@ -216,29 +240,26 @@ def _serve(
     )
     found.files |= {log.with_suffix(".txt").name: tail(log) for log in logs}
     found.note(decide.API, [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"])
+    try:
+        watch.look("its web process")
+        watch.others(urls)
+    except CheckFailed as error:
+        watch.problems.append(str(error))
+    found.add(decide.MIGRATION, watch.problems)
     return urls
 
 
-def _log_of(place: Trial) -> str:
+def _named(what: str, place: Trial, kind: str) -> str:
     component = place.package.component
-    return f"web-{component}.log" if component else "web.log"
+    return f"{what}-{component}.{kind}" if component else f"{what}.{kind}"
 
 
 def _command(place: Trial) -> str:
     """How the component is started: what its Procfile says of `web`; "" is an image's own command."""
-    from ..packages import procfile
-
-    if place.package.kind != "slug":
-        return ""
-    command = procfile.processes((place.folder / procfile.NAME).read_bytes()).get("web")
+    command = starting.processes_of(place).get("web")
     if command is None:
         raise UsageError("the Procfile has no web process")
     return command
-
-
-def _told(urls: Mapping[str, str]) -> dict[str, str]:
-    """The variables by which components learn where the others answer: API_URL, for example."""
-    return {f"{component.upper()}_URL": url for component, url in urls.items() if component}
 
 
 def _own_check(
@@ -249,7 +270,7 @@ def _own_check(
         return ["the app does not run"]
     named = context.config.acceptance.credentials
     given = {key: context.environ[key] for key in named if key in context.environ}
-    where = {"BASE_URL": next(iter(urls.values()), ""), **_told(urls)}
+    where = {"BASE_URL": next(iter(urls.values()), ""), **starting.told(urls)}
     ran = place.run_beside(command, {**given, **where})
     output = ran.output
     for value in given.values():
