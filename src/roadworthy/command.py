@@ -34,6 +34,12 @@ OF_A_COMMIT: Final = {
     "ship": "to",
     "replay": "to",
 }  # actions that a person names a commit for, and the word between it and the app
+OF_CODE: Final = {
+    3: Outcome.REFUSED,
+    4: Outcome.UNKNOWN,
+    6: Outcome.SUPERSEDED,
+    42: Outcome.REFUSED,
+}  # what an exit code says of how a command ended; any other but 0 is a failure
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
 
 
@@ -74,7 +80,7 @@ def session(as_json: bool) -> Iterator[Context]:
 
 def outcome_of(error: RoadworthyError) -> Outcome:
     """What an error says of how the command ended."""
-    return {3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 42: Outcome.REFUSED}.get(error.code, Outcome.FAILED)
+    return OF_CODE.get(error.code, Outcome.FAILED)
 
 
 def _internal(error: Exception) -> str:
@@ -88,7 +94,7 @@ def stop(screen: Screen, outcome: Outcome, line: str, code: int) -> None:
     """The last line, and the JSON object, of a command that ends without a result."""
     if screen.json:
         screen.emit({"outcome": outcome, "line": line, "code": code})
-    screen.final(None if outcome is Outcome.UNKNOWN else False, line)
+    screen.final(outcome, line)
 
 
 def asking(
@@ -169,7 +175,7 @@ def finish(context: Context, result: Result) -> None:
         for reason in result.reasons:
             screen.line(f"  {reason}")
     line = result.line + (f" · evidence {result.evidence}" if result.evidence else "")
-    screen.final({Outcome.SUCCEEDED: True, Outcome.UNKNOWN: None}.get(result.outcome, False), line)
+    screen.final(result.outcome, line)
     if screen.json:
         screen.emit(plain(result))
     if result.code:

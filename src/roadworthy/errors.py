@@ -56,5 +56,11 @@ class Held(RoadworthyError):
     code = 5
 
 
+class Superseded(RoadworthyError):
+    """A newer commit was deployed, or decided on, before this one had its turn; nothing was changed."""
+
+    code = 6
+
+
 class Overtaken(Held):
     """Somebody acted while this was being decided; nothing was done, so it may be decided anew."""

@@ -31,12 +31,16 @@ if TYPE_CHECKING:
 
 
 class Outcome(StrEnum):
-    """How an action ended. `unknown` stays open in the journal until someone has looked."""
+    """How an action ended. `unknown` stays open in the journal until someone has looked.
+
+    `superseded` is neither a success nor a failure: a newer commit got there first, and nothing was changed.
+    """
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+    SUPERSEDED = "superseded"
 
 
 class Package(msgspec.Struct, frozen=True):

@@ -27,7 +27,17 @@ import msgspec
 from msgspec.structs import replace
 
 from . import guard
-from .errors import CheckFailed, Held, OutcomeUnknown, Overtaken, RoadworthyError, Unreachable, UsageError
+from .errors import (
+    CheckFailed,
+    Held,
+    OutcomeUnknown,
+    Overtaken,
+    RoadworthyError,
+    Superseded,
+    Unreachable,
+    UsageError,
+)
+from .facts.newer import newer_than
 from .facts.observe import observe
 from .facts.read import read_facts
 from .journal.beat import beating
@@ -110,16 +120,19 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
     """Take one request down the road. `only_plan` stops after the verdicts and changes nothing.
 
     Raises Held when another release holds the environment, and still does after `request.wait` seconds;
-    OutcomeUnknown when an earlier or this one's outcome is not known; UsageError and CheckFailed when it
-    cannot even be planned. Refusals and failures are results, not errors.
+    OutcomeUnknown when an earlier or this one's outcome is not known; Superseded when a newer commit had its
+    turn before this one; UsageError and CheckFailed when it cannot even be planned. Refusals and failures are
+    results, not errors.
     """
     from .stages import turn
 
     log = context.log(request.environment)
+    begun = log.head()
     deadline = time.monotonic() + request.wait
     while True:
         turn.take(context, log, request, deadline, settle=not only_plan)
         try:
+            refuse_if_superseded(context, log, request, begun)
             return _run(context, log, request, only_plan=only_plan)
         except (HeldBy, Overtaken):  # nothing was done yet, so with time left everything is decided anew
             if time.monotonic() >= deadline:
@@ -311,6 +324,20 @@ def _left_behind(
         if found:
             made.append(Receipt("release", 0, found.version, found.slug, component))
     return tuple(made)
+
+
+def refuse_if_superseded(context: Context, log: Log, request: Request, begun: Entry | None) -> None:
+    """Raise Superseded when a deploy or a ship comes after a newer commit had its turn in this environment.
+
+    No guard is asked then, and none loses a word: nothing that they guard is about to happen. Whoever goes back
+    on purpose says so, by `rollback` or `replay`. `begun` is the log's last entry when the command began.
+    """
+    if request.action != "deploy" or request.replay:
+        return
+    if newer := newer_than(context, log, request, begun):
+        raise Superseded(
+            f"{request.commit[:12]} is superseded in {request.environment} by {newer}; nothing was changed"
+        )
 
 
 def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:

@@ -37,23 +37,35 @@ def github() -> Iterator[Answers]:
 
 
 def run(name: str, machine: Machine, inputs: Mapping[str, str] | None = None) -> dict[str, list[int]]:
-    """Run a workflow; the exit codes of each job's commands."""
+    """Run a workflow; the exit codes of each job's commands. A superseded one (6) is neutral, and its job green."""
     ci = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": str(next(_runs))}
     codes: dict[str, list[int]] = {}
+    red: dict[str, bool] = {}
     for job, said in yaml.safe_load((WORKFLOWS / name).read_text())["jobs"].items():
-        needed = said.get("needs")
-        if needed and any(codes.get(needed, [1])) and "cancelled" not in said.get("if", ""):
+        superseded = {other for other, ended in codes.items() if 6 in ended}
+        needs = said.get("needs", [])
+        asked = said.get("if", "")
+        needed = [needs] if isinstance(needs, str) else needs
+        if any(red.get(one, True) for one in needed) and "cancelled" not in asked:
             continue
-        here, codes[job] = machine(), []
+        if any(f"needs.{other}.outputs.superseded != 'true'" in asked for other in superseded):
+            continue
+        here, codes[job], red[job] = machine(), [], False
         for step in said["steps"]:
-            if "run" not in step or (any(codes[job]) and "cancelled" not in step.get("if", "")):
+            condition = step.get("if", "")
+            if "run" not in step or (red[job] and "cancelled" not in condition):
+                continue
+            if condition == "steps.deploy.outputs.superseded != 'true'" and 6 in codes[job]:
                 continue
             env = {**variables(step.get("env", {}), inputs or {}), **ci}
             line = [env[word[1:]] if word.startswith("$") else word for word in shlex.split(step["run"])]
+            neutral = line[0] == ".ci/neutral"
+            line = line[1:] if neutral else line
             assert line[0] == ".venv/bin/invoke"
             ran = here.invoke(*line[1:], env=env)
             print(ran.text)
             codes[job].append(ran.code)
+            red[job] = red[job] or ran.code not in ((0, 6) if neutral else (0,))
     return codes
 
 
@@ -68,8 +80,8 @@ def variables(env: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, st
     return {**given, **ENV}
 
 
-def add_a_change(project: Project, github: Answers) -> str:
-    commit = project.commit("Second")
+def add_a_change(project: Project, github: Answers, what: str = "second") -> str:
+    commit = project.commit("Second", change=what)
     says(github, commit, commit)
     return commit
 
@@ -147,6 +159,31 @@ def test_a_red_commit_stage_ends_the_pipeline_before_anything_changes(
     assert codes == {"intake": [0], "build": [0], "acceptance": [1], "decision": [1, 0]}
     assert (project.calls(), project.calls("prod")) == before
     assert project.runs("prod") == first
+
+
+def test_a_late_run_of_an_older_commit_is_green_and_changes_nothing(
+    project: Project, machine: Machine, github: Answers
+) -> None:
+    in_production(project, machine, github)
+    older = add_a_change(project, github, "older")
+    late = machine()
+    late.json("intake", "--env", "prod", env=ENV)  # its run began, and the next one is faster
+    newer = add_a_change(project, github, "newer")
+    assert not any(map(any, run("cloud-delivery-pipeline.yml", machine).values()))
+    before = (project.calls(), project.calls("prod"), project.kinds(), project.kinds("prod"))
+    says(github, older, older)
+    codes = run("cloud-delivery-pipeline.yml", lambda: at(machine(), older))
+    assert codes == {"intake": [0], "build": [0], "acceptance": [0], "release": [0], "staging": [6]}
+    inputs = {"commit": older, "why": "it was forgotten", "approval": ""}
+    assert run("deploy-heroku.yml", machine, inputs) == {"production": [6]}
+    assert (project.calls(), project.calls("prod"), project.kinds(), project.kinds("prod")) == before
+    assert (project.runs(), project.runs("prod")) == (newer, newer)
+
+
+def at(machine: Project, commit: str) -> Project:
+    """The machine of a job for this commit."""
+    machine.git("checkout", "-q", commit)
+    return machine
 
 
 def test_a_branch_goes_to_staging_and_is_certified(

@@ -38,9 +38,10 @@ def show(screen: Screen, result: Any) -> None:
         ]
     )
     screen.line("one\ntwo")
-    screen.final(True, "done")
-    screen.final(False, "not done\nbecause")
-    screen.final(None, "who knows")
+    screen.final("succeeded", "done")
+    screen.final("failed", "not done\nbecause")
+    screen.final("unknown", "who knows")
+    screen.final("superseded", "a newer one runs")
 
 
 PLAIN = """\
@@ -60,6 +61,7 @@ one
 ✗ not done
   because
 ? who knows
+– a newer one runs
 """
 
 ASCII = """\
@@ -79,6 +81,7 @@ ok done
 FAIL not done
   because
 ?? who knows
+- a newer one runs
 """
 
 
@@ -267,7 +270,7 @@ def test_text_from_outside_cannot_act_on_the_terminal(result: Any) -> None:
         say(HOSTILE)
     screen.checks([result(HOSTILE, HOSTILE, method=HOSTILE, url=f"http://x/{HOSTILE}")])
     screen.verdicts([SimpleNamespace(guard=HOSTILE, outcome="refuse", reason=HOSTILE)])
-    screen.final(None, HOSTILE)
+    screen.final("unknown", HOSTILE)
     seen = raw.getvalue().decode()
     assert {c for c in seen if not c.isprintable()} == {"\n"}
     assert r"ok\x1b[2J\x1b]0;owned\x07\r\x08\x00\u202e\u2028✗\x9b31m" in seen
@@ -285,7 +288,7 @@ def test_text_from_outside_cannot_begin_a_line_that_looks_like_a_verdict(result:
     screen.verdicts([SimpleNamespace(guard="g", outcome="refuse", reason=forged)])
     with screen.step(forged):
         pass
-    screen.final(False, forged)
+    screen.final("failed", forged)
     assert not [line for line in raw.getvalue().decode().splitlines() if line.startswith("✓")]
 
 
@@ -327,7 +330,7 @@ from roadworthy.report.terminal import Screen
 screen = Screen(json=True)
 screen.title("deploy")
 with screen.step("releasing"): pass
-screen.final(True, "done")
+screen.final("succeeded", "done")
 screen.emit({"outcome": "succeeded", "line": "naïve"})
 """
     done = run(code, LANG="C.UTF-8")
@@ -339,7 +342,7 @@ screen.emit({"outcome": "succeeded", "line": "naïve"})
 def test_a_terminal_in_the_c_locale_gets_ascii_and_no_crash() -> None:
     code = """
 from roadworthy.report.terminal import Screen
-Screen().final(True, "naïve … \\udcff")
+Screen().final("succeeded", "naïve … \\udcff")
 """
     for variables in ({"LANG": "C"}, {"LC_ALL": "POSIX"}, {"PYTHONIOENCODING": "ascii"}):
         done = run(code, **variables)
@@ -378,7 +381,7 @@ import sys
 from roadworthy.report.terminal import Screen
 screen = Screen()
 with screen.step("x"): pass
-screen.checks([]); screen.verdicts([]); screen.final(True, "y")
+screen.checks([]); screen.verdicts([]); screen.final("succeeded", "y")
 heavy = {"rich", "jinja2", "requests", "json", "textwrap", "shutil", "re", "threading"} & set(sys.modules)
 print(sorted(heavy - {"re", "threading"}))
 """

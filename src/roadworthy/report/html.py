@@ -3,7 +3,7 @@
 `render` takes a plain mapping; every key but `title` and `verdict` may be missing:
 
     title          one line, such as "Rehearsal of 0123456789ab"
-    verdict        "succeeded", "failed", "refused" or "unknown"
+    verdict        "succeeded", "failed", "refused", "unknown" or "superseded"
     line           the verdict in one sentence
     facts          [[label, value], …]                    environment, app, target, commit, package, …
     steps          [{name, outcome, seconds, detail, command}, …]      outcome as verdict, in order of time
@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ..model import Outcome
 from .plain import plain
 
 # A scheme, a host, an absolute path or a way out by a backslash is not relative.
@@ -34,7 +35,7 @@ def render(report: Mapping[str, Any]) -> str:
     """The page. Raises KeyError when `title` or `verdict` is missing, ValueError on an unknown verdict."""
     from jinja2 import Environment, StrictUndefined
 
-    if report["verdict"] not in ("succeeded", "failed", "refused", "unknown"):
+    if report["verdict"] not in [*Outcome]:
         raise ValueError(f"unknown verdict {report['verdict']!r}")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from .spinner import Spinner, Table
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
-_MARKS: Final = {True: ("✓", "ok", _GREEN), False: ("✗", "FAIL", _RED), None: ("?", "??", _YELLOW)}
+_WELL, _BADLY, _UNKNOWN = ("✓", "ok", _GREEN), ("✗", "FAIL", _RED), ("?", "??", _YELLOW)
 _SKIPPED: Final = ("–", "-", _DIM)
+_MARKS: Final = {
+    "succeeded": _WELL,
+    "failed": _BADLY,
+    "refused": _BADLY,
+    "unknown": _UNKNOWN,
+    "superseded": _SKIPPED,
+}
 _ASCII: Final = str.maketrans({"…": "...", "·": "-", "–": "-", "—": "-", "→": "->", "✓": "ok", "✗": "x"})
 
 Part = tuple[str, str]  # text, and the SGR code it is painted with ("" for none)
@@ -138,12 +145,10 @@ class Screen:
             if row is None:
                 self._put(*self._glyph(_SKIPPED), (f"{plain(name):<25}", _DIM), ("not reached", _DIM))
                 continue
-            ok = {"succeeded": True, "unknown": None}.get(str(row["outcome"]), False)
+            mark = self._glyph(_MARKS[str(row["outcome"])])
             took, said = f"{row['seconds']:>6.1f} s  ", plain(row["line"])
             room = self._columns() - 41 if self._terminal else len(said)  # its whole line stands above
-            self._put(
-                *self._mark(ok), (f"{plain(name):<25}", ""), (took, _DIM), (_cut(said, max(room, 20)), "")
-            )
+            self._put(*mark, (f"{plain(name):<25}", ""), (took, _DIM), (_cut(said, max(room, 20)), ""))
 
     def verdicts(self, verdicts: Iterable[Any]) -> None:
         """What each guard said (guard, outcome: pass, refuse or n/a, reason)."""
@@ -157,10 +162,10 @@ class Screen:
             reason = plain(row.reason) or ("does not apply" if skipped else "")
             self._put(*mark, (name, ""), (reason, _DIM if row.outcome != "refuse" else ""), indent=indent)
 
-    def final(self, ok: bool | None, text: str) -> None:
-        """The last line: the verdict. `ok` is None when the outcome is not known."""
+    def final(self, outcome: str, text: str) -> None:
+        """The last line: the verdict, marked by how it ended (`model.Outcome`)."""
         first, *rest = plain_lines(text)
-        glyph, word, colour = _MARKS[ok]
+        glyph, word, colour = _MARKS[outcome]
         self._put((f"{glyph if self._unicode else word} ", colour), (first, f"{_BOLD};{colour}"))
         for line in rest:
             self._put((f"  {line}", ""))
@@ -184,8 +189,8 @@ class Screen:
         self._spinner.start()
         return self._spinner
 
-    def _mark(self, ok: bool | None) -> tuple[Part, ...]:
-        return self._glyph(_MARKS[ok])
+    def _mark(self, ok: bool) -> tuple[Part, ...]:
+        return self._glyph(_WELL if ok else _BADLY)
 
     def _glyph(self, mark: tuple[str, str, str]) -> tuple[Part, ...]:
         glyph, word, colour = mark

@@ -47,6 +47,8 @@ def ship(context: Context, request: Request) -> Result:
     With `request.replay` an existing package goes through again: nothing is built, and acceptance decides anew.
     Raises what the stages raise; a refusal or a failure is its Result, with the table of stages in its details.
     """
+    log = context.log(request.environment)
+    release.refuse_if_superseded(context, log, request, log.head())
     rows: list[dict[str, Any]] = []
     walk = _replayed if request.replay else _shipped
     result = Result(Outcome.SUCCEEDED, "")

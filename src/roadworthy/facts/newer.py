@@ -1,0 +1,79 @@
+"""Whether a commit was overtaken: a newer one was deployed, or decided on, since its own turn came.
+
+A run that comes late (it waited, it was slow, somebody started it again) must not put an older commit over a newer
+one. Going back is a decision of its own: `rollback`, or `replay`.
+
+Its turn came when it was taken in last, or when the command began that has not been there before. Production never
+asks when: nothing older than what runs is deployed there. Elsewhere packages are proven, of several branches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..errors import RoadworthyError
+from . import git
+from .history import history_of
+from .standing import standing_of
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..journal.entry import Entry
+    from ..journal.log import Log
+    from ..model import Request
+
+
+class Newer(msgspec.Struct, frozen=True):
+    """The commit that overtook another, what became of it, and the journal's entry that says so."""
+
+    commit: str
+    how: str  # runs, or was decided on
+    seq: int
+    at: str
+
+    def __str__(self) -> str:
+        return f"{self.commit[:12]}, which {self.how} (journal #{self.seq})"
+
+
+def newer_than(context: Context, log: Log, request: Request, begun: Entry | None) -> Newer | None:
+    """What overtook the commit of `request` in its environment; None when nothing did, or git cannot tell.
+
+    That is the verified package that runs, or a decision YES since then on a change that needed no deployment,
+    whose commit was made on top of this one. What was rolled back overtook nothing: it does not run any more.
+    `begun` is the log's last entry when the command began.
+    """
+    commit = request.commit
+    running = history_of(context, log).running
+    if running and running.package.commit == commit:
+        return None
+    found = [Newer(running.package.commit, "runs", running.seq, running.at)] if running else []
+    if decided := _decided(log, running.seq if running else 0):
+        newest = Newer(str(decided.record.details["commit"]), "was decided on", decided.seq, decided.at)
+        found.insert(0, newest)
+    newer = next((one for one in found if _is_on_top(context, one.commit, commit)), None)
+    if newer is None or newer.seq > (begun.seq if begun else 0):
+        return newer
+    if context.config.environment(request.environment).production:
+        return newer
+    taken_in = standing_of(context, commit).intake
+    return newer if taken_in and taken_in.ended < newer.at else None
+
+
+def _decided(log: Log, since: int) -> Entry | None:
+    """The newest decision on a change that needed no deployment, after the entry `since`, that was YES."""
+    for entry in log.backwards():
+        if entry.seq <= since:
+            break
+        record = entry.record
+        if (record.kind, record.action, record.details.get("decision")) == ("note", "decide", "YES"):
+            return entry
+    return None
+
+
+def _is_on_top(context: Context, newer: str, commit: str) -> bool:
+    try:
+        return newer != commit and git.is_ancestor(context.paths.root, commit, newer)
+    except RoadworthyError:
+        return False  # it cannot be told here; in production a guard then refuses
