@@ -52,7 +52,7 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """What needs no sandbox and no shell auditor: for the moments between two edits."""
     parts = [f"tests/{name}" for name in UNITS]
-    session.run("python", "-m", "pytest", "-m", QUICK, *parts, *session.posargs)
+    session.run("python", "-m", "pytest", *EACH_CORE, "-m", QUICK, *parts, *session.posargs)
 
 
 @nox.session

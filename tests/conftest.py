@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 
 # A shell starts what it puts into the background with SIGINT ignored, and children inherit that. The commands
@@ -23,6 +24,9 @@ os.environ["XDG_STATE_HOME"] = STATE
 def pytest_unconfigure() -> None:
     shutil.rmtree(STATE, ignore_errors=True)
 
+
+# How long an example takes is the machine's business, not the test's.
+hypothesis.settings.register_profile("default", deadline=None)
 
 # Thousands of tests stay in memory to the end: neither collecting nor running them should look through them again.
 gc.disable()

@@ -105,6 +105,7 @@ def test_without_that_gate_no_pull_request_is_asked_for(server, session):
         ([{**PULL, "merge_commit_sha": OTHER}], "#7 was not merged, or as another commit"),
         ([{**PULL, "merge_commit_sha": None}], "#7 was not merged, or as another commit"),
         ([PULL, {**PULL, "number": 8}], "#7, #8 were all merged as it"),
+        ([PULL, {**PULL, "number": 8}, {**PULL, "number": 9, "merged_at": None}], "#7, #8 were all merged"),
         ([{**PULL, "head": {"sha": "../../other"}}], "#7 was not merged"),
     ],
 )

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from release_facts import (
+    CERTIFIED,
     NEW,
     OLD,
     OLDER,
+    PASSED,
     PROD,
     ROOT,
     SLUG,
+    STAGING,
+    STANDING,
     deployed,
     facts_of,
     migration,
@@ -21,18 +25,25 @@ from release_facts import (
     plan_of,
 )
 
+from roadworthy import record
 from roadworthy.context import Context
 from roadworthy.errors import NoPackage
 from roadworthy.model import (
+    CiState,
     Deployed,
+    Eligibility,
+    Fact,
     History,
     Maintenance,
     Observed,
     Package,
     PlatformRelease,
+    Proof,
     ReleasePackage,
     RollbackTarget,
     RunCommand,
+    Verdict,
+    Watch,
     digest_of,
 )
 from roadworthy.stages import deploy, rollback
@@ -231,3 +242,93 @@ def test_components_go_back_in_the_opposite_order_and_what_runs_verified_is_left
 def test_a_package_of_two_does_not_run_where_only_one_of_them_is():
     assert pair("deploy", 4).already == ""
     assert deployed(PAIR).of("") == deployed(PAIR)
+
+
+# ---- what a start of it names as its proofs ------------------------------------------------------------------
+
+
+def ci_said(proof: Proof | None, outcome: str = "success") -> CiState:
+    return CiState(outcome, "this repository's own test run", "", proof)
+
+
+RUN, CERTIFICATE = Proof("test", "package-c", 4, "1" * 64), Proof("certify", "staging", 9, "2" * 64)
+PROVEN = {
+    "ci": ci_said(RUN),
+    "certificate": replace(CERTIFIED, proof=CERTIFICATE),
+}
+
+
+def proven(action: str = "deploy", environment=PROD, plan=None, **known: object) -> list[tuple[str, int]]:
+    facts = facts_of(action, environment, **{**PROVEN, **known})
+    told = record.proofs(plan or plan_of(action), facts)
+    return [(one["action"], one["seq"]) for one in told.get("proofs", ())]
+
+
+def test_a_deploy_to_production_names_its_test_run_acceptance_release_and_certificate():
+    assert proven() == [("test", 4), ("accept", 2), ("build", 2), ("certify", 9)]
+    place = {one["environment"] for one in record.proofs(plan_of("deploy"), facts_of("deploy"))["proofs"]}
+    assert place == {f"package-{NEW.commit}"}
+
+
+def test_what_is_missing_failed_or_of_another_package_is_no_proof():
+    missing = Fact("", missing="nobody knows")
+    assert proven(ci=missing) == proven(ci=ci_said(RUN, "failure")) == proven(ci=ci_said(None))
+    assert ("test", 4) not in proven(ci=missing)
+    assert ("certify", 9) not in proven(certificate=missing)
+    assert ("certify", 9) not in proven(certificate=replace(PROVEN["certificate"], package_digest=OLD.digest))
+    assert proven(eligible=missing) == [("test", 4), ("certify", 9)]
+    other = replace(STANDING, build=replace(PASSED, digest=OLD.digest))
+    assert proven(eligible=Eligibility(other, ())) == [("test", 4), ("certify", 9)]
+    assert proven(environment=STAGING) == [("test", 4), ("certify", 9)]
+    assert proven("rollback") == proven(plan=replace(plan_of("deploy"), package=None)) == []
+    assert record.proofs(plan_of("rollback"), facts_of("rollback", **PROVEN)) == {}
+    assert (
+        record.proofs(plan_of("deploy"), facts_of("deploy", STAGING, ci=missing, certificate=missing)) == {}
+    )
+
+
+# ---- a plan as a person reads it -----------------------------------------------------------------------------
+
+
+def test_a_plan_is_one_line():
+    plan = plan_of("deploy")
+    assert record.describe(plan) == f"deploy {NEW.name[:17]} ({NEW.digest[:12]})"
+    assert record.describe(replace(plan, already="it runs")) == "it runs"
+    assert record.describe(replace(plan, package=None)) == "deploy capecraft"
+    assert record.describe(replace(plan, watch=Watch(90_000, 0, 2, 100, {}))).endswith(
+        ", then watch for 90 s"
+    )
+    assert record.describe(replace(plan, package=PAIR)).endswith(" of web, worker")
+    changed = replace(
+        plan, package=None, after={"vars": {"set": ["A", "B"], "unset": [], "component": "web"}}
+    )
+    assert record.describe(changed) == "deploy capecraft, set A, B"
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        (ReleasePackage(NEW), f"release {NEW.commit[:12]} (sha256 {NEW.digest[:12]})"),
+        (ReleasePackage(WEB, "", "app"), f"release web {OLD.commit[:12]} to app (sha256 {WEB.digest[:12]})"),
+        (RunCommand("alembic upgrade head"), "run alembic upgrade head"),
+        (Maintenance(True, ""), "turn maintenance on"),
+        (Maintenance(False, "app"), "turn maintenance of app off"),
+    ],
+)
+def test_a_step_is_a_few_words(step, line):
+    assert record.name_of(step) == line
+
+
+def test_every_entry_says_who_what_and_why():
+    plan = replace(plan_of("deploy", change="CR-1", why="late", maintenance=True), before={"release": 7})
+    told = record.said(plan)
+    assert told["change"] == {"id": "CR-1", "why": "late"}
+    assert (told["from"], told["to"], told["app"]) == ({"release": 7}, {}, "capecraft")
+    assert (told["approval"], told["maintenance"]) == ("CAB-17", True)
+    assert not {"automatic", "replay", "watch", "verdicts"} & told.keys()
+    more = record.said(
+        replace(plan, watch=Watch(5, 0, 2, 100, {})), (Verdict("one", "refuse", "no", "", ""),)
+    )
+    assert more["watch"]["millis"] == 5 and more["verdicts"][0]["outcome"] == "refuse"
+    quiet = record.said(plan_of("deploy", approval="", automatic=True, replay=True))
+    assert (quiet["automatic"], quiet["replay"], "approval" in quiet) == (True, True, False)

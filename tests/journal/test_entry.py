@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from roadworthy.journal.entry import ENTRY_LIMIT, NO_PREV, Entry, Evidence, JournalError, pae, read, seal
+from roadworthy.journal.entry import (
+    ENTRY_LIMIT,
+    EVIDENCE_LIMIT,
+    NO_PREV,
+    Entry,
+    Evidence,
+    JournalError,
+    pae,
+    read,
+    seal,
+)
 
 from .making import PACKAGE, record
 
@@ -160,6 +170,16 @@ def changed(**predicate: Any) -> dict[str, Any]:
     return found
 
 
+def evidence(**said: Any) -> dict[str, Any]:
+    return {"name": "a", "sha256": "51" * 32, "size": 1, **said}
+
+
+@pytest.mark.parametrize("size", [0, EVIDENCE_LIMIT])
+def test_evidence_may_be_empty_and_as_long_as_the_limit(size: int) -> None:
+    found = read(envelope_of(changed(evidence=[evidence(size=size)]))).entry()
+    assert found.record.evidence == (Evidence("a", "51" * 32, size),)
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -196,6 +216,10 @@ def changed(**predicate: Any) -> dict[str, Any]:
         (envelope_of(changed(evidence={})), "evidence"),
         (envelope_of(changed(evidence=[{"name": "a", "sha256": "51" * 32, "size": -1}])), "size"),
         (envelope_of(changed(evidence=[{"name": "a", "sha256": "51" * 32, "size": True}])), "size"),
+        (envelope_of(changed(evidence=[evidence(size=EVIDENCE_LIMIT + 1)])), "size"),
+        (envelope_of(changed(evidence=[evidence(name="../a")])), "malformed name or digest"),
+        (envelope_of(changed(evidence=[evidence(sha256="51" * 31)])), "malformed name or digest"),
+        (envelope_of(changed(evidence=[evidence(more=1)])), "evidence is malformed"),
         (envelope_of(changed(nonce=None)), "nonce"),
         (
             envelope_of(

@@ -118,7 +118,9 @@ def _pytest(tests: list[str], each: float, failed: Path) -> int:
 
     # A shorter counterexample would take seconds and tell nothing more.
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutants", phases=phases, database=None, derandomize=True)
+    hypothesis.settings.register_profile(
+        "mutants", phases=phases, deadline=None, database=None, derandomize=True
+    )
     hypothesis.settings.load_profile("mutants")
     files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
     words = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--timeout={each}")
