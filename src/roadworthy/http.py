@@ -28,7 +28,7 @@ from requests.utils import get_environ_proxies
 
 from . import __version__
 from .errors import CheckFailed
-from .mask import HIDDEN
+from .mask import HIDDEN, SHORTEST
 
 MOST_REDIRECTS: Final = 5
 MOST_BODY: Final = 16 << 20  # bytes of a body that is not asked for as a stream
@@ -116,13 +116,17 @@ def read_lines(response: requests.Response, *, chunk: int | None) -> Iterator[by
 
 
 def without_credential(response: requests.Response, data: bytes) -> bytes:
-    """`data` of a response without what its request said in Authorization."""
+    """`data` of a response without what its request said in Authorization.
+
+    As everywhere, a text shorter than SHORTEST is no secret: to hide one letter would spoil every answer.
+    """
     kind, _, said = str(response.request.headers.get("Authorization", "")).partition(" ")
     secrets = [said.encode()]
     if kind == "Basic":
         secrets.append(binascii.a2b_base64(said).partition(b":")[2])
-    for secret in filter(None, secrets):
-        data = data.replace(secret, HIDDEN.encode())
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            data = data.replace(secret, HIDDEN.encode())
     return data
 
 

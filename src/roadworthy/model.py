@@ -400,7 +400,7 @@ class StageRun(msgspec.Struct, frozen=True):
     """The run that tested a commit, as its source tells it; None is what that source does not say.
 
     `commit` is the one that was tested: with a squash another than the one that is released. `workflow` is the
-    name of its file, `suite` is GitHub's check suite, `seconds` how long it took.
+    name of its file, `suite` is GitHub's check suite, `seconds` how long all of it took.
     """
 
     commit: str
@@ -415,7 +415,7 @@ class StageRun(msgspec.Struct, frozen=True):
     branch: str | None = None
     pull_request: int | None = None
     suite: int = 0
-    seconds: float | None = None
+    seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

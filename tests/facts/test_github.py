@@ -410,3 +410,9 @@ BEGAN, ENDED = "2026-01-02T02:58:00Z", "2026-01-02T03:00:00Z"
 def test_a_check_took_as_long_as_its_longest_run_or_nobody_knows(server, github, session, times, seconds):
     server.answer = runs(*({**RUN, "started_at": began, "completed_at": ended} for began, ended in times))
     assert state(github, session).run.seconds == seconds
+
+
+@pytest.mark.parametrize("token", ["a", "e", "1", "ok", "check"])
+def test_a_short_token_does_not_spoil_what_github_answers(server, github, session, token):
+    server.answer = runs(RUN)
+    assert state(github, session, token=token).outcome == "success"

@@ -247,3 +247,28 @@ def test_the_published_list_of_runs_is_read(server, github, session, published):
         updated=first["updated_at"],
         workflow=Path(first["path"].partition("@")[0]).name,
     )
+
+
+BEGAN = "2026-01-02T02:55:00Z"
+WHOLE = {**RUN, "status": "completed", "conclusion": "success"}
+
+
+@pytest.mark.parametrize(
+    ("run", "seconds"),
+    [
+        ({"run_started_at": BEGAN, "created_at": "2026-01-01T00:00:00Z"}, 301),
+        ({"created_at": BEGAN}, 301),
+        ({"run_started_at": BEGAN, "updated_at": "2026-01-02T02:59:00Z"}, 300),  # the check ended later
+        ({"run_started_at": BEGAN, "status": "in_progress"}, None),
+        ({"run_started_at": "yesterday"}, None),
+        ({"run_started_at": "2026-01-02T04:00:00Z"}, None),
+        ({}, None),
+    ],
+)
+def test_a_gate_took_as_long_as_the_whole_run_and_not_as_long_as_it_waited(
+    server, github, session, run, seconds
+):
+    says(server, checks=[{**CHECK, "started_at": "2026-01-02T02:58:14Z"}], runs=[{**WHOLE, **run}])
+    gate = state(github, session)
+    assert gate.run.seconds is None, "of a job alone nobody knows how long its run took"
+    assert with_workflow(github, gate, TOKEN, session, within=0.0).run.seconds == seconds

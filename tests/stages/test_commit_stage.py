@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from roadworthy.config import Slo
 from roadworthy.model import CiState, Fact, StageRun
 from roadworthy.stages import commit_stage
-from roadworthy.stages.commit_stage import Stage
+from roadworthy.stages.commit_stage import DRIFTS, UNKNOWN, Drift, Stage
 
 NOW = "2030-01-01T00:00:00Z"
 PARTS = ("runtime", "desktop", "infra", "identity")
@@ -21,8 +21,8 @@ GOOD = Stage(
     commit="c" * 40,
     ci=Fact("ci", CiState("success", "a test", run=StageRun("c" * 40, 1))),
     scope={**NOTHING, "runtime": True},
-    drift="pass",
-    seconds=299.5,
+    drift=DRIFTS["pass"],
+    seconds=299,
     slo=Slo(mode="enforce"),
 )
 OUTCOMES = [
@@ -44,8 +44,8 @@ STAGES = st.fixed_dictionaries(
             st.just(Fact("ci", missing="GitHub answered 500: try again later")),
         ),
         "scope": st.none() | st.fixed_dictionaries(dict.fromkeys(PARTS, st.booleans())),
-        "drift": st.sampled_from(["pass", "advisory", "blocking", "", "unknown"]),
-        "seconds": st.none() | st.floats(0, 1000, allow_nan=False),
+        "drift": st.sampled_from([*DRIFTS.values(), Drift(True, UNKNOWN)]),
+        "seconds": st.none() | st.integers(0, 1000),
         "slo": st.builds(Slo, mode=st.sampled_from(["observe", "enforce"])),
     }
 ).map(lambda said: Stage(**said))
@@ -66,7 +66,9 @@ def test_a_good_commit_has_no_reason_against_it():
         "desktopRequired": False,
         "infraRequired": False,
         "identityRequired": False,
-        "commitStageSlo": {"mode": "enforce", "pass": True, "targetSeconds": 300, "observedSeconds": 299.5},
+        "docsDriftBlocking": False,
+        "docsDriftStatus": "pass",
+        "commitStageSlo": {"mode": "enforce", "pass": True, "targetSeconds": 300, "observedSeconds": 299},
         "checkResults": {
             "determine-scope": "success",
             "fast-feedback": "success",
@@ -89,27 +91,34 @@ FEEDBACK = "CHECK_RUNTIME_FAST_FEEDBACK_REQUIRED_NOT_SUCCESS"
     ("change", "expected"),
     [
         (RED, [FEEDBACK]),
-        ({**RED, "scope": NOTHING}, [FEEDBACK]),  # a commit that is documentation alone is tested, too
+        ({**RED, "scope": NOTHING}, []),  # where nothing of the product changed no check of it is required
+        (
+            {**RED, "scope": None},
+            ["CHECK_DETERMINE_SCOPE_NOT_SUCCESS", FEEDBACK],
+        ),  # what is not known is required
         ({"ci": Fact("ci", missing="GitHub answered 500")}, [FEEDBACK]),
         (
             {**RED, "scope": {**NOTHING, "desktop": True}},
-            [FEEDBACK, "CHECK_DESKTOP_FAST_FEEDBACK_REQUIRED_NOT_SUCCESS"],
+            ["CHECK_DESKTOP_FAST_FEEDBACK_REQUIRED_NOT_SUCCESS"],
         ),
         (
             {**RED, "scope": {**NOTHING, "infra": True}},
-            [FEEDBACK, "CHECK_INFRA_STATIC_CHECK_REQUIRED_NOT_SUCCESS"],
+            ["CHECK_INFRA_STATIC_CHECK_REQUIRED_NOT_SUCCESS"],
         ),
         (
             {**RED, "scope": {**NOTHING, "identity": True}},
-            [FEEDBACK, "CHECK_IDENTITY_STATIC_CHECK_REQUIRED_NOT_SUCCESS"],
+            ["CHECK_IDENTITY_STATIC_CHECK_REQUIRED_NOT_SUCCESS"],
         ),
-        ({"scope": None, "drift": ""}, ["CHECK_DETERMINE_SCOPE_NOT_SUCCESS"]),
-        ({"drift": "blocking"}, ["DOCS_DRIFT_BLOCKING_NOT_PASS"]),
-        ({"drift": ""}, ["DOCS_DRIFT_BLOCKING_NOT_PASS"]),
-        ({"drift": "advisory"}, []),
-        ({"seconds": 300.5}, ["COMMIT_STAGE_SLO_NOT_MET"]),
+        (
+            {"scope": None, "drift": Drift(True, UNKNOWN)},
+            ["CHECK_DETERMINE_SCOPE_NOT_SUCCESS", "DOCS_DRIFT_BLOCKING_NOT_PASS"],
+        ),
+        ({"drift": DRIFTS["blocking"]}, ["DOCS_DRIFT_BLOCKING_NOT_PASS"]),
+        ({"drift": DRIFTS["advisory"]}, []),
+        ({"seconds": 300}, []),
+        ({"seconds": 301}, ["COMMIT_STAGE_SLO_NOT_MET"]),
         ({"seconds": None}, ["COMMIT_STAGE_SLO_NOT_MET"]),
-        ({"seconds": 300.5, "slo": Slo()}, []),
+        ({"seconds": 301, "slo": Slo()}, []),
         ({"seconds": None, "slo": Slo()}, []),
     ],
 )
@@ -121,10 +130,9 @@ def test_each_reason_against_a_commit_has_its_code(change: dict[str, Any], expec
 def test_only_the_words_that_mean_a_success_pass(stage: Stage):
     decision = stage.decision
     assert decision.yes == (
-        stage.ci.known is not None
-        and stage.ci.known.outcome == "success"
-        and stage.scope is not None
-        and stage.drift in ("pass", "advisory")
+        stage.scope is not None
+        and (not any(stage.scope.values()) or (stage.ci.known or CiState("", "")).outcome == "success")
+        and stage.drift == Drift(False, "pass")
         and (stage.slo.mode == "observe" or (stage.seconds is not None and stage.seconds <= 300))
     )
     said = commit_stage.result(stage, NOW)

@@ -17,7 +17,6 @@ import dataclasses
 import re
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from msgspec.structs import replace
 from ..config import GitHub
 from ..errors import UsageError
 from ..model import Blocker, CiState, MissingFact, StageRun
+from ..spans import seconds
 from .github_api import pages
 
 ACTIONS: Final = 15368  # the app that GitHub's own workflows report as
@@ -97,6 +97,8 @@ class _WorkflowRun(msgspec.Struct, frozen=True):
     conclusion: str | None
     updated_at: str
     path: str
+    created_at: str | None = None
+    run_started_at: str | None = None  # of the newest attempt
 
 
 class _WorkflowRuns(msgspec.Struct, frozen=True):
@@ -152,7 +154,7 @@ def ci_state(
         updated=worst.completed_at,
         pull_request=pull or None,
         suite=worst.check_suite.id if worst.check_suite else 0,
-        seconds=_longest(ours),
+        seconds=None if github.app_id == ACTIONS else _longest(ours),
     )
     return CiState(_outcome(worst), source, url, run=run)
 
@@ -161,6 +163,8 @@ def with_workflow(
     github: GitHub, state: CiState, token: str, session: requests.Session, within: float = 30.0
 ) -> CiState:
     """The same state with the workflow run that made its check; a check of another app is its own run.
+
+    How long it took is only known of the whole run: the check may be a gate that waits for the others.
 
     Raises MissingFact when GitHub does not tell of exactly one run for the check's suite and commit, and for a run
     that another event started: `pull_request_target` is listed under a commit that it did not test.
@@ -190,6 +194,7 @@ def with_workflow(
         conclusion=one.conclusion,
         updated=one.updated_at,
         workflow=PurePosixPath(one.path.partition("@")[0]).name,
+        seconds=_whole(one, run),
     )
     return dataclasses.replace(state, run=told)
 
@@ -256,20 +261,20 @@ def run_state(
     return found.status or "no status"
 
 
-def _longest(runs: Sequence[_CheckRun]) -> float | None:
+def _longest(runs: Sequence[_CheckRun]) -> int | None:
     """Seconds of the run that took longest; None when one of them does not say when it began and ended."""
-    try:
-        took = [_time(run.completed_at) - _time(run.started_at) for run in runs]
-    except ValueError:
+    took = [seconds((run.started_at, run.completed_at)) for run in runs]
+    known = [one for one in took if one is not None]
+    return max(known) if len(known) == len(took) else None
+
+
+def _whole(run: _WorkflowRun, check: StageRun) -> int | None:
+    """Seconds of all of a run that is over; the check may be a gate, and have waited for most of it."""
+    if run.status != "completed":
         return None
-    return max(took) if min(took) >= 0 else None
-
-
-def _time(said: str | None) -> float:
-    at = datetime.fromisoformat(said or "")
-    if at.tzinfo is None:
-        raise ValueError(f"{said} names no zone")
-    return at.timestamp()
+    began = run.run_started_at or run.created_at
+    took = [seconds((began, ended)) for ended in (run.updated_at, check.updated)]
+    return max((one for one in took if one is not None), default=None)
 
 
 def _outcome(run: _CheckRun) -> str:

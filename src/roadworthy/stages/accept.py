@@ -25,6 +25,7 @@ from ..packages import procfile
 from ..record import phases
 from ..report import artifacts
 from . import accept_migrations, build, commit_stage, decide, starting
+from .files import acceptance_file
 from .holding import say_open
 from .intake import scope_of
 from .on_package import begin
@@ -105,12 +106,19 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         stage = commit_stage.read(context, commit, facts.ci)
         target = slo.acceptance if slo.mode == "enforce" else 0.0
         named = decide.package_refs(scope, refs, _components(context, package, refs))
+        identity = decide.identity_contract(required, found.results)
         decision = decide.acceptance(
-            required, found.results, refs=named, commit_stage=stage.decision, took=took, target=target
+            required,
+            found.results,
+            refs=named,
+            identity=identity,
+            commit_stage=stage.decision,
+            took=took,
+            target=target,
         )
         now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
         said = (
-            decide.acceptance_file(scope, required, found.results, named, decision, commit, now),
+            acceptance_file(scope, required, found.results, named, identity, decision, commit, now),
             commit_stage.evidence(facts.ci, commit, now),
             commit_stage.result(stage, now),
         )

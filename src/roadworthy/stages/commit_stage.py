@@ -1,7 +1,8 @@
 """The commit stage: whether a commit was tested, in time, and is documented; judged from what is recorded of it.
 
 Intake has determined the scope and looked at the documentation; one run has tested the commit, and its outcome
-stands for every check that the scope requires. What its source does not say is null; a state that could not be
+stands for every check that the scope requires. Its time is that of the whole run: the check that the configuration
+names may be a gate that only waits for the others. What its source does not say is null; a state that could not be
 read is written down as its reason, and stands for no success. The fields and codes are the contract's (contracts,
 B.3). Only `read` reads.
 """
@@ -10,12 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from . import decide
+from ..spans import seconds
+from . import decide, files
 
 if TYPE_CHECKING:
     from ..config import Slo
@@ -33,21 +34,38 @@ CHECKS: Final = {
     "identity-static-check": "CHECK_IDENTITY_STATIC_CHECK_REQUIRED_NOT_SUCCESS",
 }
 """The checks of the contract, each with the code of one that is required and no success."""
-PARTS: Final = {name: name.partition("-")[0] for name in tuple(CHECKS)[2:]}  # required where the scope has it
+PARTS: Final = {TESTS: "runtime", **{name: name.partition("-")[0] for name in tuple(CHECKS)[2:]}}
+"""The part of the product whose change requires a check."""
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """Whether documentation had to change along with the commit, and whether it did: `pass`, `fail`, `unknown`."""
+
+    blocking: bool
+    status: str
+
+
+UNKNOWN: Final = "unknown"
+DRIFTS: Final = {
+    "pass": Drift(False, "pass"),
+    "advisory": Drift(False, "pass"),
+    "blocking": Drift(True, "fail"),
+}
+"""What an intake's `docs_drift` means here; nothing and anything else is `Drift(True, UNKNOWN)`."""
 
 
 class Stage(msgspec.Struct, frozen=True):
     """What is recorded of one commit's stage.
 
     `scope` says which parts of the product the newest intake found changed, None before there is one, and `drift`
-    what it found of the documentation. `seconds` is how long the run took, None when its source does not say.
+    what it found of the documentation. `seconds` is how long the whole run took, None when its source does not say.
     """
 
     commit: str
     ci: Fact[CiState]
     scope: Mapping[str, bool] | None
-    drift: str
-    seconds: float | None
+    drift: Drift
+    seconds: int | None
     slo: Slo
 
     @property
@@ -57,29 +75,45 @@ class Stage(msgspec.Struct, frozen=True):
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The checks that this commit needs: its scope and its tests always, of the parts those that changed."""
-        return SCOPE, TESTS, *(name for name, part in PARTS.items() if (self.scope or {}).get(part))
+        """The checks that this commit needs: its scope always, of the parts those that changed; else all known."""
+        scope = {"runtime": True} if self.scope is None else self.scope
+        return SCOPE, *(name for name, part in PARTS.items() if scope.get(part))
 
     @property
     def results(self) -> dict[str, str]:
         """How each check ended; `skipped` is one that is not required, or was not asked for."""
-        ran = self.ci.known.outcome if self.ci.known else "unknown"
+        ran = self.ci.known.outcome if self.ci.known else UNKNOWN
         results = {name: ran if name in self.required else decide.SKIPPED for name in CHECKS}
         return {**results, SCOPE: decide.SKIPPED if self.scope is None else decide.SUCCESS}
 
     @property
     def decision(self) -> decide.Decision:
         """Whether the commit may go on."""
-        reasons: dict[str, str] = {}
-        for name in self.required:
-            if self.results[name] != decide.SUCCESS:
-                reasons[CHECKS[name]] = f"{name}: {'no intake' if name == SCOPE else outcome(self.ci)}"
-        if self.scope is not None and self.drift not in ("pass", "advisory"):
-            reasons["DOCS_DRIFT_BLOCKING_NOT_PASS"] = f"the documentation of the change: {self.drift}"
-        if self.slo.mode == "enforce" and not self.in_time:
-            took = "how long it took is not known" if self.seconds is None else f"it took {self.seconds:g} s"
-            reasons["COMMIT_STAGE_SLO_NOT_MET"] = f"{took}, and it may take {self.slo.commit:g} s"
-        return decide.Decision(reasons)
+        return judge(self.required, self.results, self.drift, self.slo, self.seconds, outcome(self.ci))
+
+
+def judge(
+    required: Sequence[str],
+    results: Mapping[str, str],
+    drift: Drift,
+    slo: Slo,
+    took: int | None,
+    said: str = "",
+) -> decide.Decision:
+    """Whether a commit may go on: every required check a success, its documentation there, and in time.
+
+    `took` is how many seconds it took, None when that is not known; `said` is what its source says of the run.
+    """
+    reasons: dict[str, str] = {}
+    for name in required:
+        if (result := results.get(name, UNKNOWN)) != decide.SUCCESS:
+            reasons[CHECKS[name]] = f"{name}: {'no intake' if name == SCOPE else said or result}"
+    if drift.blocking and drift.status != "pass":
+        reasons["DOCS_DRIFT_BLOCKING_NOT_PASS"] = f"the documentation of the change: {drift.status}"
+    if slo.mode == "enforce" and (took is None or took > slo.commit):
+        long = "how long it took is not known" if took is None else f"it took {took} s"
+        reasons["COMMIT_STAGE_SLO_NOT_MET"] = f"{long}, and it may take {slo.commit:g} s"
+    return decide.Decision(reasons)
 
 
 def read(context: Context, commit: str, ci: Fact[CiState]) -> Stage:
@@ -94,22 +128,18 @@ def read(context: Context, commit: str, ci: Fact[CiState]) -> Stage:
     intake = next(ended, None)
     attached = {item.name: item.sha256 for item in intake.record.evidence} if intake else {}
     scope = json.loads(log.evidence(attached["scope.json"]))["scope"] if "scope.json" in attached else None
-    drift = str(intake.record.details.get("docs_drift", "")) if intake else ""
+    found = intake.record.details.get("docs_drift") if intake else None
+    drift = DRIFTS.get(str(found), Drift(True, UNKNOWN))
     return Stage(commit, ci, scope, drift, _took(entries, ci.known), context.config.slo)
 
 
-def _took(entries: Sequence[Entry], ci: CiState | None) -> float | None:
+def _took(entries: Sequence[Entry], ci: CiState | None) -> int | None:
     """Seconds of the run: the journal's own times where the journal holds it, else what its source said."""
     if ci is None or ci.proof is None:
         return ci.run.seconds if ci and ci.run else None
     ended = next(entry for entry in entries if entry.sha256 == ci.proof.sha256)
     began = next(entry for entry in entries if entry.seq == ended.record.details["settles"])
-    return seconds(began.at, ended.at)
-
-
-def seconds(began: str, ended: str) -> float:
-    """From one UTC time to another."""
-    return round((datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds(), 3)
+    return seconds((began.at, ended.at))
 
 
 def outcome(ci: Fact[CiState]) -> str:
@@ -126,8 +156,9 @@ def result(stage: Stage, now: str) -> dict[str, Any]:
         "generatedAt": now,
         "headSha": stage.commit,
         "testedSha": run.commit if run else None,
-        "runtimeRequired": TESTS in stage.required,
         **{f"{part}Required": name in stage.required for name, part in PARTS.items()},
+        "docsDriftBlocking": stage.drift.blocking,
+        "docsDriftStatus": stage.drift.status,
         "commitStageSlo": {
             "mode": stage.slo.mode,
             "pass": stage.in_time,
@@ -136,7 +167,7 @@ def result(stage: Stage, now: str) -> dict[str, Any]:
         },
         "checkResults": stage.results,
         "pass": decision.yes,
-        **decide.reasoned(decision),
+        **files.reasoned(decision),
     }
 
 

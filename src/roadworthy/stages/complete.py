@@ -22,7 +22,7 @@ from ..facts.standing import place_of, read_standing, standing_of
 from ..journal.entry import JournalError
 from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
 from ..report import artifacts
-from . import commit_stage, decide
+from . import commit_stage, decide, files, times
 from .build import MANIFEST
 from .holding import say_open
 from .running import addresses, ask
@@ -72,13 +72,13 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         "criteria": {name: unmet.get(name, "holds")[:300] for name in context.config.done.criteria},
     }
     try:
-        told = read(context, environment, commit, unmet=unmet, deploy_required=True)
+        told = read(context, environment, commit, unmet=unmet, no_deploy="")
         decision = decide.release(told, context.config.slo)
-        files = files_of(context, environment, told, decision)
+        attach = files_of(context, environment, told, decision)
     except JournalError as error:  # what is known of the package is no evidence, now or later: it is no YES
         return Confirmation((f"the decision cannot be computed: {error}",), {**details, "decision": "NO"})
     problems = tuple(f"{code}: {said}" for code, said in decision.reasons.items())
-    return Confirmation(problems, {**details, "decision": decision.word}, files)
+    return Confirmation(problems, {**details, "decision": decision.word}, attach)
 
 
 def complete(context: Context, request: Request, only_plan: bool = False) -> Result:
@@ -106,9 +106,9 @@ def without_deployment(context: Context, request: Request) -> Result:
     from ..journal.entry import Record
 
     environment, commit = request.environment, request.commit
-    told = read(context, environment, commit, unmet={}, deploy_required=False)
+    told = read(context, environment, commit, unmet={})
     decision = decide.release(told, context.config.slo)
-    files = files_of(context, environment, told, decision)
+    attach = files_of(context, environment, told, decision)
     said = {
         "change": {"id": request.change, "why": request.why},
         "actor": lock.this_process(),
@@ -116,7 +116,7 @@ def without_deployment(context: Context, request: Request) -> Result:
         "commit": commit,
     }
     record = Record("note", NAME, "decide", environment, context.target, "none", "", said)
-    entry = context.log(environment).append(record, attach=files)
+    entry = context.log(environment).append(record, attach=attach)
     _write(context, environment, entry, commit)
     return _decided(context, environment, commit, decision)
 
@@ -132,7 +132,7 @@ def decision_of(context: Context, request: Request) -> Result:
     return _decided(context, environment, commit, decision)
 
 
-def _decided(context: Context, environment: str, commit: str, decision: decide.Decision) -> Result:
+def _decided(context: Context, environment: str, commit: str, decision: decide.Release) -> Result:
     evidence = context.shown(artifacts.path_of(context, artifacts.DECISION, commit))
     codes = ", ".join(decision.reasons) or "every stage says so"
     line = f"{decision.word}: {commit[:12]} in {environment}: {codes}"
@@ -147,39 +147,39 @@ def read(
     commit: str,
     *,
     unmet: Mapping[str, str] | None = None,
-    deploy_required: bool | None = None,
+    no_deploy: str | None = None,
 ) -> decide.Told:
     """What the journals tell of `commit` in `environment`.
 
     Without `unmet`, what the newest completion of this deployment found; a deployment that was never completed
-    does not meet the Definition of Done. Without `deploy_required`, what the change's scope says.
+    does not meet the Definition of Done. Without `no_deploy`, what the change's scope says of the need to deploy.
     """
     log = context.log(environment)
     package = context.log(place_of(commit)).entries()
     standing = read_standing(package)
     deployed, start = _deployed(log, commit, standing.digest)
-    took, failed = _took(package, deployed)
-    if deploy_required is None:
+    if no_deploy is None:
         from .intake import scope_of
 
-        deploy_required = deployed is not None or scope_of(context, environment, commit).deploy_required
+        no_deploy = "" if deployed else scope_of(context, environment, commit).reason_code
+    replay = deployed is not None and start is not None and _replayed(log, deployed, start)
+    failed = deployed is None and _last_failed(log, commit)
     if unmet is None:
         unmet = _recorded(log, deployed) if deployed else {}
     return decide.Told(
         commit=commit,
         standing=standing,
         commit_stage=commit_stage.read(context, commit, _tests(context, commit, standing.digest)),
-        deploy_required=deploy_required,
+        no_deploy=no_deploy,
         deployed=deployed,
         unmet=unmet,
-        replay=deployed is not None and start is not None and _replayed(log, deployed, start),
-        took=took,
-        failed=failed,
+        replay=replay,
+        times=times.of_release(package, environment, deployed, replay=replay, failed=failed),
     )
 
 
 def files_of(
-    context: Context, environment: str, told: decide.Told, decision: decide.Decision
+    context: Context, environment: str, told: decide.Told, decision: decide.Release
 ) -> dict[str, bytes]:
     """The files of the contract, as evidence."""
     now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
@@ -190,9 +190,9 @@ def files_of(
     )
     run = f"{place}#{told.deployed.start}" if told.deployed else place
     return {
-        DECISION: artifacts.as_bytes(decide.decision_file(told, decision, manifest, now)),
-        PRODUCTION: artifacts.as_bytes(decide.production_file(told, decision, manifest, now, place)),
-        TIMING: artifacts.as_bytes(decide.timing_file(told, decision, context.config.slo, now, run)),
+        DECISION: artifacts.as_bytes(files.decision_file(told, decision, manifest, now)),
+        PRODUCTION: artifacts.as_bytes(files.production_file(told, decision, manifest, now, place)),
+        TIMING: artifacts.as_bytes(files.timing_file(told, decision, context.config.slo, now, run)),
         COMMIT_STAGE: artifacts.as_bytes(commit_stage.result(told.commit_stage, now)),
     }
 
@@ -216,11 +216,13 @@ def _tests(context: Context, commit: str, digest: str) -> Fact[CiState]:
     if not context.config.github:
         return Fact("ci", test_run(context.log(place_of(commit)).settled(), digest))
     from .. import http
-    from ..facts.github import ci_state
+    from ..facts.github import ci_state, with_workflow
 
-    token, session = context.environ.get("GITHUB_TOKEN", ""), http.session(context.config.limits.http)
+    github, session = context.config.github, http.session(context.config.limits.http)
+    token = context.environ.get("GITHUB_TOKEN", "")
     try:
-        return Fact("ci", ci_state(context.config.github, commit, token, session))
+        state = ci_state(github, commit, token, session)
+        return Fact("ci", with_workflow(github, state, token, session))
     except RoadworthyError as error:
         return Fact("ci", missing=str(error))
 
@@ -235,6 +237,13 @@ def _deployed(log: Log, commit: str, digest: str) -> tuple[decide.Deployment | N
     settles = next(before).record.details["settles"]
     start = next(entry for entry in before if entry.seq == settles)
     return decide.Deployment(start.seq, newest.seq, start.at, newest.at, newest.release), start
+
+
+def _last_failed(log: Log, commit: str) -> bool:
+    """Whether the newest deployment of this commit did not end well."""
+    runs = (one for one in reversed(log.settled()) if one.action in RUNS and one.commit == commit)
+    newest = next(runs, None)
+    return newest is not None and newest.kind == "failed"
 
 
 def _replayed(log: Log, deployed: decide.Deployment, start: Entry) -> bool:
@@ -262,32 +271,6 @@ def _recorded(log: Log, deployed: decide.Deployment) -> Mapping[str, str]:
                     "complete": "it failed"
                 }
     return {"complete": "it was not completed: run `invoke complete`"}
-
-
-def _took(
-    package: list[Entry], deployed: decide.Deployment | None
-) -> tuple[dict[str, float], frozenset[str]]:
-    """Seconds of each stage, from the entries' times; and which of them did not end well."""
-    began: dict[int, str] = {}
-    took: dict[str, float] = {}
-    well: dict[str, bool] = {}
-    first = last = ""
-    for entry in package:
-        record = entry.record
-        if record.kind == "start":
-            began[entry.seq] = entry.at
-            first = first or entry.at
-        elif record.kind in ("end", "failed"):
-            name = "test" if record.action == "test" else record.stage
-            took[name] = commit_stage.seconds(began[record.details["settles"]], entry.at)
-            well[name] = record.kind == "end"
-            last = entry.at
-    if deployed:
-        took["deploy"] = commit_stage.seconds(deployed.began, deployed.ended)
-        last = deployed.ended
-    if first:
-        took["overall"] = commit_stage.seconds(first, last)
-    return took, frozenset(name for name, ended in well.items() if not ended)
 
 
 # ---- the Definition of Done ------------------------------------------------------------------------------

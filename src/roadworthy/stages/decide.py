@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+from .times import Times
 
 if TYPE_CHECKING:
     from ..config import Acceptance, Slo
@@ -36,7 +38,7 @@ NOT_REQUIRED: Final = {
 SUCCESS: Final = "success"
 FAILURE: Final = "failure"
 SKIPPED: Final = "skipped"
-_NOT: Final = "not-required"
+COMMIT_STAGE_FAILED: Final = "COMMIT_STAGE_FAILED"
 _BY_DIGEST: Final = re.compile(r".+@sha256:[0-9a-fA-F]{64}")
 
 
@@ -60,29 +62,40 @@ def required_checks(scope: Scope, rules: Acceptance) -> tuple[str, ...]:
     A browser check is asked for where the project has one; infra and identity checks where the change touches
     them, also when the project has none: then the decision is NO.
     """
-    if not scope.deploy_required:
-        return (LOAD,)
     wanted = {
         LOAD: True,
-        API: True,
-        BROWSER: bool(rules.browser) and scope.runtime,
-        MIGRATION: scope.migration,
+        API: scope.runtime,
+        BROWSER: scope.runtime and bool(rules.browser),
+        MIGRATION: scope.runtime,
         INFRA: scope.infra or scope.requires_infra_convergence,
         IDENTITY: scope.identity,
     }
     return tuple(name for name in CHECKS if wanted[name])
 
 
-def package_refs(scope: Scope, refs: Mapping[str, str], components: Sequence[str]) -> Decision:
-    """Whether `refs`, the manifest's, name each component by digest, where the scope needs it (contracts, B.1)."""
-    reasons: dict[str, str] = {}
+def package_refs(scope: Scope, refs: Mapping[str, object], components: Sequence[str]) -> Decision:
+    """Whether `refs`, the manifest's, name each component by digest, where the scope needs it (contracts, B.1).
+
+    What is empty or no text is missing, as JSON's own `false` and `0` are; all that are missing come first.
+    """
     needed = scope.runtime or scope.infra or scope.requires_infra_convergence
-    for name in components if needed else ():
-        ref = refs.get(f"{name}Ref", "")
-        if not _BY_DIGEST.fullmatch(ref):
-            wrong = "NOT_DIGEST" if ref else "MISSING"
-            reasons[f"RELEASE_PACKAGE_{_in_code(name)}_REF_{wrong}"] = f"{name}Ref: {ref or 'none'}"
-    return Decision(reasons)
+    named = {name: refs.get(f"{name}Ref") for name in components} if needed else {}
+    missing = {_ref_code(name, "MISSING"): f"{name}Ref: none" for name, ref in named.items() if not ref}
+    tags = {
+        _ref_code(name, "NOT_DIGEST"): f"{name}Ref: {ref}"
+        for name, ref in named.items()
+        if ref and not (isinstance(ref, str) and _BY_DIGEST.fullmatch(ref))
+    }
+    return Decision(missing | tags)
+
+
+def _ref_code(component: str, wrong: str) -> str:
+    return f"RELEASE_PACKAGE_{_in_code(component)}_REF_{wrong}"
+
+
+def identity_contract(required: Sequence[str], results: Mapping[str, str]) -> Decision:
+    """What the project's own identity check, which knows its configuration, says of it where it is required."""
+    return Decision(_no_success(IDENTITY, results) if IDENTITY in required else {})
 
 
 def acceptance(
@@ -90,22 +103,23 @@ def acceptance(
     results: Mapping[str, str],
     *,
     refs: Decision,
+    identity: Decision,
     commit_stage: Decision,
     took: float,
     target: float,
 ) -> Decision:
     """The decision on a package.
 
-    `results` are success, failure or skipped by check, `refs` is what `package_refs` said; `took` and `target` are
-    seconds, `target` 0 where no time limit is enforced.
+    `results` are success, failure or skipped by check; `refs` and `identity` say whether the manifest and the
+    configuration of identities are right. `took` and `target` are seconds, `target` 0 where no limit is enforced.
     """
     reasons = _commit_stage(commit_stage)
     for name in required:
         reasons |= _no_success(name, results)
-    if not refs.yes:
+    if {API, INFRA} & set(required) and not refs.yes:
         reasons["CONFIG_CONTRACT_RELEASE_PACKAGE_REFS_NOT_PASS"] = "; ".join(refs.reasons.values())
-    if IDENTITY in required and (identity := _no_success(IDENTITY, results)):
-        reasons["CONFIG_CONTRACT_IDENTITY_NOT_PASS"] = "; ".join(identity.values())
+    if IDENTITY in required and not identity.yes:
+        reasons["CONFIG_CONTRACT_IDENTITY_NOT_PASS"] = "; ".join(identity.reasons.values())
     for name in CHECKS:
         if name not in required and results.get(name, SKIPPED) not in (SUCCESS, SKIPPED):
             reasons["ACCEPTANCE_GATE_FAILED"] = f"{name} was not required, ran, and failed"
@@ -119,82 +133,14 @@ def _no_success(name: str, results: Mapping[str, str]) -> dict[str, str]:
     result = results.get(name, SKIPPED)
     if result == SUCCESS:
         return {}
+    if result == SKIPPED and name != LOAD:
+        return {"REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY": f"{name} is required and did not run"}
     middle = "" if name == LOAD else "_REQUIRED"
-    reasons = {f"CHECK_{_in_code(name)}{middle}_NOT_SUCCESS": f"{name}: {result}"}
-    if result == SKIPPED:
-        reasons["REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"] = f"{name} is required and did not run"
-    return reasons
+    return {f"CHECK_{_in_code(name)}{middle}_NOT_SUCCESS": f"{name}: {result}"}
 
 
 def _in_code(name: str) -> str:
     return name.upper().replace("-", "_")
-
-
-def acceptance_file(
-    scope: Scope,
-    required: Sequence[str],
-    results: Mapping[str, str],
-    refs: Decision,
-    decision: Decision,
-    commit: str,
-    now: str,
-) -> dict[str, Any]:
-    """`acceptance/<sha>/result.json` (contracts, B.5): the short form when nothing is to be deployed.
-
-    The identity contract is the project's own identity check, which knows what its configuration must be.
-    `notRequired` says it of each check that the change does not need, whether or not it ran.
-    """
-    head = {
-        "schemaVersion": "1",
-        "generatedAt": now,
-        "headSha": commit,
-        "decision": decision.word,
-        "pass": decision.yes,
-    }
-    if not scope.deploy_required and decision.yes:
-        return {**head, "reasonCodes": [scope.reason_code], "reasons": ["the change needs no deployment"]}
-    spared = {name: code for name, code in NOT_REQUIRED.items() if name not in required}
-    identity = [spared[IDENTITY]] if IDENTITY in spared else list(_no_success(IDENTITY, results))
-    return {
-        **head,
-        "runtimeRequired": API in required,
-        "infraRequired": INFRA in required,
-        "identityRequired": IDENTITY in required,
-        "releasePackageRefContractStatus": "pass" if refs.yes else "fail",
-        "releasePackageRefContractReasonCodes": list(refs.reasons),
-        "identityConfigContractStatus": _NOT if IDENTITY in spared else "fail" if identity else "pass",
-        "identityConfigContractReasonCodes": identity,
-        "checkResults": dict(results),
-        "notRequired": {name: {"status": _NOT, "reasonCode": code} for name, code in spared.items()},
-        **reasoned(decision),
-    }
-
-
-def reasoned(decision: Decision) -> dict[str, Any]:
-    """How every file of the contract says its reasons."""
-    return {
-        "reasonCodes": list(decision.reasons),
-        "reasonDetails": [{"code": code, "message": said} for code, said in decision.reasons.items()],
-        "reasons": list(decision.reasons.values()),
-    }
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What the journals tell of one commit in one environment; everything a release decision rests on.
-
-    `deployed` is the deployment of this very package that still stands, with its entries' numbers and times; None
-    when there is none. `unmet` are the criteria of the Definition of Done that do not hold, each with a sentence.
-    """
-
-    commit: str
-    standing: Standing
-    commit_stage: Stage
-    deploy_required: bool
-    deployed: Deployment | None
-    unmet: Mapping[str, str]
-    replay: bool = False
-    took: Mapping[str, float] | None = None  # seconds of each stage, by its name
-    failed: frozenset[str] = frozenset()  # the names of those whose newest run did not end well
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -207,136 +153,175 @@ class Deployment(msgspec.Struct, frozen=True):
     release: int
 
 
-def release(told: Told, slo: Slo) -> Decision:
+class Told(msgspec.Struct, frozen=True):
+    """What the journals tell of one commit in one environment; everything a release decision rests on.
+
+    `no_deploy` is the contract's code of why the change needs no deployment, "" where it needs one. `deployed` is
+    the deployment of this very package that still stands, with its entries' numbers and times; None when there is
+    none. `unmet` are the criteria of the Definition of Done that do not hold, each with a sentence.
+    """
+
+    commit: str
+    standing: Standing
+    commit_stage: Stage
+    no_deploy: str
+    deployed: Deployment | None
+    unmet: Mapping[str, str]
+    replay: bool = False
+    times: Times = Times()
+
+    @property
+    def deploy_required(self) -> bool:
+        return not self.no_deploy
+
+    @property
+    def deploy_result(self) -> str:
+        """How the deployment ended; `skipped` where none of this package was tried."""
+        if self.deployed:
+            return SUCCESS
+        return FAILURE if "deploy" in self.times.failed else SKIPPED
+
+    @property
+    def verify_result(self) -> str:
+        """Whether what was deployed meets the Definition of Done; `skipped` where nothing was deployed."""
+        if not self.deployed:
+            return SKIPPED
+        return FAILURE if self.unmet else SUCCESS
+
+
+class Release(msgspec.Struct, frozen=True):
+    """The decision on a release, whole. Every file of the contract is a view of this one value.
+
+    `acceptance` and `production` hold all that makes these stages no YES; `decision` holds every reason, also
+    those of the commit stage.
+    """
+
+    acceptance: Decision
+    production: Decision
+    decision: Decision
+    replay: bool
+
+    @property
+    def yes(self) -> bool:
+        return self.decision.yes
+
+    @property
+    def word(self) -> str:
+        return self.decision.word
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        return self.decision.reasons
+
+    @property
+    def commit_stage(self) -> str:
+        """YES, NO or, of a replay, REPLAY."""
+        return "REPLAY" if self.replay else "NO" if COMMIT_STAGE_FAILED in self.reasons else "YES"
+
+
+def recorded(word: str, codes: Sequence[str], otherwise: str) -> Decision:
+    """The decision that a record tells: YES only for this word beside no code, and no NO without a code.
+
+    `otherwise` is the code of a NO that names none.
+    """
+    named = [code.strip() for code in codes if code.strip()]
+    if word == "YES" and not named:
+        return Decision({})
+    return Decision(dict.fromkeys(named or [otherwise], f"the recorded decision is {word or 'none'}"))
+
+
+def production(accepted: Decision, *, deploy_required: bool, deploy: str, verify: str) -> Decision:
+    """The decision on the production stage, whose `deploy` and `verify` ended in success, failure or skipped."""
+    if not accepted.yes:
+        return accepted
+    if deploy_required and deploy != SUCCESS:
+        return Decision({"DEPLOY_RELEASE_PACKAGE_FAILED": f"no deployment of this package stands: {deploy}"})
+    if deploy_required and verify != SUCCESS:
+        return Decision({"PRODUCTION_BLACKBOX_VERIFY_FAILED": f"what was deployed is not verified: {verify}"})
+    return Decision({})
+
+
+def outcome(
+    commit: Decision,
+    accepted: Decision,
+    produced: Decision,
+    *,
+    replay: bool,
+    loaded: str,
+    acceptance_stage: str,
+    production_stage: str,
+) -> Release:
+    """The decision on a release from those of its stages, and from how the stages themselves ended.
+
+    A NO of one stage is a NO of all that rest on it. First come the contract's own codes, in the order of the
+    stages, then those that the stages' decisions gave.
+    """
+    acceptance = dict[str, str]()
+    if loaded != SUCCESS:
+        acceptance["LOAD_RELEASE_PACKAGE_NOT_SUCCESS"] = f"no build of it is recorded: {loaded}"
+    acceptance |= _stage("ACCEPTANCE", acceptance_stage, accepted)
+    both = {**acceptance, **_stage("PRODUCTION", production_stage, produced)}
+    given = {**accepted.reasons, **produced.reasons}
+    return Release(
+        acceptance=Decision({**acceptance, **accepted.reasons}),
+        production=Decision({**both, **given}),
+        decision=Decision({**_commit_stage(commit), **commit.reasons, **both, **given}),
+        replay=replay,
+    )
+
+
+def _stage(name: str, result: str, decision: Decision) -> dict[str, str]:
+    """The contract's own codes of one stage."""
+    reasons = (
+        {} if result == SUCCESS else {f"{name}_STAGE_NOT_SUCCESS": f"its result is {result or 'not known'}"}
+    )
+    said = f"{name}_DECISION_NOT_YES"
+    return reasons | ({said: decision.reasons[said]} if said in decision.reasons else {})
+
+
+def release(told: Told, slo: Slo) -> Release:
     """Whether the release of this commit is good: only if every stage says so."""
     standing = told.standing
     commit = told.commit_stage.decision
-    reasons = {**_commit_stage(commit), **commit.reasons}
     if standing.intake is None:
-        reasons["INTAKE_MISSING"] = "the change was never taken in"
-    if standing.build is None:
-        reasons["LOAD_RELEASE_PACKAGE_NOT_SUCCESS"] = "no build of it is recorded"
-    if standing.accepted is None and standing.refused is None:
-        reasons["ACCEPTANCE_STAGE_NOT_SUCCESS"] = "it was not accepted"
-    if standing.accepted is None:
-        reasons["ACCEPTANCE_DECISION_NOT_YES"] = "the decision of acceptance is not YES"
+        commit = Decision({"INTAKE_MISSING": "the change was never taken in", **commit.reasons})
+    late = _late("ACCEPTANCE", told.times.verification, slo, slo.acceptance)
+    accepted = Decision({**_accepted(standing).reasons, **late})
+    results = {"deploy": told.deploy_result, "verify": told.verify_result}
+    produced = dict(production(accepted, deploy_required=told.deploy_required, **results).reasons)
     if standing.released is None:
-        reasons["RELEASE_MISSING"] = "it was not released"
+        produced["RELEASE_MISSING"] = "it was not released"
     if standing.invalid:
-        reasons["STAGES_OUT_OF_ORDER"] = standing.invalid[0]
-    if told.deploy_required and told.deployed is None:
-        reasons["PRODUCTION_STAGE_NOT_SUCCESS"] = "no deployment of this package stands"
-    for criterion, why in told.unmet.items():
-        reasons["PRODUCTION_DECISION_NOT_YES"] = "the Definition of Done is not met"
-        reasons[f"DONE_{criterion.upper()}"] = why
-    if slo.mode == "enforce" and told.took:
-        for stage, target in (("verification", slo.acceptance), ("deploy", slo.production)):
-            if told.took.get(stage, 0.0) > target:
-                code = f"{'ACCEPTANCE' if stage == 'verification' else 'PRODUCTION'}_SLO_NOT_MET"
-                reasons[code] = f"{stage} took {told.took[stage]:.0f} s, more than {target:.0f} s"
-    return Decision(reasons)
+        produced["STAGES_OUT_OF_ORDER"] = standing.invalid[0]
+    produced |= {f"DONE_{criterion.upper()}": why for criterion, why in told.unmet.items()}
+    produced |= _late("PRODUCTION", told.times.deploy, slo, slo.production)
+    return outcome(
+        commit,
+        accepted,
+        Decision(produced),
+        replay=told.replay,
+        loaded=SUCCESS if standing.build else SKIPPED,
+        acceptance_stage=SUCCESS if standing.accepted or standing.refused else SKIPPED,
+        production_stage=SUCCESS if told.deployed or not told.deploy_required else told.deploy_result,
+    )
+
+
+def _accepted(standing: Standing) -> Decision:
+    """The decision of the newest acceptance, with the codes that its entry has."""
+    if standing.accepted:
+        return Decision({})
+    codes = standing.refused.details.get("reason_codes", ()) if standing.refused else ()
+    return recorded("NO" if standing.refused else "", codes, "ACCEPTANCE_DECISION_NOT_YES")
+
+
+def _late(stage: str, seconds: int | None, slo: Slo, target: float) -> dict[str, str]:
+    """The reason against a stage that took longer than it may; {} where that is only observed."""
+    if slo.mode != "enforce" or seconds is None or seconds <= target:
+        return {}
+    return {f"{stage}_SLO_NOT_MET": f"it took {seconds} s, more than {target:.0f} s"}
 
 
 def _commit_stage(decision: Decision) -> dict[str, str]:
     """What a commit that may not go on is a reason for."""
     why = "; ".join(f"{code}: {said}" for code, said in decision.reasons.items())
-    return {} if decision.yes else {"COMMIT_STAGE_FAILED": f"the commit stage of this commit: {why}"}
-
-
-def decision_file(told: Told, decision: Decision, manifest: Mapping[str, Any], now: str) -> dict[str, Any]:
-    """`release/<sha>/decision.json` (contracts, B.8)."""
-    codes = decision.reasons
-    stage = "REPLAY" if told.replay else _word("COMMIT_STAGE_FAILED" not in codes)
-    accepted = not {"ACCEPTANCE_STAGE_NOT_SUCCESS", "ACCEPTANCE_DECISION_NOT_YES"} & set(codes)
-    production = not {"PRODUCTION_STAGE_NOT_SUCCESS", "PRODUCTION_DECISION_NOT_YES"} & set(codes)
-    return {
-        "schemaVersion": "1",
-        "generatedAt": now,
-        "headSha": told.commit,
-        "releasePackageSha": told.commit,
-        "replayMode": told.replay,
-        "commitStage": stage,
-        "acceptance": _word(accepted),
-        "production": _word(production),
-        "deployRequired": told.deploy_required,
-        "releaseable": decision.yes,
-        **reasoned(decision),
-        "releasePackage": manifest.get("releasePackage", {}),
-    }
-
-
-def production_file(
-    told: Told, decision: Decision, manifest: Mapping[str, Any], now: str, place: str
-) -> dict[str, Any]:
-    """`production/<sha>/result.json` (contracts, B.8). `place` names the environment, for the deployment's id."""
-    codes = {} if told.deploy_required else {"NO_DEPLOY_REQUIRED": "the change needs no deployment"}
-    if "ACCEPTANCE_DECISION_NOT_YES" in decision.reasons:
-        codes["ACCEPTANCE_DECISION_NOT_YES"] = decision.reasons["ACCEPTANCE_DECISION_NOT_YES"]
-    if told.deploy_required and told.deployed is None:
-        codes["DEPLOY_RELEASE_PACKAGE_FAILED"] = "no deployment of this package stands"
-    if told.unmet:
-        codes["PRODUCTION_BLACKBOX_VERIFY_FAILED"] = "; ".join(told.unmet.values())
-    scope = manifest.get("scope", {})
-    deployed = SUCCESS if told.deployed else FAILURE if told.deploy_required else SKIPPED
-    verified = FAILURE if told.unmet else deployed
-    good = set(codes) <= {"NO_DEPLOY_REQUIRED"}
-    return {
-        "schemaVersion": "1",
-        "generatedAt": now,
-        "headSha": told.commit,
-        "changeClass": manifest.get("changeClass", ""),
-        "decision": _word(good),
-        "deployRequired": told.deploy_required,
-        **reasoned(Decision(codes)),
-        "scope": {name: bool(scope.get(name)) for name in ("runtime", "desktop", "infra", "identity")},
-        "checks": {"deployReleasePackageResult": deployed, "productionBlackboxVerifyResult": verified},
-        "releasePackage": manifest.get("releasePackage", {}),
-        "deploymentId": f"{place}#{told.deployed.start}" if told.deployed else "",
-    }
-
-
-def timing_file(told: Told, decision: Decision, slo: Slo, now: str, run: str) -> dict[str, Any]:
-    """`pipeline/<sha>/timing.json` (contracts, B.8): seconds, null for what was not measured."""
-    took = dict(told.took or {})
-    overall = took.pop("overall", None)
-    names = {"test": "commitStage", "build": "releasePackageBuild", "verification": "acceptanceStage"}
-    metrics: dict[str, float | None] = {"queueDelaySeconds": None, "overallExecutionSeconds": overall}
-    for stage, name in {**names, "deploy": "productionStage"}.items():
-        metrics[f"{name}Seconds"] = took.get(stage)
-    passed = {
-        "acceptancePass": _within(took.get("verification"), slo.acceptance),
-        "productionPass": _within(took.get("deploy"), slo.production),
-    }
-    slowest = sorted(took.items(), key=lambda item: -item[1])[:3]
-    return {
-        "schemaVersion": "1",
-        "generatedAt": now,
-        "runId": run,
-        "headSha": told.commit,
-        "runStatus": "completed",
-        "runConclusion": SUCCESS if decision.yes else FAILURE,
-        "metrics": metrics,
-        "slo": {
-            "mode": slo.mode,
-            "acceptanceTargetSeconds": round(slo.acceptance),
-            "productionTargetSeconds": round(slo.production),
-            **passed,
-        },
-        "slowestJobsTop3": [
-            {
-                "name": name,
-                "conclusion": FAILURE if name in told.failed else SUCCESS,
-                "status": "completed",
-                "durationSeconds": seconds,
-            }
-            for name, seconds in slowest
-        ],
-    }
-
-
-def _word(yes: bool) -> str:
-    return "YES" if yes else "NO"
-
-
-def _within(seconds: float | None, target: float) -> bool | None:
-    return None if seconds is None else seconds <= target
+    return {} if decision.yes else {COMMIT_STAGE_FAILED: f"the commit stage of this commit: {why}"}
