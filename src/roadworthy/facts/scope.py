@@ -37,7 +37,7 @@ class Scope(msgspec.Struct, frozen=True):
     `changed` holds the paths, sorted, both names of a moved file. `unknown` are those that no rule knows, and
     `toolkit` says that the release toolkit, a workflow or policy changed; both count as `runtime`.
     `change_class` is the first that applies of runtime, infra, identity, desktop, checks. `reason_code` says why
-    no deploy is required, "" where one is.
+    no deploy is required, "" where one is. `infra_rollout` says that the infrastructure rolls out the runtime anew.
     """
 
     base: str
@@ -56,6 +56,7 @@ class Scope(msgspec.Struct, frozen=True):
     requires_migrations: bool
     deploy_required: bool
     reason_code: str
+    infra_rollout: bool = False
 
 
 class DocsDrift(msgspec.Struct, frozen=True):
@@ -121,6 +122,7 @@ def classify(rules: ScopeRules, changed: Iterable[str], *, base: str, head: str)
         requires_migrations=runtime and migration,
         deploy_required=not reason,
         reason_code=reason,
+        infra_rollout=any(matches(rules.infra_rollout, path) for path in rest) if rules.infra_rollout else infra,
     )
 
 
@@ -170,10 +172,7 @@ def scope_json(
     pull_request: int | None = None,
     flows: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """The contract's `scope.json`, but for `generatedAt`. `tested` is the commit that was tested, if not head.
-
-    Every change of infrastructure may roll out the runtime anew, so `infraRollout` is `infra`.
-    """
+    """The contract's `scope.json`, but for `generatedAt`. `tested` is the commit that was tested, if not head."""
     return {
         "schemaVersion": "1",
         "policyPath": FILE,
@@ -189,10 +188,10 @@ def scope_json(
             "infra": scope.infra,
             "identity": scope.identity,
             "migration": scope.migration,
-            "infraRollout": scope.infra,
+            "infraRollout": scope.infra_rollout,
             "docsOnly": scope.docs_only,
         },
-        "deliveryConfigChanged": scope.toolkit,
+        "deliveryConfigChanged": bool(drift.blocking),
         "requiresInfraConvergence": scope.requires_infra_convergence,
         "requiresMigrations": scope.requires_migrations,
         "docsDriftBlocking": drift.outcome == "blocking",

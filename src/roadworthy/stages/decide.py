@@ -219,12 +219,13 @@ class Release(msgspec.Struct, frozen=True):
         return "REPLAY" if self.replay else "NO" if COMMIT_STAGE_FAILED in self.reasons else "YES"
 
 
-def recorded(word: str, codes: Sequence[str], otherwise: str) -> Decision:
+def recorded(word: str, codes: object, otherwise: str) -> Decision:
     """The decision that a record tells: YES only for this word beside no code, and no NO without a code.
 
-    `otherwise` is the code of a NO that names none.
+    `codes` should be a list of texts; `otherwise` is the code of a NO that names none.
     """
-    named = [code.strip() for code in codes if code.strip()]
+    listed = codes if isinstance(codes, list | tuple) else ()
+    named = [text for code in listed if code is not None and (text := str(code).strip())]
     if word == "YES" and not named:
         return Decision({})
     return Decision(dict.fromkeys(named or [otherwise], f"the recorded decision is {word or 'none'}"))
