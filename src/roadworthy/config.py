@@ -250,7 +250,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ScopeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which part of the product a path belongs to: globs for each part. Without rules, all needs a deploy.
 
-    `infra_rollout` is the part of `infra` that rolls out the runtime anew; without it all of `infra` does.
+    `infra_rollout` is the part of the infrastructure that rolls out the runtime anew; without it all of it does.
     """
 
     runtime: tuple[str, ...] = ()

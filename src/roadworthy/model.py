@@ -415,7 +415,7 @@ class StageRun(msgspec.Struct, frozen=True):
     branch: str | None = None
     pull_request: int | None = None
     suite: int = 0
-    seconds: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How long something took, from the times that others wrote down: whole seconds, rounded down.
+"""How long something took, in seconds, from the times that others wrote down.
 
 A time that is missing or makes no sense, and an end before its beginning, measure nothing: that is None, never 0.
 """
@@ -11,12 +11,12 @@ Span = tuple[str | None, str | None]
 """When something began and ended, as ISO 8601 with a zone; None is not known."""
 
 
-def seconds(span: Span) -> int | None:
-    """Whole seconds of a span, None when it cannot be measured."""
+def seconds(span: Span) -> float | None:
+    """Seconds of a span, None when it cannot be measured."""
     began, ended = (_moment(said) for said in span)
     if began is None or ended is None or ended < began:
         return None
-    return int((ended - began).total_seconds())
+    return round((ended - began).total_seconds(), 3)
 
 
 def _moment(said: str | None) -> datetime | None:

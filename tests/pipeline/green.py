@@ -50,6 +50,8 @@ def says(
         "conclusion": conclusion,
         "updated_at": "2026-01-02T03:00:01Z",
         "path": ".github/workflows/commit-stage.yml",
+        # The check is a gate, and waited for most of its run.
+        "run_started_at": started and "2026-01-02T02:55:00Z",
     }
     pull = {"number": 7, "merged_at": "2026-01-02", "merge_commit_sha": commit, "head": {"sha": TESTED}}
 

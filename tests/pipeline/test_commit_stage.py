@@ -202,7 +202,7 @@ def test_githubs_check_and_its_run_are_the_commit_stage(project: Project, github
         "conclusion": "success",
         "updatedAt": "2026-01-02T03:00:01Z",
     }
-    assert result(project, commit)["commitStageSlo"]["observedSeconds"] == 120
+    assert result(project, commit)["commitStageSlo"]["observedSeconds"] == 301
 
 
 def test_a_red_check_is_a_no_with_its_run(project: Project, github: Answers) -> None:

@@ -77,7 +77,13 @@ def ask_scope(vector: Vector) -> Answer:
     found = scope.classify(rules, vector["input"]["changedFiles"], base=BASE, head=HEAD)
     drift = scope.docs_drift(docs, found.changed)
     told, said = scope.scope_json(found, drift), scope.docs_drift_json(drift, head=HEAD)
-    fields = ("scope", "changeClass", "deliveryConfigChanged", "requiresInfraConvergence", "requiresMigrations")
+    fields = (
+        "scope",
+        "changeClass",
+        "deliveryConfigChanged",
+        "requiresInfraConvergence",
+        "requiresMigrations",
+    )
     return {
         **{name: told[name] for name in fields},
         "eligibility": {"deployRequired": found.deploy_required, "skipReasonCode": found.reason_code},
@@ -89,7 +95,11 @@ def derived(answer: Answer, classes: dict[str, bool], docs_only: bool) -> Answer
     """The original's own rules, from which classes a change has to everything that follows from them."""
     kinds = {**classes, "checks": True}
     first = next(kind for kind in ("runtime", "infra", "identity", "desktop", "checks") if kinds[kind])
-    skip = "DOCS_ONLY_CHANGE" if docs_only else {"checks": "CHECKS_ONLY_CHANGE", "desktop": "DESKTOP_ONLY_CHANGE"}
+    skip = (
+        "DOCS_ONLY_CHANGE"
+        if docs_only
+        else {"checks": "CHECKS_ONLY_CHANGE", "desktop": "DESKTOP_ONLY_CHANGE"}
+    )
     code = skip if isinstance(skip, str) else skip.get(first, "")
     return {
         **answer,
@@ -184,7 +194,9 @@ SCOPE = Subject(
 
 def git(folder: Path, *words: str) -> str:
     who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "core.fileMode=true")
-    return subprocess.run(("git", *who, *words), cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ("git", *who, *words), cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def commit(folder: Path, tree: dict[str, str], executable: str | None = None) -> str:
@@ -206,7 +218,11 @@ def ask_changed(vector: Vector) -> Answer:
         folder = Path(made)
         git(folder, "init", "-q")
         common = commit(folder, said["before"])
-        base = commit(folder, {**said["before"], **said.get("baseAlsoHas", {})}) if "baseAlsoHas" in said else common
+        base = (
+            commit(folder, {**said["before"], **said.get("baseAlsoHas", {})})
+            if "baseAlsoHas" in said
+            else common
+        )
         git(folder, "checkout", "-q", common)
         head = commit(folder, said["after"], said.get("chmod"))
         changed = scope.changed_between(folder, base, head)
@@ -223,10 +239,15 @@ def by_content(vector: Vector, answer: Answer) -> Answer:
     classified = {**vector, "input": {"policy": said["policy"], "changedFiles": changed}}
     docs, rest = split(classified)
     classes = {
-        kind: any(globs.matches(policy_of(said["policy"])["scopeRules"][kind], p) for p in rest) for kind in CLASSES
+        kind: any(globs.matches(policy_of(said["policy"])["scopeRules"][kind], p) for p in rest)
+        for kind in CLASSES
     }
     full = derived({"eligibility": {}}, classes, bool(docs) and not rest)
-    return {"changedFiles": changed, "changeClass": full["changeClass"], "docsOnly": full["scope"]["docsOnly"]}
+    return {
+        "changedFiles": changed,
+        "changeClass": full["changeClass"],
+        "docsOnly": full["scope"]["docsOnly"],
+    }
 
 
 def lost(vector: Vector) -> bool:
@@ -240,7 +261,9 @@ CHANGED = Subject(
     (
         Difference(
             "changed-files-names",
-            lambda v: any(not (p.isascii() and p.isprintable()) or set('"\\') & set(p) for p in v["input"]["after"]),
+            lambda v: any(
+                not (p.isascii() and p.isprintable()) or set('"\\') & set(p) for p in v["input"]["after"]
+            ),
             by_content,
         ),
         Difference("changed-files-moved", lost, by_content),
@@ -268,7 +291,9 @@ SHAS = Subject(
         Difference("scope-shas-base", differs, lambda v, answer: {**answer, "baseSha": "what runs"}),
         Difference(
             "scope-shas-environment",
-            lambda v: any(v["input"]["env"].get(f"GITHUB_{name}_SHA", "").strip() for name in ("HEAD", "TESTED")),
+            lambda v: any(
+                v["input"]["env"].get(f"GITHUB_{name}_SHA", "").strip() for name in ("HEAD", "TESTED")
+            ),
             lambda v, answer: {**answer, **dict.fromkeys(("headSha", "testedSha"), v["input"]["currentSha"])},
         ),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from . import classifying
-from .reading import ABSENT, FOLDER, Subject, agreed, files, read
+from .reading import ABSENT, FOLDER, Subject, agreed, read
 
 SUBJECTS = (*classifying.SUBJECTS,)
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=ABSENT)
@@ -20,7 +20,9 @@ def test_ours_answers_as_the_original_but_for_the_named_differences(subject: Sub
         seen.update(names)
         answer = subject.ask(vector)
         if answer != expected:
-            wrong.append(f"{vector['id']} {names}: {vector['input']}\n  expected {expected}\n  ours     {answer}")
+            wrong.append(
+                f"{vector['id']} {names}: {vector['input']}\n  expected {expected}\n  ours     {answer}"
+            )
         harmless = [rule.name for rule in subject.harmless if "faults" in vector and rule.applies(vector)]
         if "faults" in vector and answer == subject.theirs(vector) and not harmless:
             wrong.append(f"{vector['id']}: a fault of the original is copied: {vector['faults']}")

@@ -261,14 +261,14 @@ def run_state(
     return found.status or "no status"
 
 
-def _longest(runs: Sequence[_CheckRun]) -> int | None:
+def _longest(runs: Sequence[_CheckRun]) -> float | None:
     """Seconds of the run that took longest; None when one of them does not say when it began and ended."""
     took = [seconds((run.started_at, run.completed_at)) for run in runs]
     known = [one for one in took if one is not None]
     return max(known) if len(known) == len(took) else None
 
 
-def _whole(run: _WorkflowRun, check: StageRun) -> int | None:
+def _whole(run: _WorkflowRun, check: StageRun) -> float | None:
     """Seconds of all of a run that is over; the check may be a gate, and have waited for most of it."""
     if run.status != "completed":
         return None

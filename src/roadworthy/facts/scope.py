@@ -93,13 +93,14 @@ def classify(rules: ScopeRules, changed: Iterable[str], *, base: str, head: str)
     rest = [path for path in changed if path not in docs]
     known = {
         name: {path for path in rest if matches(getattr(rules, name), path)}
-        for name in ("runtime", "infra", "identity", "migration", "desktop", "checks")
+        for name in ("runtime", "infra", "infra_rollout", "identity", "migration", "desktop", "checks")
     }
     listed = set(toolkit).union(*known.values())
     unknown = tuple(path for path in rest if path not in listed)
-    infra, identity, migration, desktop = (
-        bool(known[name]) for name in ("infra", "identity", "migration", "desktop")
+    rollout, identity, migration, desktop = (
+        bool(known[name]) for name in ("infra_rollout", "identity", "migration", "desktop")
     )
+    infra = bool(known["infra"]) or rollout
     runtime = bool(known["runtime"] or unknown or toolkit or migration or not base)
     classes = {"runtime": runtime, "infra": infra, "identity": identity, "desktop": desktop, "checks": True}
     change_class = next(name for name, applies in classes.items() if applies)
@@ -122,7 +123,7 @@ def classify(rules: ScopeRules, changed: Iterable[str], *, base: str, head: str)
         requires_migrations=runtime and migration,
         deploy_required=not reason,
         reason_code=reason,
-        infra_rollout=any(matches(rules.infra_rollout, path) for path in rest) if rules.infra_rollout else infra,
+        infra_rollout=rollout if rules.infra_rollout else infra,
     )
 
 

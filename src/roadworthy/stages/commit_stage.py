@@ -65,7 +65,7 @@ class Stage(msgspec.Struct, frozen=True):
     ci: Fact[CiState]
     scope: Mapping[str, bool] | None
     drift: Drift
-    seconds: int | None
+    seconds: float | None
     slo: Slo
 
     @property
@@ -97,7 +97,7 @@ def judge(
     results: Mapping[str, str],
     drift: Drift,
     slo: Slo,
-    took: int | None,
+    took: float | None,
     said: str = "",
 ) -> decide.Decision:
     """Whether a commit may go on: every required check a success, its documentation there, and in time.
@@ -111,7 +111,7 @@ def judge(
     if drift.blocking and drift.status != "pass":
         reasons["DOCS_DRIFT_BLOCKING_NOT_PASS"] = f"the documentation of the change: {drift.status}"
     if slo.mode == "enforce" and (took is None or took > slo.commit):
-        long = "how long it took is not known" if took is None else f"it took {took} s"
+        long = "how long it took is not known" if took is None else f"it took {took:g} s"
         reasons["COMMIT_STAGE_SLO_NOT_MET"] = f"{long}, and it may take {slo.commit:g} s"
     return decide.Decision(reasons)
 
@@ -133,7 +133,7 @@ def read(context: Context, commit: str, ci: Fact[CiState]) -> Stage:
     return Stage(commit, ci, scope, drift, _took(entries, ci.known), context.config.slo)
 
 
-def _took(entries: Sequence[Entry], ci: CiState | None) -> int | None:
+def _took(entries: Sequence[Entry], ci: CiState | None) -> float | None:
     """Seconds of the run: the journal's own times where the journal holds it, else what its source said."""
     if ci is None or ci.proof is None:
         return ci.run.seconds if ci and ci.run else None

@@ -285,7 +285,7 @@ def release(told: Told, slo: Slo) -> Release:
     standing = told.standing
     commit = told.commit_stage.decision
     if standing.intake is None:
-        commit = Decision({"INTAKE_MISSING": "the change was never taken in", **commit.reasons})
+        commit = Decision({**commit.reasons, "INTAKE_MISSING": "the change was never taken in"})
     late = _late("ACCEPTANCE", told.times.verification, slo, slo.acceptance)
     accepted = Decision({**_accepted(standing).reasons, **late})
     results = {"deploy": told.deploy_result, "verify": told.verify_result}
@@ -315,11 +315,11 @@ def _accepted(standing: Standing) -> Decision:
     return recorded("NO" if standing.refused else "", codes, "ACCEPTANCE_DECISION_NOT_YES")
 
 
-def _late(stage: str, seconds: int | None, slo: Slo, target: float) -> dict[str, str]:
+def _late(stage: str, seconds: float | None, slo: Slo, target: float) -> dict[str, str]:
     """The reason against a stage that took longer than it may; {} where that is only observed."""
     if slo.mode != "enforce" or seconds is None or seconds <= target:
         return {}
-    return {f"{stage}_SLO_NOT_MET": f"it took {seconds} s, more than {target:.0f} s"}
+    return {f"{stage}_SLO_NOT_MET": f"it took {seconds:g} s, more than {target:.0f} s"}
 
 
 def _commit_stage(decision: Decision) -> dict[str, str]:

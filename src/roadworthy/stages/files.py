@@ -114,7 +114,7 @@ def production_file(
 
 
 def timing_file(told: Told, release: Release, slo: Slo, now: str, run: str) -> dict[str, Any]:
-    """`pipeline/<sha>/timing.json`: whole seconds, null for what was not measured."""
+    """`pipeline/<sha>/timing.json`: whole seconds, rounded down; null for what was not measured."""
     times = told.times
     return {
         "schemaVersion": "1",
@@ -124,12 +124,12 @@ def timing_file(told: Told, release: Release, slo: Slo, now: str, run: str) -> d
         "runStatus": "completed",
         "runConclusion": _word(release.decision, "success", "failure"),
         "metrics": {
-            "queueDelaySeconds": times.queue,
-            "overallExecutionSeconds": times.overall,
-            "commitStageSeconds": times.test,
-            "releasePackageBuildSeconds": times.build,
-            "acceptanceStageSeconds": times.verification,
-            "productionStageSeconds": times.deploy,
+            "queueDelaySeconds": _floor(times.queue),
+            "overallExecutionSeconds": _floor(times.overall),
+            "commitStageSeconds": _floor(times.test),
+            "releasePackageBuildSeconds": _floor(times.build),
+            "acceptanceStageSeconds": _floor(times.verification),
+            "productionStageSeconds": _floor(times.deploy),
         },
         "slo": {
             "mode": slo.mode,
@@ -146,5 +146,9 @@ def _word(decision: Decision, yes: str, no: str) -> str:
     return yes if decision.yes else no
 
 
-def _within(seconds: int | None, target: float) -> bool | None:
+def _within(seconds: float | None, target: float) -> bool | None:
     return None if seconds is None else seconds <= target
+
+
+def _floor(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)

@@ -1,4 +1,4 @@
-"""How long a release took, stage by stage: whole seconds, None where they cannot be measured."""
+"""How long a release took, stage by stage, in seconds; None where they cannot be measured."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Times(msgspec.Struct, frozen=True):
     not end well.
     """
 
-    queue: int | None = None
-    overall: int | None = None
-    test: int | None = None
-    build: int | None = None
-    verification: int | None = None
-    deploy: int | None = None
+    queue: float | None = None
+    overall: float | None = None
+    test: float | None = None
+    build: float | None = None
+    verification: float | None = None
+    deploy: float | None = None
     slowest: tuple[Mapping[str, Any], ...] = ()
     failed: frozenset[str] = frozenset()
 
@@ -47,7 +47,7 @@ def slowest(jobs: Iterable[Job]) -> tuple[Mapping[str, Any], ...]:
     measured = [(job, took) for job in jobs if (took := seconds(job.span)) is not None]
     measured.sort(key=lambda one: -one[1])
     return tuple(
-        {"name": job.name, "conclusion": job.conclusion, "status": job.status, "durationSeconds": took}
+        {"name": job.name, "conclusion": job.conclusion, "status": job.status, "durationSeconds": int(took)}
         for job, took in measured[:SLOWEST]
     )
 
