@@ -95,7 +95,7 @@ def test_a_package_of_before_its_component_was_renamed_is_still_accepted(project
     [
         ("true", "pass", []),
         ("false", "fail", [CHECK_IDENTITY]),
-        ("", "fail", ["REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"]),
+        ("", "fail", [CHECK_IDENTITY, "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"]),
     ],
 )
 def test_a_change_of_identity_has_its_check_for_a_contract(

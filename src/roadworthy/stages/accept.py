@@ -22,6 +22,7 @@ from ..facts.read import read_acceptance
 from ..facts.standing import Done, place_of, standing_of
 from ..model import Outcome, Package, Plan, Request, Result
 from ..packages import procfile
+from ..packages.manifest import refs as refs_of
 from ..record import phases
 from ..report import artifacts
 from . import accept_migrations, build, commit_stage, decide, starting
@@ -83,7 +84,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         artifacts.restore(context, context.log(place_of(commit)), known.evidence, views, commit)
         line = f"{commit[:12]} was accepted already (journal #{known.seq})"
         return Result(Outcome.SUCCEEDED, line, seq=known.seq, details=dict(known.details))
-    refs = build.manifest_of(context, standing.build, commit).get("releasePackage", {})
+    refs = refs_of(build.manifest_of(context, standing.build, commit))
     package = build.recorded(context, commit, standing.build)
     facts = read_acceptance(context, request, package)
     plan = Plan(request, "", (), package, {}, {})
@@ -156,7 +157,7 @@ def _by_this_run(context: Context, commit: str, known: Done) -> bool:
     return lock.holder(context.log(place_of(commit)).entries()[known.start - 1]).ci_run == run
 
 
-def _components(context: Context, package: Package, refs: Mapping[str, str]) -> tuple[str, ...]:
+def _components(context: Context, package: Package, refs: Mapping[str, object]) -> tuple[str, ...]:
     """Whom the manifest's refs must name; a package of one component keeps the name that it was built under."""
     several = tuple(part.component for part in package.parts)
     return several or tuple(ref.removesuffix("Ref") for ref in refs) or (context.config.package.component,)

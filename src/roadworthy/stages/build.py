@@ -213,6 +213,7 @@ def manifest_of(context: Context, done: Done, commit: str) -> dict[str, Any]:
     That of the store is always looked at, for what follows is computed from it; that of `.artifacts` where it is.
     """
     from ..journal.entry import JournalError
+    from ..packages.manifest import problem
     from ..report import artifacts
 
     try:
@@ -221,6 +222,10 @@ def manifest_of(context: Context, done: Done, commit: str) -> dict[str, Any]:
         raise Refused(
             f"RELEASE_PACKAGE_MANIFEST_ALTERED: the manifest of {commit[:12]} (journal #{done.seq}): {error}"
         ) from error
+    if wrong := problem(manifest, commit):
+        raise Refused(
+            f"RELEASE_PACKAGE_MANIFEST_INVALID: the manifest of {commit[:12]} (journal #{done.seq}): {wrong}"
+        )
     path = artifacts.path_of(context, artifacts.MANIFEST, commit)
     if path.is_file() and _digest_of(path) != done.evidence[MANIFEST]:
         raise Refused(

@@ -133,10 +133,11 @@ def _no_success(name: str, results: Mapping[str, str]) -> dict[str, str]:
     result = results.get(name, SKIPPED)
     if result == SUCCESS:
         return {}
-    if result == SKIPPED and name != LOAD:
-        return {"REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY": f"{name} is required and did not run"}
     middle = "" if name == LOAD else "_REQUIRED"
-    return {f"CHECK_{_in_code(name)}{middle}_NOT_SUCCESS": f"{name}: {result}"}
+    reasons = {f"CHECK_{_in_code(name)}{middle}_NOT_SUCCESS": f"{name}: {result}"}
+    if result == SKIPPED:
+        reasons["REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"] = f"{name} is required and did not run"
+    return reasons
 
 
 def _in_code(name: str) -> str:
@@ -272,12 +273,14 @@ def outcome(
 
 
 def _stage(name: str, result: str, decision: Decision) -> dict[str, str]:
-    """The contract's own codes of one stage."""
+    """The contract's own codes of one stage: they stand for it where its decision gives no code of its own."""
+    said = f"{name}_DECISION_NOT_YES"
+    if decision.reasons.keys() - {said}:
+        return {}
     reasons = (
         {} if result == SUCCESS else {f"{name}_STAGE_NOT_SUCCESS": f"its result is {result or 'not known'}"}
     )
-    said = f"{name}_DECISION_NOT_YES"
-    return reasons | ({said: decision.reasons[said]} if said in decision.reasons else {})
+    return {**reasons, **decision.reasons}
 
 
 def release(told: Told, slo: Slo) -> Release:
@@ -286,8 +289,8 @@ def release(told: Told, slo: Slo) -> Release:
     commit = told.commit_stage.decision
     if standing.intake is None:
         commit = Decision({**commit.reasons, "INTAKE_MISSING": "the change was never taken in"})
-    late = _late("ACCEPTANCE", told.times.verification, slo, slo.acceptance)
-    accepted = Decision({**_accepted(standing).reasons, **late})
+    slow = late("ACCEPTANCE", told.times.verification, slo, slo.acceptance)
+    accepted = Decision({**_accepted(standing).reasons, **slow})
     results = {"deploy": told.deploy_result, "verify": told.verify_result}
     produced = dict(production(accepted, deploy_required=told.deploy_required, **results).reasons)
     if standing.released is None:
@@ -295,7 +298,7 @@ def release(told: Told, slo: Slo) -> Release:
     if standing.invalid:
         produced["STAGES_OUT_OF_ORDER"] = standing.invalid[0]
     produced |= {f"DONE_{criterion.upper()}": why for criterion, why in told.unmet.items()}
-    produced |= _late("PRODUCTION", told.times.deploy, slo, slo.production)
+    produced |= late("PRODUCTION", told.times.deploy, slo, slo.production)
     return outcome(
         commit,
         accepted,
@@ -315,7 +318,7 @@ def _accepted(standing: Standing) -> Decision:
     return recorded("NO" if standing.refused else "", codes, "ACCEPTANCE_DECISION_NOT_YES")
 
 
-def _late(stage: str, seconds: float | None, slo: Slo, target: float) -> dict[str, str]:
+def late(stage: str, seconds: float | None, slo: Slo, target: float) -> dict[str, str]:
     """The reason against a stage that took longer than it may; {} where that is only observed."""
     if slo.mode != "enforce" or seconds is None or seconds <= target:
         return {}

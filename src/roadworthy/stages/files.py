@@ -138,7 +138,7 @@ def timing_file(told: Told, release: Release, slo: Slo, now: str, run: str) -> d
             "acceptancePass": _within(times.verification, slo.acceptance),
             "productionPass": _within(times.deploy, slo.production),
         },
-        "slowestJobsTop3": times.slowest,
+        "slowestJobsTop3": list(times.slowest),
     }
 
 
