@@ -151,3 +151,20 @@ def test_what_is_as_before_is_never_worse(asked, errors, slower, noise):
     seen = Watch(1000, errors, slower, noise, baseline(rounds(*asked)))
     assert not any("failed in" in said for said in degraded(seen, rounds(*asked), len(asked)))
     assert degraded(seen, rounds(*passed), len(passed)) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "errors", "failed", "asked", "is_worse"),
+    [
+        (Usual(10, 3, 5), 10, 4, 10, False),  # 40 % is what 30 % and ten more allow
+        (Usual(10, 3, 5), 10, 5, 10, True),
+        (Usual(10, 9, 5), 0, 91, 101, True),  # 90.1 % is more than 90 %
+        (Usual(10, 9, 5), 0, 90, 100, False),
+        (None, 5, 5, 100, False),
+        (None, 5, 6, 100, True),
+    ],
+)
+def test_a_share_is_compared_to_the_last_failure(before, errors, failed, asked, is_worse):
+    seen = Watch(1000, errors, 2, 250, {"health": before} if before else {})
+    asked_all = [answer(n >= failed) for n in range(asked)]
+    assert ("failed in" in worse(seen, *asked_all)) == is_worse

@@ -9,7 +9,7 @@ import pytest
 
 from roadworthy.errors import UsageError
 from roadworthy.journal.entry import Entry, JournalError
-from roadworthy.journal.policy import Policy, read_policy
+from roadworthy.journal.policy import _POLICY_LIMIT, Policy, read_policy
 
 from .making import record
 
@@ -165,10 +165,18 @@ def test_a_mistake_in_trust_toml_is_named(tmp_path: Path, text: str, version: ob
 
 def test_a_file_that_is_too_long_is_refused_and_not_cut(tmp_path: Path) -> None:
     """Its end may hold the revocation."""
-    filled = "# " + "x" * (1 << 20)
+    filled = "# " + "x" * _POLICY_LIMIT
     with pytest.raises(UsageError, match="too big"):
         policy(tmp_path, f"{RULE}{filled}\n{revoked(GOOD)}")
 
 
 def test_no_file_is_no_policy(tmp_path: Path) -> None:
     assert read_policy(tmp_path / "trust.toml", KEYS, "") == Policy()
+
+
+def test_a_file_may_be_as_long_as_the_limit(tmp_path: Path) -> None:
+    head = f"version = 1\n{RULE}# "
+    text = f"{RULE}# {'x' * (_POLICY_LIMIT - len(head))}"
+    assert len(policy(tmp_path, text).rules) == 1
+    with pytest.raises(UsageError, match="too big"):
+        policy(tmp_path, text + "x")

@@ -118,7 +118,11 @@ class Reached:
         lines = self.lines.get(mutant.file, {})
         if not mutant.in_function:
             return set().union(*lines.values())
-        return set().union(*(lines.get(n, set()) for n in range(mutant.lines[0], mutant.lines[1] + 1)))
+        found = set().union(*(lines.get(n, set()) for n in range(mutant.lines[0], mutant.lines[1] + 1)))
+        # Python jumps over a `continue` without a trace.
+        return found or (
+            lines.get(mutant.lines[0] - 1, set()) if mutant.old in ("break", "continue") else found
+        )
 
     def order(self, mutant: Mutant, budget: float = BUDGET) -> list[str]:
         """The tests to try, in order: file by file, those first that are quick and named like the mutant's file."""

@@ -1,0 +1,52 @@
+"""One round of questions: each is asked once, side by side, and only what changes nothing is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from roadworthy import config
+from roadworthy.checks.rounds import ask_round
+from roadworthy.config import HttpCheck
+from roadworthy.model import Observed
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMIT = "c" * 40
+
+
+def asked(url: str, *checks: HttpCheck, http: float = 5.0, **parts: Observed) -> list[tuple[str, str, int]]:
+    whole = config.read(ROOT)
+    asking = replace(whole, checks=checks, limits=replace(whole.limits, http=http))
+    observed = Observed(url, False, (), (), parts=parts)
+    return [(r.name, r.outcome, r.attempts) for r in ask_round(asking, observed, COMMIT)]
+
+
+def test_a_fault_is_counted_and_not_asked_again(serve: Any, reply: Any) -> None:
+    server = serve(lambda request: reply(503, {}))
+    assert asked(server.url, HttpCheck("a", "/")) == [("a", "failed", 1)]
+    assert len(server.requests) == 1
+
+
+def test_only_what_changes_nothing_is_asked(serve: Any, reply: Any) -> None:
+    server = serve(lambda request: reply(200, {}))
+    checks = [
+        HttpCheck(method, "/", method=method) for method in ("GET", "HEAD", "POST", "OPTIONS", "DELETE")
+    ]
+    assert [name for name, *_ in asked(server.url, *checks)] == ["GET", "HEAD", "OPTIONS"]
+    assert sorted(request.method for request in server.requests) == ["GET", "HEAD", "OPTIONS"]
+
+
+def test_an_answer_that_does_not_come_is_a_failure_within_the_limit(serve: Any) -> None:
+    server = serve(lambda request: request.hang())
+    assert [found[:2] for found in asked(server.url, HttpCheck("a", "/"), http=0.2)] == [("a", "failed")]
+    assert len(server.requests) == 1
+
+
+def test_each_component_is_asked_at_its_own_address(serve: Any, reply: Any) -> None:
+    web, worker = (serve(lambda request: reply(200, {})) for _ in range(2))
+    seen = {name: Observed(url, False, (), ()) for name, url in (("web", web.url), ("worker", worker.url))}
+    checks = (HttpCheck("a", "/"), HttpCheck("b", "/b", component="worker"))
+    assert asked(web.url, *checks, **seen) == [("a", "passed", 1), ("b", "passed", 1)]
+    assert [r.path for r in web.requests] == ["/"] and [r.path for r in worker.requests] == ["/b"]
