@@ -151,17 +151,6 @@ def mutants(session: nox.Session) -> None:
     lines that differ from it are changed. Words name files to change, `tests/…` to try them with, or survivors by
     their id. tests/mutants/accepted.toml holds the survivors that may be, with the reason.
     """
-    install = (
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "--no-deps",
-    )
-    packages = (".nox/mutants/packages", "--upgrade", "-r", "requirements-mutants.lock")
-    session.run("python", *install, "--target", *packages)
     env = {"PYTHONPATH": "tests", "MUTANTS_MARKS": QUICK}
     session.run("python", "-m", "mutants", *session.posargs, env=env)
 

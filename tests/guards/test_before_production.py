@@ -18,7 +18,7 @@ from release_facts import (
     refused,
 )
 
-from roadworthy.model import Credential, Eligibility, ReleasePackage
+from roadworthy.model import Credential, Eligibility, Maintenance, ReleasePackage, RunCommand
 
 REQUIRED = ("load-release-package",)
 
@@ -85,6 +85,10 @@ def test_an_uploaded_package_is_looked_at_to_its_last_step():
     plan = replace(plan_of("deploy"), steps=(ReleasePackage(NEW), ReleasePackage(NEW, "latest")))
     assert refused(ask("package_is_pinned", plan, facts_of("deploy")), "no slug id")
     plan = replace(plan, steps=(ReleasePackage(NEW), ReleasePackage(NEW, SLUG)))
+    assert ask("package_is_pinned", plan, facts_of("deploy")).outcome == "pass"
+    plan = replace(
+        plan, steps=(Maintenance(True, ""), ReleasePackage(NEW), RunCommand("alembic upgrade head"))
+    )
     assert ask("package_is_pinned", plan, facts_of("deploy")).outcome == "pass"
 
 

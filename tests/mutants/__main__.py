@@ -29,7 +29,7 @@ from .copies import REPOSITORY, copy_to, listed
 from .operators import Mutant
 from .worker import adopt_orphans, end_descendants
 
-PACKAGES = REPOSITORY / ".nox" / "mutants" / "packages"  # where the session installs coverage
+KEPT = REPOSITORY / ".nox" / "mutants"  # what was learnt
 MARKS = os.environ.get("MUTANTS_MARKS", "not slow")
 # They are about other things, and take long.
 IGNORED = ("sandbox", "contract", "docs", "images", "stores", "matrix", "workflows", "mutants")
@@ -45,7 +45,7 @@ class Worker:
         self.copy = folder / "copy"
         for name in ("copy", "tmp", "home"):
             (folder / name).mkdir(parents=True)
-        copy_to(self.copy, PACKAGES)
+        copy_to(self.copy)
         environ = {
             name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MUTANTS"))
         }
@@ -81,7 +81,7 @@ class Worker:
 def reached(worker: Worker, tests: list[str], files: list[str]) -> planning.Reached:
     """Which test reaches which line: from a run of all tests, or of `tests`, if anything changed since the last."""
     asked = hashlib.sha256("\0".join((*tests, MARKS, *files)).encode()).hexdigest()[:10]
-    kept = PACKAGES.parent / f"reached-{asked}"
+    kept = KEPT / f"reached-{asked}"
     key = planning.digest(REPOSITORY, listed())
     if not (kept / "key").exists() or (kept / "key").read_text() != key:
         shutil.rmtree(kept, ignore_errors=True)

@@ -18,8 +18,8 @@ def listed() -> list[str]:
     return [name for name in done.stdout.decode().split("\0") if (REPOSITORY / name).is_file()]
 
 
-def copy_to(folder: Path, more: Path) -> None:
-    """Copy the tree. `more` is a folder of packages that only this copy needs.
+def copy_to(folder: Path) -> None:
+    """Copy the tree.
 
     The copy's interpreter finds the copy's src before the packages of the environment that runs now, so every
     process that a test starts by `sys.executable` has the mutant, too.
@@ -33,9 +33,7 @@ def copy_to(folder: Path, more: Path) -> None:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     pth = environment / "lib" / version / "site-packages" / "copy.pth"
     start = "import sys; exec('try: import mutants.reaching\\nexcept ImportError: pass')"
-    pth.write_text(
-        "\n".join((str(folder / "src"), str(packages), str(more), str(folder / "tests"), start)) + "\n"
-    )
+    pth.write_text("\n".join((str(folder / "src"), str(packages), str(folder / "tests"), start)) + "\n")
     for script in Path(sys.executable).parent.iterdir():
         _copy_script(script, environment)
     (environment / ".ready").write_text(f"{environment}\n")
