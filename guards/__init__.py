@@ -15,6 +15,7 @@ from .adopted_package_is_proven import adopted_package_is_proven
 from .certifies_no_production import certifies_no_production
 from .ci_is_green import ci_is_green
 from .components_are_whole import components_are_whole
+from .database_is_as_recorded import database_is_as_recorded
 from .deploy_guard import deploy_guard
 from .migration_is_approved import migration_is_approved
 from .migrations_are_safe import migrations_are_safe
@@ -50,6 +51,7 @@ GUARDS = {
         package_is_released,
         package_is_not_older,
         staging_is_certified,
+        database_is_as_recorded,
         one_head,
         migrations_are_safe,
         migrations_can_be_rolled_back,

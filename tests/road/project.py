@@ -270,6 +270,12 @@ class Project:
         lines = (self.sandbox / "access.log").read_text().splitlines()
         return [call for call in map(json.loads, lines) if f"/apps/{app}/" in call["path"] + "/"]
 
+    def changes(self, place: str = "staging") -> list[dict[str, Any]]:
+        """The same without what only asks: one-offs that ask the database for its revision, and reading the log."""
+        asks = "python migrate.py current"
+        calls = [call for call in self.calls(place) if call.get("command") != asks]
+        return [call for call in calls if not str(call["path"]).endswith("/log-sessions")]
+
     def releases(self, place: str = "staging") -> list[dict[str, Any]]:
         """The platform's own list, oldest first."""
         found: list[dict[str, Any]] = self.api("GET", f"/apps/{self.app(place)}/releases")

@@ -22,11 +22,11 @@ def test_a_deploy_is_journalled_before_it_changes_anything_and_after_it_was_seen
 
 def test_what_already_runs_is_left_alone(project: Project):
     project.deployed()
-    before = project.calls()
+    before = project.changes()
     said = project.json("deploy")
     assert "already runs" in said["line"]
     assert project.kinds() == ["start deploy", "end deploy"]
-    assert project.calls() == before
+    assert project.changes() == before
 
 
 def test_the_plan_changes_nothing(project: Project):

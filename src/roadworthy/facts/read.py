@@ -39,7 +39,7 @@ from .history import history_of, read_history, runs, test_run
 from .images import image_target, releasable
 from .observe import apps_of, observe
 from .policy import read_policy
-from .revision import revision_of
+from .revision import NoAnswer, revision_of
 from .standing import place_of, standing_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from .migrations import Migrations
 
 T = TypeVar("T")
+NO_SCHEMA: Final = ("config", "complete")
+"""Actions for whose plan the revision does not matter; a completion asks it for its own criterion."""
 _RELEASE: Final = re.compile(r"v([1-9][0-9]{0,6})")
 _HEX: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -69,6 +71,8 @@ def read_facts(context: Context, request: Request) -> Facts:
     # What cannot be told may be production.
     environment = replace(environment, production=policy.known is None or policy.known.production)
     back = _back_fact(context, request, environment.app, history, observed)
+    revision = _fact("revision", lambda: _revision(context, request, environment.app, history, observed))
+    applied = history if revision.missing else replace(history, revision=revision.known)
     if request.action == "adopt":  # what cannot be adopted is for a guard to say
         package = _fact("package", lambda: adoptable(context, request.environment, history, observed))
     else:
@@ -86,9 +90,9 @@ def read_facts(context: Context, request: Request) -> Facts:
             "certificate", lambda: _certificate(context, environment.certified_in, package.value)
         ),
         migrations=_fact(
-            "migrations", lambda: _migrations(context, request, package.value, history, observed)
+            "migrations", lambda: _migrations(context, request, package.value, applied, observed)
         ),
-        revision=_fact("revision", lambda: _revision(context, request, environment.app, history)),
+        revision=revision,
         history=Fact("history", history),
         observed=Fact("observed", observed),
         drift=Fact("drift", drifts),
@@ -340,11 +344,27 @@ def _migrations(
     return ran or migrations_of(context, package.commit, history, observed.commit)
 
 
-def _revision(context: Context, request: Request, app: str, history: History) -> str | None:
-    """The schema's revision: asked of the database where it is about to change, else what the journal says."""
-    if request.action in ("migrate", "certify"):
+def _revision(
+    context: Context, request: Request, app: str, history: History, observed: Observed
+) -> str | None:
+    """The revision that the database itself says it is at, for what depends on it or changes it.
+
+    Before anything runs there, nobody can be asked. Who goes back must get there: where the code that runs now
+    cannot ask the database, what the journal says counts, and that is said.
+    """
+    current = observed.current
+    if request.action in NO_SCHEMA or current is None or not current.slug:
+        return history.revision
+    try:
         return revision_of(context, app)
-    return history.revision
+    except NoAnswer as error:
+        if history.running is None:
+            return history.revision  # code of somebody else's, which need not know the command
+        if request.action != "rollback":
+            raise
+        context.screen.line(f"  {error}")
+        context.screen.line(f"  so the database counts as at {history.revision}, which the journal says")
+        return history.revision
 
 
 def _baseline(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..errors import CheckFailed
+from ..errors import CheckFailed, RoadworthyError
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -37,6 +37,10 @@ class CannotTell(CheckFailed):
     """A database, or its migration tool, was asked and its answer could not be read."""
 
 
+class NoAnswer(CannotTell):
+    """The code that runs could not ask the database, or gave no answer in time."""
+
+
 class Listed(msgspec.Struct, frozen=True):
     """One migration as the tool lists it: its parents, sorted, and the file that it would run."""
 
@@ -48,9 +52,15 @@ class Listed(msgspec.Struct, frozen=True):
 def revision_of(context: Context, app: str) -> str | None:
     """The revision that the database of an app is at; None when it was never migrated.
 
-    Raises CannotTell when its answer cannot be read, and what the driver raises when it cannot be asked.
+    Raises CannotTell when its answer cannot be read, NoAnswer when there is none.
     """
-    return revision_in(context.platform.query(app, context.config.commands.revision))
+    asked = context.config.commands.revision
+    try:
+        return revision_in(context.platform.query(app, asked))
+    except CannotTell:
+        raise
+    except RoadworthyError as error:
+        raise NoAnswer(f"{asked!r} could not ask the database: {error}") from error
 
 
 def revision_in(receipt: Receipt) -> str | None:
@@ -59,7 +69,7 @@ def revision_in(receipt: Receipt) -> str | None:
         named = next((m[1] for line in receipt.output if (m := _UNKNOWN.search(line))), None)
         if named:
             return named
-        raise CannotTell(f"{receipt.step!r} exited with {receipt.exit_status}\n{_quoted(receipt.output)}")
+        raise NoAnswer(f"{receipt.step!r} exited with {receipt.exit_status}\n{_quoted(receipt.output)}")
     lines = tuple(_said(receipt.output))
     verbose = any(_VERBOSE.fullmatch(line) for line in lines)
     form = _REV if verbose else _CURRENT

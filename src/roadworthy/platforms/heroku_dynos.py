@@ -51,8 +51,10 @@ class Dynos:
         """Run a one-off process to its end; its exit status stands in the log, and no line is unknown.
 
         `again` says that the command only reads, so that it may run twice when an answer is lost. What it says
-        is kept without the app's config vars, which are read first: what cannot be masked is not run.
+        is kept without the app's config vars, which are read first: what cannot be masked is not run. As it stands
+        before a rollback, too, it may take no longer than processes to start (`limits.boot`).
         """
+        within = min(self._limits.oneoff, self._limits.boot) if again else self._limits.oneoff
         try:
             mask = self._mask(app)
         except Unreachable as error:
@@ -68,7 +70,7 @@ class Dynos:
         def ended() -> int | None:
             output.clear()
             for line in self._api.lines(app, lines=LOG_LINES, dyno=dyno, tail=True):
-                if time.monotonic() - started > self._limits.oneoff:
+                if time.monotonic() - started > within:
                     return None  # a process that talks all the time meets its bound, too
                 match = _LINE.match(line)
                 if match is None or match[3] != dyno or match[1] < begins:
@@ -79,9 +81,9 @@ class Dynos:
                     return int(status[1])
             return None
 
-        status = known(app, lambda: until(ended, within=self._limits.oneoff, every=self._poll))
+        status = known(app, lambda: until(ended, within=within, every=self._poll))
         if status is None:
-            raise OutcomeUnknown(f"{dyno} of {app} left no exit status within {self._limits.oneoff:.0f} s")
+            raise OutcomeUnknown(f"{dyno} of {app} left no exit status within {within:.0f} s")
         return Receipt(command, millis(started), exit_status=status, output=tuple(output[-OUTPUT_LINES:]))
 
     def logs(self, app: str, since: datetime) -> Sequence[bytes]:

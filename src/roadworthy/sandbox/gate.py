@@ -51,7 +51,9 @@ class AccessLog:
             "path": scope["path"],
             "status": status,
             "release": scope.get("roadworthy.release"),
-        } | ({"fault": fault} if fault else {})
+        }
+        entry |= {"command": command} if (command := scope.get("roadworthy.command")) else {}
+        entry |= {"fault": fault} if fault else {}
         with self._path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
 

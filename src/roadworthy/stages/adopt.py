@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from .. import release
 from ..facts.observe import observe
 from ..facts.revision import revision_of
-from ..model import Confirmation, Facts, MissingFact, Plan, Receipt, Request, Result
+from ..model import Confirmation, Drift, Facts, MissingFact, Plan, Receipt, Request, Result
 from ..record import releases
 from .running import look, wait_for_start
 
@@ -33,6 +33,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     except MissingFact:
         package = None
     current = observed.current
+    drifts = [*facts.drift.value, *_of_the_schema(facts)]
     components = [
         {
             "name": name,
@@ -59,10 +60,17 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
             "size": package.size if package else 0,
             "release": current.version if current else 0,
             "slug": current.slug if current else "",
-            "drift": [msgspec.to_builtins(d) for d in facts.drift.value],
+            "drift": [msgspec.to_builtins(d) for d in drifts],
             **({"components": components} if components else {}),
         },
     )
+
+
+def _of_the_schema(facts: Facts) -> list[Drift]:
+    said, revision = facts.history.value, facts.revision
+    if said.running is None or revision.missing or revision.known == said.revision:
+        return []
+    return [Drift("database", str(said.revision), str(revision.known), "", "", "")]
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:

@@ -18,6 +18,7 @@ from .. import release
 from ..errors import RoadworthyError, UsageError
 from ..facts.history import RUNS, read_history, test_run
 from ..facts.observe import observe
+from ..facts.revision import revision_of
 from ..facts.standing import place_of, read_standing, standing_of
 from ..journal.entry import JournalError
 from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
@@ -311,8 +312,11 @@ def _schema_is_current(context: Context, plan: Plan) -> str:
     from ..facts.schema import migrations_of
 
     history = read_history(context.log(plan.request.environment).settled(), context.paths.state)
+    seen = revision_of(context, plan.app)
+    if seen != history.revision:
+        return f"the database is at {seen}, the journal says {history.revision}: run `invoke migrate`"
     there = migrations_of(context, plan.request.commit, history)
-    pending = [m.revision for m in there.pending(history.revision)]
+    pending = [m.revision for m in there.pending(seen)]
     return f"{', '.join(pending)} was not migrated: run `invoke migrate`" if pending else ""
 
 

@@ -88,6 +88,7 @@ async def create(request: Request) -> Response:
         raise ApiError(422, "invalid_params", f"Cannot run: {app.name} has no code yet ({error})") from error
     runtime = here.runtime(app)
     name, env = f"run.{next(_numbers) % 9000 + 1000}", body.env or {}
+    request.scope["roadworthy.command"] = body.command
     here.log(app, "api", f"Starting process with command `{body.command}` by user {shapes.EMAIL}")
     if not body.attach:
         dyno = await runtime.run(body.command, runnable, name=name, env=env)

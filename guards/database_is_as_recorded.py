@@ -1,0 +1,21 @@
+from roadworthy.guard import NotApplicable
+from roadworthy.model import Facts, Plan
+
+
+def database_is_as_recorded(plan: Plan, facts: Facts) -> str | None:
+    """Nothing is deployed beside a schema that somebody changed past this road."""
+    history = facts.history.value
+    if history.running is None:
+        raise NotApplicable("nothing was ever verified here, so the journal does not know the database yet")
+    if facts.revision.missing:
+        return (
+            f"where the database is cannot be told: {facts.revision.missing}; repair it, or go back first with "
+            f"invoke rollback --env {facts.name}"
+        )
+    seen, said = facts.revision.value, history.revision
+    if seen == said:
+        return None
+    return (
+        f"the database is at {seen or 'no revision'}, the journal says {said or 'no revision'}: bring it to the "
+        f"head with invoke migrate --env {facts.name}, or accept it with invoke adopt --env {facts.name} --why …"
+    )
