@@ -18,12 +18,13 @@ from .operators import WEIGHTS, Mutant, compiles, mutants
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 _SOURCE = Path("src", "roadworthy")
 _DECIDING = {
-    ".": ("guard", "release", "record", "recover"),
+    ".": ("guard", "release", "record", "recover", "spans"),
+    "packages": ("manifest",),
     "facts": ("drift", "standing", "history", "scope", "github", "migrations", "keys", "observe", "schema"),
     "checks": ("http", "logs", "degradation", "literals", "rounds"),
     "stages": (
         *("decide", "complete", "ship", "migrate", "deploy", "rollback", "reconcile", "certify", "adopt"),
-        *("accept", "turn", "holding", "commit_stage"),
+        *("accept", "turn", "holding", "commit_stage", "files", "times"),
     ),
     "journal": ("chain", "lock", "policy", "sign", "entry", "audit*"),
 }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from roadworthy.config import Slo
+from roadworthy.config import Acceptance, Slo
 from roadworthy.facts.scope import Scope
 from roadworthy.facts.standing import Done, Standing
 from roadworthy.model import CiState, Fact
@@ -354,13 +354,20 @@ GOOD = f"registry.example/shop/api@sha256:{'a' * 64}"
                 "RELEASE_PACKAGE_CODEX_REF_NOT_DIGEST",
             ],
         ),
+        ({"apiRef": 0, "webRef": False, "codexRef": GOOD}, [
+            "RELEASE_PACKAGE_API_REF_MISSING", "RELEASE_PACKAGE_WEB_REF_MISSING",
+        ]),
+        ({"apiRef": 42, "webRef": [GOOD], "codexRef": ""}, [
+            "RELEASE_PACKAGE_CODEX_REF_MISSING", "RELEASE_PACKAGE_API_REF_NOT_DIGEST",
+            "RELEASE_PACKAGE_WEB_REF_NOT_DIGEST",
+        ]),
         (
             {"apiRef": f"@sha256:{'a' * 64}", "webRef": f"{GOOD}\n", "codexRef": GOOD},
             ["RELEASE_PACKAGE_API_REF_NOT_DIGEST", "RELEASE_PACKAGE_WEB_REF_NOT_DIGEST"],
         ),
     ],
 )  # fmt: skip
-def test_the_manifest_names_each_component_by_digest(refs: dict[str, str], codes: list[str]):
+def test_the_manifest_names_each_component_by_digest(refs: dict[str, object], codes: list[str]):
     # contracts, B.1: the loader's codes, and the expression that it has for a ref.
     found = decide.package_refs(RUNTIME, refs, ("api", "web", "codex"))
     assert list(found.reasons) == codes
@@ -369,6 +376,34 @@ def test_the_manifest_names_each_component_by_digest(refs: dict[str, str], codes
     file = accepted_file(RUNTIME, (), {}, found, decision)
     assert file["releasePackageRefContractStatus"] == ("fail" if codes else "pass")
     assert file["releasePackageRefContractReasonCodes"] == codes
+
+
+OF_RUNTIME = {decide.API, decide.MIGRATION}
+
+
+@pytest.mark.parametrize(
+    ("scope", "browser", "checks"),
+    [
+        (RUNTIME, "", OF_RUNTIME),
+        (RUNTIME, "test", {*OF_RUNTIME, decide.BROWSER}),
+        (NONE, "test", set()),
+        (replace(NONE, migration=True), "test", set()),
+        (replace(NONE, desktop=True), "test", set()),
+        (replace(NONE, infra=True), "test", {decide.INFRA}),
+        (replace(NONE, requires_infra_convergence=True), "", {decide.INFRA}),
+        (replace(NONE, identity=True), "", {decide.IDENTITY}),
+        (replace(RUNTIME, infra=True, identity=True), "", {*OF_RUNTIME, decide.INFRA, decide.IDENTITY}),
+    ],
+)
+def test_a_change_requires_the_checks_of_what_it_touches(scope: Scope, browser: str, checks: set[str]):
+    found = decide.required_checks(scope, Acceptance(browser=browser))
+    assert set(found) == {decide.LOAD, *checks} and len(found) == len(checks) + 1
+
+
+def test_a_failing_migration_has_a_code_of_its_own():
+    required = decide.required_checks(RUNTIME, Acceptance())
+    said = accepting(required, {**dict.fromkeys(required, "success"), decide.MIGRATION: "failure"})
+    assert list(said.reasons) == ["CHECK_RUNTIME_MIGRATION_IMAGE_ACCEPTANCE_REQUIRED_NOT_SUCCESS"]
 
 
 @pytest.mark.parametrize(
