@@ -293,3 +293,21 @@ def decided(project: Project, commit: str, env: dict[str, str] | None = None) ->
         (project.root / f".artifacts/release/{commit}/decision.json").read_text()
     )
     return found
+
+
+def test_where_github_is_the_commit_stage_ship_runs_no_tests_of_its_own(
+    project: Project, github: Answers
+) -> None:
+    commit = read_from(github, project, "commit")
+    says(github, commit, commit)
+    project.json("ship", env=ENV)
+    actions = [entry.record.action for entry in project.entries(f"package-{commit}")]
+    assert "test" not in actions and "release" in actions
+    decision, production = (
+        json.loads((project.root / f".artifacts/{name}.json").read_text())
+        for name in (f"release/{commit}/decision", f"production/{commit}/result")
+    )
+    assert (decision["releaseable"], decision["production"]) == (True, production["decision"])
+    timing = json.loads((project.root / f".artifacts/pipeline/{commit}/timing.json").read_text())
+    assert timing["metrics"]["commitStageSeconds"] is None, "it was no job of this run"
+    assert timing["metrics"]["queueDelaySeconds"] is not None

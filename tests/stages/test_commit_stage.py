@@ -115,6 +115,8 @@ FEEDBACK = "CHECK_RUNTIME_FAST_FEEDBACK_REQUIRED_NOT_SUCCESS"
         ),
         ({"drift": DRIFTS["blocking"]}, ["DOCS_DRIFT_BLOCKING_NOT_PASS"]),
         ({"drift": DRIFTS["advisory"]}, []),
+        ({"drift": Drift(False, UNKNOWN)}, []),  # nothing asks for documentation
+        ({"drift": Drift(True, "pass")}, []),
         ({"seconds": 300}, []),
         ({"seconds": 301}, ["COMMIT_STAGE_SLO_NOT_MET"]),
         ({"seconds": None}, ["COMMIT_STAGE_SLO_NOT_MET"]),

@@ -251,6 +251,18 @@ def test_only_enforced_times_decide():
     assert decide.release(just, Slo(mode="enforce")).yes
 
 
+def test_the_times_are_whole_seconds_or_null_and_are_judged_as_they_were():
+    times = Times(queue=1.9, overall=2.9, test=3.9, build=4.9, verification=900.5, deploy=None)
+    one = replace(YES, times=times)
+    file = files.timing_file(one, decide.release(one, Slo()), Slo(), NOW, "x")
+    assert file["metrics"] == {
+        "queueDelaySeconds": 1, "overallExecutionSeconds": 2, "commitStageSeconds": 3,
+        "releasePackageBuildSeconds": 4, "acceptanceStageSeconds": 900, "productionStageSeconds": None,
+    }  # fmt: skip
+    assert (file["slo"]["acceptancePass"], file["slo"]["productionPass"]) == (False, None)
+    assert list(decide.release(one, Slo(mode="enforce")).reasons) == ["ACCEPTANCE_SLO_NOT_MET"]
+
+
 def test_a_stage_that_failed_is_no_success_in_the_times_and_neither_is_a_run_that_said_no():
     jobs = [
         Job("build", (NOW, "2030-01-01T00:00:01Z"), "success"),
