@@ -240,6 +240,8 @@ def test_a_package_is_accepted_exactly_when_all_that_is_required_succeeded(
         status, codes = file[f"{name}ContractStatus"], file[f"{name}ContractReasonCodes"]
         assert (status == "pass") == (codes == [])
     assert set(file["notRequired"]) == set(decide.CHECKS) - needed - {decide.LOAD}
+    for part, check in (("runtime", decide.API), ("infra", decide.INFRA), ("identity", decide.IDENTITY)):
+        assert file[f"{part}Required"] == (check in needed)
 
 
 def test_only_enforced_times_decide():
