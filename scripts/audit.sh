@@ -89,6 +89,13 @@ def closed(fields): type == "object" and keys == fields;
 def one(f): type == "array" and length == 1 and (.[0] | f);
 def sha: is("[0-9a-f]{64}");
 def place: is("[a-z0-9][a-z0-9._-]{0,99}");
+# A UTC second that exists: 2026-02-30 is none.
+def moment(rest): is("([1-9][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    + "|02-(0[1-9]|1[0-9]|2[0-8]))|([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)-02-29)"
+    + "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]" + rest);
+def time: moment("\\.[0-9]{6}Z");
+# The writer's own clock, which is the entry's time unless it says otherwise.
+def clock: .at as $at | .details // {} | if has("clock") then .clock else $at end;
 def words: is("[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}");
 
 # There is one way to write a value, so there is one way to read it: sorted keys, integers within 2^53.
@@ -108,7 +115,7 @@ def statement:
 def predicate:
     (.kind | is("start|end|failed|refused|abandon|note"))
     and (.stage | words) and (.action | words) and (.target | place) and (.environment | place)
-    and (.at | is("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z"))
+    and (.at | time)
     and (.nonce | is("[0-9a-f]{32}")) and (.prev | sha) and (.seq | whole(1; 99999999))
     and (if has("details") then .details | type == "object" and length > 0 and all(keys[];
         IN("from", "to", "change", "actor", "attempts", "verdicts", "settles", "outcome") | not) else true end)
@@ -122,7 +129,7 @@ def entry: read(.payload | @base64d) | if . == [] then error("no entry") else .[
     | if statement and (.predicate | predicate) then . else error("no entry") end;
 first(inputs | entry | select(.predicate
     | "\(.kind) \(.action) \(.environment) \(.target)" == "end build \($place) \($target)"))
-| "\(.subject[0].digest.sha256) \(.predicate.at)"
+| "\(.subject[0].digest.sha256) \(.predicate | clock)"
 JQ
 
 # Reads lines "NAME SHA256 BYTES|ENVELOPE" and judges each in turn, from --argjson state on.
@@ -148,13 +155,15 @@ def components: (.to | objects | .components) // (.details | objects | .componen
 def component: type == "object" and (.name | is("[a-z][a-z0-9]{0,30}")) and (.digest | sha);
 def apart: type == "array" and all(.[]; component) and (map(.name) | unique | length) == length;
 
+def second: "\(.[0:19])Z" | fromdateiso8601;
+
 # What the signing key may sign: no rule at all is enough in the sandbox, and nothing elsewhere.
 def permitted($keyid):
     . as $said | stems[$keyid] as $stem
     | [$policy[0].rules[] | select(IN(.key; $keyid, $stem) and .target == $said.target)] as $mine
     | ($mine == [] and .target == "sandbox") or any($mine[];
-        ((.from // "")[:19] <= $said.at)
-        and ((.until // "") == "" or $said.at < (.until | sub("Z$"; ".000000Z")))
+        ((.from // "")[:19] <= ($said | clock))
+        and ((.until // "") == "" or ($said | clock) < (.until | sub("Z$"; ".000000Z")))
         and any(.environments[]; IN("*", $said.environment))
         and any(.stages[]; IN("*", $said.stage)) and any(.actions[]; IN("*", $said.action))
         and ($said.kind != "start" or ((.needs // []) - [$said | proofs[] | objects | .action]) == []));
@@ -204,7 +213,7 @@ def followed($package; $stages; $digest):
 def deploys($began; $about):
     [select(.action == "deploy" and (.kind | IN("start", "end")))
         | $about.name | capture("\\A[a-z]+:(?<commit>[0-9a-f]{40})\\z") | .commit] as $named
-    | if $named == [] then "- -" else "\($named[0]) \(if .kind == "start" then .at else $began.at end)" end;
+    | if $named == [] then "- -" else "\($named[0]) \(if .kind == "start" then clock else $began.at end)" end;
 
 # CODE and why, or {open, at, policy, package, stages} as they are afterwards.
 def judged($state; $keyid; $sum):
@@ -215,11 +224,16 @@ def judged($state; $keyid; $sum):
         | ($subject.name | startswith("environment:")) as $no_package
         | (if $no_package then "" else $subject.digest.sha256 end) as $digest
         | $state.open as $open | named as $named
-        | {open: $open, at: .at, policy: $named, package: $state.package, stages: $state.stages} as $after
+        | clock as $clock | {open: $open, at: .at, clock: $clock, policy: $named, package: $state.package, stages: $state.stages} as $after
         | if .target != $target or .environment != $environment then "place it belongs to \(.target)/\(.environment)"
         elif .seq != $state.seq + 1 then "order it says that it is entry \(.seq)"
         elif .prev != $state.prev then "chain prev is not the digest of the entry before it"
         elif .at < $state.at then "time its time \(.at) is before that of the entry before it"
+        elif $clock | time | not then "time its clock is malformed"
+        elif $clock > .at then "time its clock \($clock) is later than its time"
+        elif $state.clock != "" and (.details.clock_why // "" | type == "string" and . != "" | not)
+            and ($state.clock | second) - ($clock | second) > 600
+            then "time its clock is far behind that of the entry before it, and it does not say why"
         elif $no_package and $subject != {name: "environment:\(.target)/\(.environment)", digest: {sha256: .prev}}
             then "form its subject is another environment"
         elif $named == null then "policy the policy that it names is malformed"
@@ -229,7 +243,7 @@ def judged($state; $keyid; $sum):
         elif $named.version < $state.policy.version or $named.version == $state.policy.version and $named != $state.policy
             then "policy it was written under policy \($named.version), after \($state.policy.version) was in force"
         elif good($keyid) | not then "policy \($keyid) was revoked before it signed this entry"
-        elif permitted($keyid) | not then "policy \($keyid) may not sign \(.stage)/\(.action) at \(.at)"
+        elif permitted($keyid) | not then "policy \($keyid) may not sign \(.stage)/\(.action) at \($clock)"
         elif .kind | IN("start", "refused", "note") then
             if .settles != null then "lock a \(.kind) cannot settle anything"
             elif .details.receipts // [] | IN("", 0, [], {}) | not
@@ -237,7 +251,7 @@ def judged($state; $keyid; $sum):
             elif .kind == "start" and $open != null then "lock it starts while start \($open.seq) is open"
             elif .kind == "start" and any(.verdicts | arrays[] | objects; .outcome == "refuse")
                 then "refused it starts what one of its guards refused"
-            elif .kind == "start" then $after | .open = ($said | {seq, stage, action, at} | .digest = $digest)
+            elif .kind == "start" then $after | .open = ($said | {seq, stage, action} | .digest = $digest | .at = $clock)
             else $after end
         elif $open == null or (.settles | type) != "number" or .settles != $open.seq
             then "lock its \(.kind) does not settle the open start"
@@ -298,13 +312,13 @@ foreach (inputs, null) as $line ($state;
 JQ
 
 # trust.toml as JSON; stops at what it does not understand. A rule may name a key by id or by stem.
-cat >"$work/policy.jq" <<'JQ'
+cat "$work/forms.jq" - >"$work/policy.jq" <<'JQ'
 def pair: [capture("\\A(?<name>[a-z]+)[ \\t]*=[ \\t]*(?<value>\"[^\"\\\\]*\"|\\[[^\\]\\\\]*\\])[ \\t]*(#.*)?\\z")]
     | if length == 1 then .[0] | .value |= fromjson else error("a line that this script cannot read") end;
 def number: [capture("\\Aversion[ \\t]*=[ \\t]*(?<value>[1-9][0-9]{0,8})[ \\t]*(#.*)?\\z").value | tonumber]
     | if length == 1 then .[0] else error("a line before the first table that is no version") end;
 def texts: type == "array" and all(.[]; type == "string");
-def moment: (. // "") | type == "string" and test("\\A([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?\\z");
+def bound: . == null or . == "" or moment("Z");
 def known: IN(.key; $names | split("\n")[:-1][]);
 def place: "[a-z0-9][a-z0-9._-]{0,99}";
 def head: [capture("\\A(?<place>\(place)/\(place)) (?<seq>[1-9][0-9]{0,7}) (?<sha256>[0-9a-f]{64})\\z")]
@@ -312,7 +326,7 @@ def head: [capture("\\A(?<place>\(place)/\(place)) (?<seq>[1-9][0-9]{0,7}) (?<sh
 def id: . as $said | $names | split("\n")[:-1] | (index($said) / 2 | floor) as $i | .[2 * $i];
 def rule: if ((keys - ["from", "needs", "until"]) == ["actions", "environments", "key", "stages", "target"])
     and (.actions | texts) and (.environments | texts) and (.stages | texts) and (.target | type) == "string"
-    and ((.needs // []) | texts) and known and (.from | moment) and (.until | moment) then . else error("a rule that is malformed") end;
+    and ((.needs // []) | texts) and known and (.from | bound) and (.until | bound) then . else error("a rule that is malformed") end;
 def revocation: if keys == ["good", "key"] and (.good | texts) and known
     then .key |= id | .good |= map(head) else error("a revocation that is malformed") end;
 reduce inputs as $line ({tables: []}; ($line | gsub("\\A[ \\t]+|[ \\t\\r]+\\z"; "")) as $text
@@ -602,7 +616,7 @@ verify() { # SHARE: every $crew-th signature, from that one on
 }
 
 cd "$dir"
-state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"package":"","stages":[],"at":"","policy":{"version":0,"sha256":""}}'
+state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"package":"","stages":[],"at":"","clock":"","policy":{"version":0,"sha256":""}}'
 crew=$(nproc)
 known='' built=''
 seq=0 batch='' fault=''

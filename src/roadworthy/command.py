@@ -155,7 +155,7 @@ def _plainly(action: str, to: str | None) -> str:
 
 def require(name: str, text: str) -> None:
     """Raise UsageError when a person has not said what only they can say."""
-    if not text.strip():
+    if not _said(name, text):
         raise UsageError(f"--{name} is missing: say it in one line, it is signed")
 
 

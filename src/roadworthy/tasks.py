@@ -406,6 +406,17 @@ def evidence_anchor(c, env="staging", to="", timestamp="", json=False):
         finish(context, evidence.anchor(context, context.config.name_of(env), to, timestamp))
 
 
+@task(name="clock", help={"env": ENV, "commit": HELD_COMMIT, "why": "how you know that it is right",
+                          "json": JSON})  # fmt: skip
+def evidence_clock(c, env="staging", commit=None, why="", json=False):
+    """Say that this machine's clock is right, where a journal's newest entry is from one that was ahead."""
+    from .stages import evidence, holding
+
+    with session(json) as context:
+        require("why", why)
+        finish(context, evidence.clock(context, holding.place_held(context, env, commit), why))
+
+
 @task(name="export", help={"env": ENV, "release": "vNNN, or its number in the journal", "to": "the folder to make",
                            "json": JSON})  # fmt: skip
 def evidence_export(c, env="staging", release="", to="", json=False):
@@ -497,5 +508,5 @@ def mount(root: Path) -> Collection:
             dockerhub_logout,
         ),
         _group("lock", lock_status, lock_unlock),
-        _group("evidence", evidence_keys, evidence_audit, evidence_anchor, evidence_export),
+        _group("evidence", evidence_keys, evidence_audit, evidence_anchor, evidence_clock, evidence_export),
     )

@@ -144,7 +144,7 @@ def test_a_revoked_key_can_write_nothing_more(two: Path) -> None:
 
 def test_what_was_signed_after_a_revocation_is_refused_whatever_time_it_claims(two: Path) -> None:
     entries = log(two).entries()
-    assert entries[6].at == entries[5].at
+    assert entries[6].record.details["clock"] == entries[5].at, "the thief's clock says the same time"
     trust(two, 4, "deployer", "stranger", more=revoked("stranger", entries[5]))
     refused(two, 7)
 
@@ -188,5 +188,11 @@ def test_the_clock_of_a_log_never_goes_back(root: Path) -> None:
         trust=Trust.load(root / "trust"),
         clock=lambda: datetime(2020, 1, 1, tzinfo=UTC),
     )
-    assert slow.append(record("note")).at == slow.entries()[4].at
+    with pytest.raises(RoadworthyError, match="this machine's clock says 2020-01-01T00:00:00Z"):
+        slow.append(record("start"))
+    last = slow.entries()[4]
+    written = slow.append(record("note"))
+    assert written.at > last.at, "no entry repeats another's time"
+    assert written.record.details["clock"] == "2020-01-01T00:00:00.000000Z"
+    assert " s behind that of the entry before it" in written.record.details["clock_why"]
     assert both_of(root) == ("", "")

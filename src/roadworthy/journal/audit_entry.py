@@ -27,6 +27,7 @@ _WORDS = "\n".join(  # of which no form allows a line's end, so what fits line b
     ["[!-~]{1,255}", "(?:start|end|failed|refused|abandon|note)", _LABEL, _LABEL, _PLACE, _PLACE]
 )
 _AT, _ZEROS = b"0000-00-00T00:00:00.000000Z", bytes.maketrans(b"123456789", b"0" * 9)
+_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _HEX, _HEX_ZEROS = b"0" * (32 + 64 + 64), bytes.maketrans(b"123456789abcdef", b"0" * 15)
 _DIGEST = re.compile(SHA).fullmatch
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}", re.ASCII).fullmatch
@@ -160,7 +161,7 @@ def understood(payload: bytes) -> Entry:
     (subject,), said = statement.subject, statement.predicate
     name, digest = subject.name, subject.digest.sha256
     _fitting(name, said.kind, said.stage, said.action, said.target, said.environment)
-    ok = said.at.encode().translate(_ZEROS) == _AT
+    ok = is_time(said.at)
     ok &= len(said.nonce) == 32 and len(said.prev) == len(digest) == 64
     ok &= (said.nonce + said.prev + digest).encode().translate(_HEX_ZEROS) == _HEX
     if said.details is not UNSET:
@@ -170,6 +171,21 @@ def understood(payload: bytes) -> Entry:
     if not ok:
         raise Bad("form", "a field of the entry is malformed")
     return Entry(said, name, digest)
+
+
+def is_time(said: Any) -> bool:
+    """Is it a moment that exists, written as entries do?"""
+    if not isinstance(said, str) or said.encode(errors="replace").translate(_ZEROS) != _AT:
+        return False
+    return _is_day(said[:10]) and said[11:13] < "24" and said[14:16] < "60" and said[17:19] < "60"
+
+
+@functools.lru_cache(1000)
+def _is_day(said: str) -> bool:
+    year, month, day = map(int, said.split("-"))
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    days = _DAYS[month - 1] if 1 <= month <= 12 else 0
+    return year >= 1000 and 1 <= day <= (28 if month == 2 and not leap else days)
 
 
 @functools.lru_cache(1000)

@@ -6,14 +6,18 @@ Shares no code with the writer.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from roadworthy.journal.audit_entry import Bad, Said, Signed, attached, understood
-from roadworthy.journal.audit_road import Walk, as_built, in_turn, linked, proofs, proves, together
+from roadworthy.journal.audit_entry import Bad, Said, Signed, attached, is_time, understood
+from roadworthy.journal.audit_road import Walk, as_built, clock_of, in_turn, linked, proofs, proves, together
 from roadworthy.journal.audit_trust import Keys, named_policy
+
+_DIFFER = timedelta(seconds=600)
+"""By how much two machines' clocks may differ."""
 
 
 class Log(Struct, frozen=True):
@@ -38,17 +42,18 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
         raise Bad("chain", "prev is not the digest of the entry before it")
     if said.at < walk.at:
         raise Bad("time", f"its time {said.at} is before that of the entry before it")
+    clock = _clock(said, walk)
     if name.startswith("environment:"):
         if name != f"environment:{said.target}/{said.environment}" or digest != said.prev:
             raise Bad("form", "its subject is another environment")
         digest = ""
-    policy = _permitted(said, signed.keyid, log, walk)
+    policy = _permitted(said, signed.keyid, log, walk, clock)
     began = walk.open
     apart = in_turn(said, digest, walk)
     pinned = log.pins.get(seq)
     if pinned and pinned != {sha256}:
         raise Bad("anchor", "another entry of this number was anchored")
-    walk.at, walk.policy = said.at, policy
+    walk.at, walk.clock, walk.policy = said.at, clock, policy
     for item in said.evidence:
         attached(item, log.folder.parents[1] / "evidence" / item.sha256)
     for proof in proofs(said) if said.kind == "start" else ():
@@ -56,10 +61,25 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
     if apart:
         together(apart, digest)
     if said.action == "deploy" and digest and said.kind in ("start", "end"):
-        as_built(name, digest, began.at if began else said.at, log.folder)
+        as_built(name, digest, began.at if began else clock, log.folder)
 
 
-def _permitted(said: Said[Any], keyid: str, log: Log, walk: Walk) -> tuple[int, str]:
+def _clock(said: Said[Any], walk: Walk) -> str:
+    """The writer's clock: never later than the entry's time, and set back far only with a reason."""
+    clock = clock_of(said)
+    if not is_time(clock):
+        raise Bad("time", "its clock is malformed")
+    if clock > said.at:
+        raise Bad("time", f"its clock {clock} is later than its time")
+    why = said.details.get("clock_why") if isinstance(said.details, dict) else None
+    if walk.clock and not (isinstance(why, str) and why):
+        before, now = (datetime.fromisoformat(one[:19]) for one in (walk.clock, clock))
+        if before - now > _DIFFER:
+            raise Bad("time", "its clock is far behind that of the entry before it, and it does not say why")
+    return str(clock)
+
+
+def _permitted(said: Said[Any], keyid: str, log: Log, walk: Walk, clock: str) -> tuple[int, str]:
     """The policy that the entry names, when it and the auditor's let the key sign."""
     keys, policy = log.keys, named_policy(said.details)
     if policy[0] >= keys.policy[0] and policy != keys.policy:
@@ -74,8 +94,8 @@ def _permitted(said: Said[Any], keyid: str, log: Log, walk: Walk) -> tuple[int, 
     asked = (("environments", said.environment), ("stages", said.stage), ("actions", said.action))
     for rule in mine:
         until = rule.get("until") or "9999-99-99T99:99:99Z"
-        in_time = rule.get("from", "")[:-1] <= said.at < until[:-1] + ".000000Z"
+        in_time = rule.get("from", "")[:-1] <= clock < until[:-1] + ".000000Z"
         proven = said.kind != "start" or proves(said, rule.get("needs", []))
         if in_time and proven and all({"*", word} & set(rule[many]) for many, word in asked):
             return policy
-    raise Bad("policy", f"{keyid} may not sign {said.stage}/{said.action} at {said.at}")
+    raise Bad("policy", f"{keyid} may not sign {said.stage}/{said.action} at {clock}")

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from roadworthy.journal.audit_entry import Bad, bytes_of, opened, quickly, verified
 from roadworthy.journal.audit_log import Log, examine
-from roadworthy.journal.audit_road import Start, Walk, of_a_package, unverified
+from roadworthy.journal.audit_road import Start, Walk, clock_of, of_a_package, unverified
 from roadworthy.journal.audit_trust import named_policy
 
 if TYPE_CHECKING:
@@ -198,10 +198,12 @@ def _assumed(folder: int, first: int) -> Walk:
         said = entry.said
         if seq == first - 1:
             prev = hashlib.sha256(data).hexdigest()
-            walk = Walk(prev, at=said.at, policy=named_policy(said.details), package=None)
+            walk = Walk(
+                prev, at=said.at, clock=clock_of(said), policy=named_policy(said.details), package=None
+            )
         if said.kind == "start":
             digest = "" if entry.name.startswith("environment:") else entry.digest
-            walk.open = Start(seq, digest, said.stage, said.action, said.at)
+            walk.open = Start(seq, digest, said.stage, said.action, str(clock_of(said)))
         if said.kind not in ("note", "refused"):
             return walk
     if first - 1 > _BACK:

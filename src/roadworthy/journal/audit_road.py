@@ -42,7 +42,7 @@ _WORDS = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}"
 
 
 class Start(Struct, gc=False, frozen=True):
-    """A start that nothing has settled yet."""
+    """A start that nothing has settled yet; `at` is what its writer's clock said."""
 
     seq: int
     digest: str
@@ -62,6 +62,7 @@ class Walk(Struct):
     prev: str | None = "0" * 64
     open: Start | None = None
     at: str = ""
+    clock: str = ""
     policy: tuple[int, str] = (0, "")
     package: str | None = ""
     wants: str | None = None
@@ -85,7 +86,7 @@ def in_turn(said: Said[Any], digest: str, walk: Walk) -> dict[str, str]:
             for verdict in said.verdicts if isinstance(said.verdicts, list) else ():
                 if isinstance(verdict, dict) and verdict.get("outcome") == "refuse":
                     raise Bad("refused", "it starts what one of its guards refused")
-            walk.open = Start(said.seq, digest, said.stage, said.action, said.at)
+            walk.open = Start(said.seq, digest, said.stage, said.action, str(clock_of(said)))
     else:
         began = walk.open
         if began is None or type(settles) is not int or settles != began.seq:
@@ -127,6 +128,11 @@ def _apart(said: Said[Any]) -> dict[str, str]:
     if len(apart) != len(found) or not all(text(sha256, SHA) for sha256 in apart.values()):
         raise Bad("package", "the components that it names are malformed")
     return {str(name): str(sha256) for name, sha256 in apart.items()}
+
+
+def clock_of(said: Said[Any]) -> Any:
+    """What an entry says of its writer's clock, which is its time unless it says otherwise. Nothing is judged."""
+    return said.details.get("clock", said.at) if isinstance(said.details, dict) else said.at
 
 
 def proofs(said: Said[Any]) -> list[Any]:
@@ -187,7 +193,7 @@ def _build_of(folder: Path, name: str) -> tuple[str, str] | None:
             said = found.said
             is_now = said.kind, said.action, said.environment, said.target
             if is_now == ("end", "build", place, target.name) and not (target / place).is_symlink():
-                return found.digest, said.at
+                return found.digest, str(clock_of(said))
     except (Bad, OSError):
         pass
     return None

@@ -16,10 +16,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, text
+from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, is_time, text
 
 _OPENSSH_ED25519 = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
-_WHEN = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _RULE = frozenset(("key", "target", "environments", "stages", "actions", "needs", "from", "until"))
 _SMALL, _KEY, _TAGS = 64 * 1024, 16 * 1024, 64 * 1024**2
@@ -176,6 +175,10 @@ def _timestamped(path: Path, authority: Path) -> None:
         raise Bad("anchor", f"{stamp} is no timestamp of {path.name} by {authority.name}")
 
 
+def _is_moment(bound: Any) -> bool:
+    return isinstance(bound, str) and bound[19:] == "Z" and is_time(f"{bound[:19]}.000000Z")
+
+
 def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Keys:
     import tomllib
 
@@ -191,7 +194,7 @@ def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Ke
             ok &= rule["key"] in ids and isinstance(rule["target"], str)
             ok &= set(rule) <= _RULE
             bounds = (rule.get("from", ""), rule.get("until", ""))
-            ok &= all(bound == "" or text(bound, _WHEN) for bound in bounds)
+            ok &= all(bound == "" or _is_moment(bound) for bound in bounds)
             ok &= all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists)
         for one in said.pop("revoked", []):
             ok &= set(one) == {"key", "good"} and isinstance(one["good"], list)

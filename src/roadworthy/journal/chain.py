@@ -7,23 +7,38 @@ and only an `end`, `failed` or `abandon` that names it closes it. Time and polic
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
 from roadworthy.errors import OutcomeUnknown, RoadworthyError
-from roadworthy.journal.entry import NO_PREV, SEQ_LIMIT, SETTLING, Entry, JournalError, Record
+from roadworthy.journal.entry import (
+    CLOCKS_DIFFER,
+    NO_PREV,
+    SEQ_LIMIT,
+    SETTLING,
+    Entry,
+    JournalError,
+    Record,
+    clock_of,
+    says_why,
+)
 from roadworthy.journal.lock import HeldBy, holder
 from roadworthy.journal.policy import Named, named_by
 
 
 class State(msgspec.Struct, frozen=True):
-    """Where a log stands: the head's number, digest, time and policy, and the start that holds the environment."""
+    """Where a log stands: the head's number, digest, time and policy, and the start that holds the environment.
+
+    `at` orders the entries; `clock` is what the clock of the head's writer said.
+    """
 
     seq: int = 0
     sha256: str = NO_PREV
     open: Entry | None = None
     at: str = ""
     policy: Named = (0, "")
+    clock: str = ""
 
 
 def admit(state: State, record: Record) -> None:
@@ -66,6 +81,15 @@ def _refusals(record: Record) -> bool:
     return any(isinstance(one, Mapping) and one.get("outcome") == "refuse" for one in found)
 
 
+def seconds_behind(state: State, clock: str) -> int:
+    """By how many seconds a clock is behind that of the head's writer; less than 0 when it is ahead."""
+    if not state.clock:
+        return 0
+    return round(
+        (datetime.fromisoformat(state.clock[:19]) - datetime.fromisoformat(clock[:19])).total_seconds()
+    )
+
+
 def follow(state: State, entry: Entry) -> State:
     """The state after `entry`. Raises JournalError when it cannot be the next one."""
     if entry.seq != state.seq + 1:
@@ -74,6 +98,11 @@ def follow(state: State, entry: Entry) -> State:
         raise JournalError("it does not follow the entry before it: `prev` is another digest")
     if entry.at < state.at:
         raise JournalError(f"its time {entry.at} is before that of the entry before it")
+    clock = clock_of(entry)
+    if (behind := seconds_behind(state, clock)) > CLOCKS_DIFFER and not says_why(entry):
+        raise JournalError(
+            f"its clock is {behind} s behind that of the entry before it, and it does not say why"
+        )
     policy = named_by(entry.record)
     if policy[0] < state.policy[0] or (policy[0] == state.policy[0] and policy != state.policy):
         raise JournalError(
@@ -90,4 +119,4 @@ def follow(state: State, entry: Entry) -> State:
         still_open = entry
     elif entry.record.kind in SETTLING:
         still_open = None
-    return State(entry.seq, entry.sha256, still_open, entry.at, policy)
+    return State(entry.seq, entry.sha256, still_open, entry.at, policy, clock)

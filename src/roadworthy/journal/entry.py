@@ -41,6 +41,13 @@ _INTEGER_LIMIT = (1 << 53) - 1
 _DEPTH_LIMIT = 64
 # Details that architecture §4 names have a place of their own in the predicate; the rest is `details`.
 _NAMED = ("from", "to", "change", "actor", "attempts", "verdicts", "settles", "outcome")
+CLOCKS_DIFFER = 600
+"""Seconds by which the clocks of two machines may differ, before one of them is called wrong."""
+MOMENT = (  # a UTC second that exists: 2026-02-30 is none. Years have four digits, and begin with none of 0
+    r"(?:[1-9][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])"
+    r"|(?:[2468][048]|[13579][26])00)-02-29)T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+)
 # Patterns are compiled when first used: importing the journal stays cheap.
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}"
@@ -49,7 +56,7 @@ _SUBJECT = r"[!-~]{1,255}"
 _EVIDENCE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}"
 _TEXTS = {
     "action": _LABEL,
-    "at": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z",
+    "at": rf"{MOMENT}\.[0-9]{{6}}Z",
     "environment": _PLACE,
     "kind": "|".join(KINDS),
     "nonce": r"[0-9a-f]{32}",
@@ -121,6 +128,25 @@ class Envelope(msgspec.Struct, frozen=True):
     def entry(self) -> Entry:
         """The entry that was signed. Raises JournalError when it is not one of ours."""
         return _entry(_load(self.payload, "payload"), self.keyid, self.sha256)
+
+
+def clock_of(entry: Entry) -> str:
+    """The time on the writer's own clock, as `at` is written. It is `at`, unless that had to wait for another's.
+
+    Raises JournalError when it is malformed or later than `at`.
+    """
+    said = entry.record.details.get("clock", entry.at)
+    if not (isinstance(said, str) and _form(_TEXTS["at"])(said)):
+        _refuse("its clock is malformed")
+    if said > entry.at:
+        _refuse(f"its clock {said} is later than its time {entry.at}")
+    return said
+
+
+def says_why(entry: Entry) -> bool:
+    """Whether the entry says a reason for a clock that was set back."""
+    why = entry.record.details.get("clock_why")
+    return isinstance(why, str) and why != ""
 
 
 def pae(payload: bytes) -> bytes:

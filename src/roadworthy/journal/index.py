@@ -51,7 +51,7 @@ PIECE = 1000
 _KEY, _MAC, _SIZE = 32, 32, 4
 _USUAL = 64 << 10
 """Bytes that are read at once; the head of an index has more only beyond a million and a half of rows."""
-_FORM = f"7 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"8 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -132,6 +132,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     sha256: str
     at: str
     policy: Named
+    clock: str
     open: tuple[int, str]
     settled: list[Piece]
 
@@ -243,7 +244,7 @@ class Index:
     def save(self, state: State, settled: Sequence[Settled]) -> None:
         """Keep where the log stands. Where that is not possible (no space, no right) it goes on without."""
         start = (state.open.seq, state.open.sha256) if state.open else (0, "")
-        where = (state.seq, state.sha256, state.at, state.policy, start)
+        where = (state.seq, state.sha256, state.at, state.policy, state.clock, start)
         self._write(Checkpoint(_FORM, self._log, self._trust, *where, settled=[]), settled)
 
     def listed(self, stamp: str, after: int) -> int | None:

@@ -14,13 +14,14 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from roadworthy.errors import RoadworthyError, UsageError
-from roadworthy.journal.chain import State, admit, follow
+from roadworthy.errors import Refused, RoadworthyError, UsageError
+from roadworthy.journal.chain import State, admit, follow, seconds_behind
 from roadworthy.journal.entry import (
+    CLOCKS_DIFFER,
     ENTRY_LIMIT,
     EVIDENCE_LIMIT,
     SETTLING,
@@ -35,6 +36,21 @@ from roadworthy.journal.entry import (
 from roadworthy.journal.index import WORTH, Index, Rows, Settled, settled_by
 from roadworthy.journal.sign import Signer, Trust
 from roadworthy.journal.store import Store
+
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class ClockBehind(Refused):
+    """A clock is far behind the newest entry's: either of the two is wrong, and a person has to say which."""
+
+    def __init__(self, folder: str, state: State, clock: str) -> None:
+        place = folder.rpartition("/")[2]
+        commit = place.removeprefix("package-")
+        name = f"--commit {commit}" if commit != place else f"--env {place}"
+        super().__init__(
+            f"this machine's clock says {clock[:19]}Z, that of the newest entry of {folder}, #{state.seq}, said "
+            f"{state.clock[:19]}Z: set this clock right; if it is right, run `invoke evidence.clock {name} --why …`"
+        )
 
 
 class Log:
@@ -183,7 +199,7 @@ class Log:
             head = self._known(seq, sha256)
             still_open = head if start == seq else self._known(start, start_sha256) if start else None
         self._head, self._before = head, rows
-        self._state = State(seq, sha256, still_open, known.at, known.policy)
+        self._state = State(seq, sha256, still_open, known.at, known.policy, known.clock)
 
     def _again(self, seq: int) -> list[Settled]:
         """What was settled up to an entry, from the entries: for a part of the index that was spoiled."""
@@ -276,10 +292,30 @@ class Log:
         now = self._clock()
         if now.tzinfo is None:
             raise JournalError("the clock gave a time without a zone")
-        # Two machines' clocks differ. Readers hold that time never goes back, so ours waits for the head's.
-        at = max(now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), self._state.at)
+        # Two machines' clocks differ. Readers hold that time never goes back, so ours comes after the head's; what
+        # our clock really said is kept beside it.
+        clock = now.astimezone(UTC).strftime(_TIME)
+        at = max(clock, _next(self._state.at))
+        told = {} if at == clock else {"clock": clock}
+        behind = seconds_behind(self._state, clock)
+        if behind > CLOCKS_DIFFER and not record.details.get("clock_why"):
+            if record.kind == "start":
+                raise ClockBehind(self._folder, self._state, clock)
+            # What became of something is written down in any case.
+            told["clock_why"] = f"this machine's clock is {behind} s behind that of the entry before it"
+        record = replace(record, details={**record.details, **told})
         nonce = os.urandom(16).hex()
         return Entry(record, self._state.seq + 1, self._state.sha256, at, nonce, keyid, sha256="")
+
+
+def _next(at: str) -> str:
+    """The next microsecond; "" before the first entry."""
+    if not at:
+        return ""
+    try:
+        return (datetime.strptime(at, _TIME) + timedelta(microseconds=1)).strftime(_TIME)
+    except OverflowError:  # the last one that can be written
+        return at
 
 
 @contextlib.contextmanager

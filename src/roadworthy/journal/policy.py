@@ -23,6 +23,8 @@
   never read or written under a lower one, nor under another policy of the same number, so an older policy
   cannot be put back.
 - A revocation names heads, not a time: the thief of a key also chooses the time that an entry claims.
+- `from` and `until` are compared with the writer's own clock (`clock`, else `at`): an entry that was dated two
+  years ahead by accident lifts `at` for ever, and must not lock out every key with an end.
 - One key and value per line, so that audit.sh can read it too.
 """
 
@@ -36,11 +38,10 @@ from typing import Any, NoReturn
 import msgspec
 
 from roadworthy.errors import UsageError
-from roadworthy.journal.entry import Entry, JournalError, Record
+from roadworthy.journal.entry import MOMENT, Entry, JournalError, Record, clock_of
 
 _POLICY_LIMIT = 1 << 20
 _VERSION_LIMIT = 999_999_999
-_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _HEAD = rf"({_PLACE}/{_PLACE}) ([1-9][0-9]{{0,7}}) ([0-9a-f]{{64}})"
 _LISTS = ("environments", "stages", "actions")
@@ -68,8 +69,9 @@ class Rule(msgspec.Struct, frozen=True):
             (said.stage, self.stages),
             (said.action, self.actions),
         )
-        begun = not self.since or entry.at >= _micro(self.since)
-        in_time = begun and (not self.until or entry.at < _micro(self.until))
+        clock = clock_of(entry)
+        begun = not self.since or clock >= _micro(self.since)
+        in_time = begun and (not self.until or clock < _micro(self.until))
         if said.kind == "start" and not set(self.needs) <= _proven(said):
             return False
         return in_time and all("*" in allowed or value in allowed for value, allowed in asked)
@@ -107,8 +109,8 @@ class Policy(msgspec.Struct, frozen=True):
         mine = [rule for rule in self.rules if rule.keyid == entry.keyid and rule.target == said.target]
         if (mine or said.target != "sandbox") and not any(rule.covers(entry) for rule in mine):
             raise JournalError(
-                f"{entry.keyid} may not sign {said.stage}/{said.action} of {place} at {entry.at}: no rule of "
-                "trust.toml says so, or the proofs that it needs are not named"
+                f"{entry.keyid} may not sign {said.stage}/{said.action} of {place} at {clock_of(entry)}: no rule "
+                "of trust.toml says so, or the proofs that it needs are not named"
             )
 
     def check_end(self, place: str, seq: int) -> None:
@@ -179,8 +181,8 @@ def _rule(where: str, said: Any, keys: Mapping[str, str]) -> Rule:
             _wrong(where, f"{name} is not a list of texts")
     for name in ("from", "until"):
         bound = said.get(name, "")
-        if not (isinstance(bound, str) and (not bound or re.fullmatch(_MOMENT, bound))):
-            _wrong(where, f'{name} is not a text like "2027-01-01T00:00:00Z"')
+        if not (isinstance(bound, str) and (not bound or re.fullmatch(f"{MOMENT}Z", bound))):
+            _wrong(where, f'{name} is no moment that exists, written like "2027-01-01T00:00:00Z"')
     if not isinstance(said["target"], str):
         _wrong(where, "target is not a text")
     environments, stages, actions = (tuple(said[name]) for name in _LISTS)

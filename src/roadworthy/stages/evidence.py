@@ -6,11 +6,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RoadworthyError, UsageError
 from ..model import Outcome, Result
+from ..record import evidence_of
 from .holding import say_open
 
 if TYPE_CHECKING:
@@ -107,6 +109,28 @@ def anchor(context: Context, environment: str, to: str = "", timestamp: str = ""
     anchors.to_file(head, path)
     stamped = f", timestamped in {anchors.timestamp(path, timestamp).name}" if timestamp else ""
     return Result(Outcome.SUCCEEDED, line + stamped, evidence=context.shown(path))
+
+
+def clock(context: Context, place: str, why: str) -> Result:
+    """Say, signed, that this machine's clock is right although the newest entry of a journal is ahead of it.
+
+    From then on its writers are compared with this entry's clock. Nothing is written when no entry is ahead.
+    """
+    from ..journal import lock
+    from ..journal.entry import CLOCKS_DIFFER, Record, clock_of
+
+    log = context.log(place)
+    head = log.head()
+    limit = context.now().astimezone(UTC) + timedelta(seconds=CLOCKS_DIFFER)
+    if head is None or clock_of(head)[:19] <= limit.isoformat()[:19]:
+        line = f"the newest entry of {place} is not ahead of this machine's clock: there is nothing to say"
+        return Result(Outcome.SUCCEEDED, line)
+    told = {"change": {"id": "", "why": why}, "actor": lock.this_process(), "clock_why": why}
+    entry = log.append(Record("note", "clock", "clock", place, context.target, "none", "", told))
+    line = (
+        f"{place} goes on by this machine's clock, which is behind entry {head.seq} ({clock_of(head)[:19]}Z)"
+    )
+    return Result(Outcome.SUCCEEDED, line, seq=entry.seq, evidence=evidence_of(context, place, entry))
 
 
 def anchor_head(context: Context, environment: str) -> str:
