@@ -25,6 +25,7 @@ UNITS = (
     "journal",
     "packages",
     "report",
+    "stages",
     "test_config.py",
     "test_globs.py",
     "test_model.py",

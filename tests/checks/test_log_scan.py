@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import tracemalloc
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -269,3 +270,19 @@ def test_the_release_time_may_stand_in_any_zone() -> None:
 def test_lines_that_tell_no_time_are_not_overlooked() -> None:
     log = [b"no time at all", b"2030-13-45T99:00:00Z no time either", b"2030-01-01T11:00:00Z old", b"old too"]
     assert list(logs.since(log, RELEASED)) == log[:2]
+
+
+def test_of_a_log_that_comes_line_by_line_one_block_is_kept() -> None:
+    given = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal given
+        for _ in range(10_000):
+            given += 1
+            yield b"x" * 99
+
+    blocks = logs._joined(lines())
+    first = len(next(blocks))
+    assert first <= logs._BLOCK + 1000
+    assert given <= logs._BLOCK // 99 + 2
+    assert first + sum(map(len, blocks)) == 10_000 * 100

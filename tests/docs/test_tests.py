@@ -67,6 +67,17 @@ def cannot_fail(function: ast.AST) -> bool:
 
 def timed(function: ast.AST) -> Iterator[ast.Assert]:
     """The assertions that what passed between two looks at a clock is less than something."""
+    lasted = {
+        target.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and any(map(_passed, ast.walk(node.value)))
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+    def is_a_time(node: ast.AST) -> bool:
+        return _passed(node) or (isinstance(node, ast.Name) and node.id in lasted)
+
     for node in ast.walk(function):
         for part in ast.walk(node) if isinstance(node, ast.Assert) else ():
             if not isinstance(part, ast.Compare):
@@ -74,12 +85,15 @@ def timed(function: ast.AST) -> Iterator[ast.Assert]:
             for i, side in enumerate([part.left, *part.comparators]):
                 less = i < len(part.ops) and isinstance(part.ops[i], ast.Lt | ast.LtE)
                 more = i > 0 and isinstance(part.ops[i - 1], ast.Gt | ast.GtE)
-                if (less or more) and any(map(_passed, ast.walk(side))):
+                if (less or more) and any(map(is_a_time, ast.walk(side))):
                     assert isinstance(node, ast.Assert)
                     yield node
 
 
 def _passed(node: ast.AST) -> bool:
+    """Whether it is how long something took; `until` of the sandbox's tests returns that."""
+    if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+        return ast.unparse(node.value.func) == "until"
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and bool(called(node.left) & CLOCKS)
 
 
@@ -115,6 +129,9 @@ def test_no_test_asserts_how_quick_the_machine_is():
         ("def test_a():\n    assert 3 > time.monotonic() - began\n", False, True),
         ("def test_a():\n    assert time.monotonic() - began >= 0.3\n", False, False),
         ("def test_a():\n    assert time.monotonic() < deadline\n", False, False),
+        ("def test_a():\n    took = time.perf_counter() - began\n    assert took < 3\n", False, True),
+        ("def test_a():\n    took = time.perf_counter() - began\n    assert took > 0.3\n", False, False),
+        ("async def test_a():\n    assert await until(it) < 0.2\n", False, True),
     ],
 )
 def test_such_a_test_would_be_found(text: str, empty: bool, quick: bool):

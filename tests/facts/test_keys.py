@@ -5,6 +5,7 @@ import re
 import pytest
 
 from roadworthy.errors import UsageError
+from roadworthy.facts import keys
 from roadworthy.facts.keys import load_env, read_keys
 from roadworthy.model import Keys
 
@@ -118,3 +119,13 @@ def test_without_an_env_file_the_environment_is_the_process_and_a_copy(tmp_path)
     environ = {"A": "1"}
     loaded = load_env(tmp_path, environ)
     assert loaded == environ and loaded is not environ
+
+
+def test_a_file_may_be_as_long_as_the_limit_and_no_longer(tmp_path):
+    line = "ALLOW_PROD=1\n"
+    path = tmp_path / keys.ENV_FILE
+    path.write_text(line + "#" * (keys.MOST - len(line)))
+    assert keys.read_keys(tmp_path, {}).misplaced
+    path.write_text(line + "#" * (keys.MOST - len(line) + 1))
+    with pytest.raises(UsageError, match="longer than"):
+        keys.read_keys(tmp_path, {})

