@@ -14,9 +14,10 @@ from journal.making import record as written
 from msgspec.structs import replace
 
 from roadworthy.facts.history import RUNS, as_of, read_history, runs
+from roadworthy.facts.history import test_run as of_tests
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.index import Part, Settled
-from roadworthy.model import Claim, Deployed, History, Observed, Package, PlatformRelease
+from roadworthy.model import Claim, Deployed, History, Observed, Package, PlatformRelease, Proof
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -319,3 +320,31 @@ def test_what_was_deployed_of_several_components_names_each_package_with_its_com
     ]
     (alone,) = read_history([row], Path("/nowhere"), component="web").deployed
     assert (alone.parts, alone.package.parts, alone.package.component) == ({}, (), "web")
+
+
+# ---- the test run of a package -------------------------------------------------------------------------------
+
+
+def test_a_package_that_was_never_tested_has_no_run():
+    others = [settled(2, "end", "test", B), settled(4, "end", "deploy", A), settled(6, "abandon", "test", A)]
+    assert of_tests(others, A).outcome == "missing"
+    assert of_tests(others, A).proof is None
+
+
+def test_the_newest_run_of_these_very_bytes_counts():
+    rows = [settled(2, "end", "test", A), settled(4, "failed", "test", A), settled(6, "end", "test", B)]
+    found = of_tests(rows, A)
+    assert (found.outcome, found.url) == ("failure", "journal #4")
+    assert of_tests(rows[:1], A).outcome == "success"
+    assert of_tests([*rows[:2], settled(8, "abandon", "test", A)], A).outcome == "failure"
+
+
+def test_a_run_is_told_with_its_place_in_the_journal():
+    row = replace(settled(4, "end", "test", A), environment=f"package-{'a' * 40}")
+    found = of_tests([row], A)
+    assert found.proof == Proof("test", f"package-{'a' * 40}", 4, f"{4:064x}")
+    assert found.run is not None
+    assert (found.run.commit, found.run.number, found.run.event) == ("a" * 40, 4, "invoke test")
+    assert (found.run.id, found.run.status) == (f"package-{'a' * 40}#4", "completed")
+    assert (found.run.conclusion, found.run.updated) == ("success", row.at)
+    assert row.at in found.source
