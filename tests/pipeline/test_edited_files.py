@@ -134,6 +134,12 @@ def test_a_release_that_somebody_with_a_key_wrote_before_the_acceptance_is_named
     assert "STAGES_OUT_OF_ORDER" in project.json("decide", code=1)["line"]
     project.json("accept")
     assert "cannot be replayed" in project.json("replay", "--sha", commit, code=3)["line"]
+    project.json("release")
+    project.json("deploy")
+    project.json("migrate")
+    assert "STAGES_OUT_OF_ORDER" in project.json("decide", code=1)["line"]
+    criteria = project.json("complete", code=1)["details"]["criteria"]
+    assert [name for name, found in criteria.items() if found != "holds"] == ["stages_in_order"]
 
 
 @pytest.mark.parametrize("kind", ["file", "link to a file", "dangling link"])

@@ -62,6 +62,10 @@ def test_a_release_in_one_go_has_the_time_of_each_stage():
     }  # fmt: skip
 
 
+def test_what_comes_between_the_release_and_its_deployment_is_no_release():
+    assert measured(run(*ACTIONS, ("test", 80, 90)))["queue"] == 28
+
+
 def test_before_its_deployment_a_release_was_in_no_queue():
     assert measured(ONE_GO, None) == {
         "queue": None, "overall": 72, "test": 30, "build": 10, "verification": 20, "deploy": None,
