@@ -184,10 +184,15 @@ def test_what_was_not_deployed_was_not_verified_and_has_not_failed(
         ("", [], ["OTHERWISE"]),
         ("NO", [], ["OTHERWISE"]),
         ("NO", [" X ", "", "Y"], ["X", "Y"]),
+        ("NO", [1, None, " Z "], ["1", "Z"]),
+        ("NO", None, ["OTHERWISE"]),
+        ("NO", "text", ["OTHERWISE"]),
+        ("NO", {"X": "why"}, ["OTHERWISE"]),
+        ("YES", 5, []),
     ],
 )
 def test_a_recorded_decision_is_yes_by_that_word_alone_and_a_no_has_a_code(
-    word: str, codes: list[str], expected: list[str]
+    word: str, codes: object, expected: list[str]
 ):
     assert list(decide.recorded(word, codes, "OTHERWISE").reasons) == expected
 
