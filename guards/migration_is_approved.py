@@ -14,9 +14,9 @@ def migration_is_approved(plan: Plan, facts: Facts) -> str | None:
     if not pending:
         raise NotApplicable("no migration is pending")
     approval = plan.request.approval
-    names = ", ".join(m.revision for m in pending[:3])
     if not approval.strip():
-        return f"migration {names} on {facts.name} needs an approval: name it with --approval REF"
+        names = "; ".join(m.described for m in pending)
+        return f"to migrate {facts.name} by {names} needs an approval: name it with --approval REF"
     if len(approval) > LONGEST or not approval.isprintable() or not any(c.isalnum() for c in approval):
         return (
             f"the approval is no reference: give one line of at most {LONGEST} characters with --approval REF"

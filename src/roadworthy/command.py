@@ -203,6 +203,7 @@ def plain(result: Result) -> dict[str, Any]:
             "from": plan.before,
             "to": plan.after,
             "pending": plan.pending,
+            "migrations": [msgspec.to_builtins(one) for one in plan.migrations],
             "already": plan.already,
             **({"watch": msgspec.to_builtins(plan.watch)} if plan.watch else {}),
         }

@@ -25,7 +25,7 @@ from .mask import Masked
 if TYPE_CHECKING:
     from .config import Environment
     from .facts.git import Tree
-    from .facts.migrations import Migrations
+    from .facts.migrations import Migration, Migrations
     from .facts.policy import PolicyState
     from .facts.standing import Standing
 
@@ -560,7 +560,10 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What an action would do. `already` says why nothing is left to do; `pending` names migrations."""
+    """What an action would do. `already` says why nothing is left to do.
+
+    `pending` are the revisions of the migrations that are pending, and `migrations` what is known of each.
+    """
 
     request: Request
     app: str
@@ -570,6 +573,7 @@ class Plan(msgspec.Struct, frozen=True):
     after: Mapping[str, Any]
     already: str = ""
     pending: tuple[str, ...] = ()
+    migrations: tuple[Migration, ...] = ()
     watch: Watch | None = None
 
 

@@ -68,6 +68,8 @@ def said(plan: Plan, verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
         "app": plan.app,
         "pending": list(plan.pending),
     }
+    if plan.migrations:
+        told["migrations"] = [msgspec.to_builtins(one) for one in plan.migrations]
     if plan.watch:
         told["watch"] = msgspec.to_builtins(plan.watch)
     if verdicts:

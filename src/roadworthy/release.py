@@ -147,6 +147,8 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     plan = stage.plan(request, facts, context)
     verdicts = guard.judge(context, plan, facts)
     screen.fact("plan", describe(plan))
+    for one in plan.migrations:
+        screen.fact("pending", one.described)
     if (policy := facts.policy.known) and policy.differs and not policy.production:
         screen.fact(
             "policy",
@@ -300,7 +302,7 @@ def settle(
 
         if anchored := anchor_head(context, request.environment):
             context.screen.line(f"  {anchored}")
-        return Result(Outcome.SUCCEEDED, line, plan, (), entry.seq, where, details)
+        return Result(Outcome.SUCCEEDED, line + _left(plan), plan, (), entry.seq, where, details)
     reasons = seen.problems
     return Result(Outcome.FAILED, f"{line}: failed", plan, (), entry.seq, where, details, reasons, code=1)
 
@@ -424,6 +426,15 @@ def _line(plan: Plan, to: Mapping[str, Any]) -> str:
         return f"nothing to migrate, {plan.app} seen at {plan.after['revision']}"
     what = f" {plan.package.commit[:12]}" if plan.package else ""
     return f"{plan.request.action}{what} on {plan.app}" + (f" as {where}" if (where := shown(to)) else "")
+
+
+def _left(plan: Plan) -> str:
+    """What a deploy that changed no schema leaves to be migrated."""
+    from .stages.migrate import said_of
+
+    if plan.request.action != "deploy" or plan.request.maintenance:
+        return ""
+    return said_of(plan.migrations, plan.request.environment)
 
 
 def _last(receipt: Receipt) -> str:

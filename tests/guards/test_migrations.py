@@ -84,6 +84,20 @@ def test_a_migration_of_production_without_an_approval_refuses(reference):
         assert refused(verdict, "0003", "--approval REF")
 
 
+def test_what_is_to_be_approved_is_named_to_the_last_migration_with_its_kind_and_file():
+    more = [migration(f"{n:04}", f"{n - 1:04}", safe_under="contract") for n in range(3, 9)]
+    verdict = asked(
+        "migration_is_approved",
+        "migrate",
+        migrations=migrations(*more),
+        revision="0002",
+        plan={"approval": ""},
+    )
+    assert verdict.outcome == "refuse"
+    for one in more:
+        assert f"{one.revision} contract (migrations/versions/{one.revision}.py)" in verdict.reason
+
+
 @pytest.mark.parametrize("reference", ["a\nb", "x" * 201, "CAB-17\x1b[2J", "--", "…"])
 def test_an_approval_that_is_no_reference_refuses(reference):
     assert refused(asked("migration_is_approved", "migrate", plan={"approval": reference}), "no reference")

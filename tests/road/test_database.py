@@ -98,3 +98,44 @@ def test_a_completion_asks_the_database(project: Project):
     project.migrated_by_hand(None)
     said = project.json("complete", code=1)
     assert any("the database is at None, the journal says 0001" in reason for reason in said["reasons"])
+
+
+# ---- what is pending is named everywhere ----------------------------------------------------------------
+
+DOC = '"""drop what nobody reads\n\nAnd more of it."""\n'
+NAMED = ["0001 expand", "0002 expand", "0003 irreversible"]
+
+
+@pytest.fixture
+def waiting(project: Project) -> Project:
+    files = {
+        "app/migrations/0002.py": migration("0002", "0001"),
+        "app/migrations/0003.py": DOC + migration("0003", "0002", "irreversible"),
+    }
+    project.commit("Three migrations", files)
+    project.json("test")
+    return project
+
+
+def test_a_plan_names_all_pending_migrations_with_kind_file_and_first_line(waiting: Project):
+    said = waiting.json("deploy", "--plan")["plan"]["migrations"]
+    assert [one["revision"] for one in said] == ["0001", "0002", "0003"]
+    assert (said[2]["safe_under"], said[2]["file"]) == ("irreversible", "app/migrations/0003.py")
+    assert said[2]["doc"] == "drop what nobody reads"
+    text = waiting.invoke("deploy", "--plan").text
+    assert "pending     0003 irreversible (app/migrations/0003.py: drop what nobody reads)" in text
+    assert "pending     0002 expand (app/migrations/0002.py)" in text
+
+
+def test_deploy_verify_and_status_say_what_is_pending_until_it_is_migrated(waiting: Project):
+    tail = f"pending: {', '.join(NAMED)}: run `invoke migrate --env staging`"
+    assert waiting.json("deploy")["line"].endswith(tail)
+    assert waiting.entries()[-1].record.details["migrations"][2]["safe_under"] == "irreversible"
+    assert waiting.json("deploy")["line"].endswith(tail)  # it already runs, and they still wait
+    said = waiting.json("verify")
+    assert (said["line"].endswith(tail), said["details"]["pending"]) == (True, NAMED)
+    assert waiting.json("status")["details"]["environments"][0]["pending"] == NAMED
+    assert "(pending: 0001 expand, 0002 expand, 0003 irreversible)" in waiting.invoke("status").text
+    waiting.json("migrate")
+    for word in ("deploy", "verify", "status"):
+        assert "pending:" not in waiting.invoke(word).text, word

@@ -47,10 +47,14 @@ class Migration(msgspec.Struct, frozen=True):
     file: str
     doc: str = ""
 
+    def __str__(self) -> str:
+        """What people call it: `0003 irreversible`."""
+        return f"{self.revision} {self.safe_under or 'undeclared'}"
+
     @property
-    def kind(self) -> str:
-        """What it is safe under, for people."""
-        return self.safe_under or "undeclared"
+    def described(self) -> str:
+        """The same with its file and what its docstring says: what somebody approves."""
+        return f"{self} ({self.file}{': ' if self.doc else ''}{self.doc})"
 
 
 class Migrations(msgspec.Struct, frozen=True):

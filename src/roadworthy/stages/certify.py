@@ -50,7 +50,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
             "size": package.size,
             **migrate.leads_to(facts),
         },
-        pending=pending,
+        pending=migrate.revisions(pending),
+        migrations=pending,
     )
 
 

@@ -47,6 +47,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     closed = request.maintenance and observed.maintenance  # then there is maintenance mode to end
     if runs(package, history, observed) and not closed:
         already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{version}"
+        already += migrate.said_of(pending, facts.name)
     apps = apps_of(context, facts.name, package)
     steps: tuple[Step, ...] = tuple(
         ReleasePackage(part, _known(part, history, observed), app if part.component else "")
@@ -65,7 +66,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         before=before(observed),
         after={**after(package), **(migrate.leads_to(facts) if request.maintenance and pending else {})},
         already=already,
-        pending=pending,
+        pending=migrate.revisions(pending),
+        migrations=pending,
         watch=None if already else watch.planned(facts, context),
     )
 

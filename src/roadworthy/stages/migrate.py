@@ -9,7 +9,11 @@ from ..facts.revision import revision_in, revision_of
 from ..model import Confirmation, Facts, MissingFact, Plan, Receipt, Request, RunCommand
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..context import Context
+    from ..facts.migrations import Migration
+    from ..model import History
 
 NAME = "migrate"
 
@@ -39,7 +43,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         before={"revision": revision},
         after={**leads_to(facts), **({"seen": True} if there else {})},
         already=already,
-        pending=pending,
+        pending=revisions(pending),
+        migrations=pending,
     )
 
 
@@ -70,12 +75,36 @@ def leads_to(facts: Facts) -> dict[str, Any]:
         return {}
 
 
-def pending_in(facts: Facts) -> tuple[str, ...] | None:
-    """The pending revisions; None when it cannot be told, and then a guard says why and refuses."""
+def pending_in(facts: Facts) -> tuple[Migration, ...] | None:
+    """The pending migrations; None when it cannot be told, and then a guard says why and refuses."""
     try:
-        return tuple(m.revision for m in facts.migrations.value.pending(facts.revision.value))
+        return facts.migrations.value.pending(facts.revision.value)
     except RoadworthyError:
         return None
+
+
+def revisions(pending: Sequence[Migration]) -> tuple[str, ...]:
+    """How a plan and its entries name pending migrations."""
+    return tuple(one.revision for one in pending)
+
+
+def waiting(context: Context, history: History) -> list[str]:
+    """The migrations that are pending under what runs, as the journal knows it: `0003 irreversible`."""
+    from ..facts.schema import migrations_of
+
+    if history.running is None:
+        return []
+    try:
+        there = migrations_of(context, history.running.package.commit, history)
+        return [str(one) for one in there.pending(history.revision)]
+    except RoadworthyError as error:
+        return [f"it cannot be told: {error}"]
+
+
+def said_of(pending: Sequence[object], environment: str) -> str:
+    """That migrations are pending, as the end of a line; "" where none is."""
+    names = ", ".join(map(str, pending))
+    return f"; pending: {names}: run `invoke migrate --env {environment}`" if pending else ""
 
 
 def where_it_stands(context: Context, app: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..model import Drift, History, Observed, Outcome, Result
 from ..record import numbers, shown
 from ..wait import side_by_side
 from .holding import said_of, say_open
+from .migrate import waiting
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -67,6 +68,7 @@ def _row(
             if running and component in running.parts
         ],
         "revision": history.revision,
+        "pending": waiting(context, history),
         "since": running.at if running else "",
         "open": f"{start.record.action} #{start.seq}" if start else "",
         "held": held,
@@ -120,6 +122,7 @@ def report(context: Context) -> Result:
     rows = status(context)
     for row in rows:
         what = f"{row['commit'][:12] or 'nothing':12} {shown(row) or 'v0'}, schema {row['revision']}"
+        what += f" (pending: {', '.join(row['pending'])})" if row["pending"] else ""
         said = f"{row['state']}{': ' + row['open'] if row['open'] else ''} {row['url']}"
         context.screen.fact(f"{row['environment']} ({row['app']})", f"{what}, {said}")
     odd = tuple(

@@ -15,6 +15,7 @@ from ..facts.revision import revision_of
 from ..journal.lock import held, holder
 from ..model import Deployed, Observed, Outcome, Result
 from .holding import fate
+from .migrate import said_of, waiting
 from .running import ask
 
 if TYPE_CHECKING:
@@ -99,11 +100,13 @@ def compare(context: Context, environment: str) -> Result:
     if start := context.log(environment).open_start():
         return _while_open(context, environment, start)
     differences = verify(context, environment)
-    details = {"differences": [msgspec.to_builtins(d) for d in differences]}
+    waits = waiting(context, history_of(context, context.log(environment)))
+    details = {"differences": [msgspec.to_builtins(d) for d in differences], "pending": waits}
     if differences:
         line = f"{app} is not as the journal says"
         return Result(Outcome.FAILED, line, reasons=tuple(map(str, differences)), details=details, code=1)
-    return Result(Outcome.SUCCEEDED, f"{app} is as the journal says", details=details)
+    line = f"{app} is as the journal says{said_of(waits, environment)}"
+    return Result(Outcome.SUCCEEDED, line, details=details)
 
 
 def _while_open(context: Context, environment: str, start: Entry) -> Result:
