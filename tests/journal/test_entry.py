@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from roadworthy.journal.entry import (
+    _DEPTH_LIMIT,
     ENTRY_LIMIT,
     EVIDENCE_LIMIT,
     NO_PREV,
     Entry,
     Evidence,
     JournalError,
+    _plain,
+    is_place,
     pae,
     read,
     seal,
@@ -242,3 +245,25 @@ def test_the_docstring_shows_a_real_entry(tmp_path: Path) -> None:
     keys = {part.split('"')[0] for part in ('"action"' + shown).replace('\n      "', "\n§").split("§")[1:]}
     entry = statement()["predicate"]
     assert keys | {"action"} == {*entry, "actor", "settles"}
+
+
+@pytest.mark.parametrize("inner", [{"k": "text"}, {"k": 1}, {"k": {}}, ["text"], [[]]])
+def test_what_lies_at_the_limit_is_the_last_that_is_read(inner: Any) -> None:
+    assert _plain(inner, _DEPTH_LIMIT - 1) is None
+    with pytest.raises(JournalError, match="nested too deeply"):
+        _plain(inner, _DEPTH_LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("name", "so"),
+    [
+        ("prod", True),
+        ("package-ab", True),
+        ("evidence", False),
+        ("beats", False),
+        ("../x", False),
+        ("", False),
+    ],
+)
+def test_a_log_is_named_as_no_other_folder_of_the_store_is(name: str, so: bool) -> None:
+    assert is_place(name) is so

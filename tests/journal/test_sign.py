@@ -324,3 +324,14 @@ def test_a_kill_at_any_call_of_the_system_leaves_a_key_that_can_be_used(tmp_path
             break
         assert done.returncode == 9
     assert 5 < calls < 39
+
+
+@pytest.mark.parametrize("kind", ["ssh-rsa", "ecdsa-sha2-nistp256", ""])
+def test_a_key_that_says_it_is_of_another_kind_is_none_whatever_its_bytes_are(
+    tmp_path: Path, kind: str
+) -> None:
+    create_key(tmp_path, "deployer")
+    path = tmp_path / "deployer.pub"
+    path.write_text(path.read_text().replace("ssh-ed25519", kind, 1))
+    with pytest.raises(UsageError, match="is not one OpenSSH Ed25519 public key"):
+        Trust.load(tmp_path)
