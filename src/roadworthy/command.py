@@ -174,6 +174,8 @@ def finish(context: Context, result: Result) -> None:
     if result.outcome is not Outcome.REFUSED:  # the guards have said theirs
         for reason in result.reasons:
             screen.line(f"  {reason}")
+    for command in result.next:
+        screen.line(f"  next: {command}")
     line = result.line + (f" · evidence {result.evidence}" if result.evidence else "")
     screen.final(result.outcome, line)
     if screen.json:
@@ -190,6 +192,7 @@ def plain(result: Result) -> dict[str, Any]:
         "code": result.code,
         "evidence": result.evidence,
         "reasons": list(result.reasons),
+        **({"next": list(result.next)} if result.next else {}),
         **({"seq": result.seq} if result.seq else {}),
         **({"verdicts": [msgspec.to_builtins(v) for v in result.verdicts]} if result.verdicts else {}),
         **({"details": result.details} if result.details else {}),

@@ -111,8 +111,9 @@ class Request(Masked, frozen=True):
     """One action on one environment, and why.
 
     `to` is the rollback target as the person wrote it; in a ship's migration it is the digest of the only package
-    that may be migrated. `config` are config vars with their new values, None for those that are to go, of the app
-    of `component` ("" is the first).
+    that may be migrated. `then` are the actions that the command will take after this one: their guards are asked
+    with its own. `config` are config vars with their new values, None for those that are to go, of the app of
+    `component` ("" is the first).
     """
 
     HIDES = ("config",)
@@ -128,6 +129,7 @@ class Request(Masked, frozen=True):
     wait: float = 0.0  # seconds for which it may wait while another release holds the environment
     automatic: bool = False  # asked by the road itself: the rollback of a failed deploy
     replay: bool = False  # an existing package goes through the stages again
+    then: tuple[str, ...] = ()
     config: Mapping[str, str | None] = {}
     component: str = ""
     keys: Keys = Keys()
@@ -339,8 +341,8 @@ class Later(Mapping[K, T]):
 class History(msgspec.Struct, frozen=True):
     """What the journal of one environment says: verified packages, newest first, and the schema revision.
 
-    `completed` are the numbers of the deployments that were found complete, `incomplete` the packages (digests)
-    whose newest completion said NO, each with the number of the entry that says so.
+    `complete` is the number of the completion of what runs, 0 where none stands. `incomplete` are the packages
+    (digests) whose newest completion said NO, each with the number of the entry that says so.
 
     `known` are the releases that may be the platform's current one, newest first, each as its number and its
     slug: the last verified, and what failed after it. `claims` are those of starts since then
@@ -352,7 +354,7 @@ class History(msgspec.Struct, frozen=True):
     deployed: Sequence[Deployed] = ()
     revision: str | None = None
     certified: Sequence[Certified] = ()
-    completed: Mapping[int, int] = {}
+    complete: int = 0
     incomplete: Mapping[str, int] = {}
     known: tuple[tuple[int, str], ...] = ()
     claims: tuple[Claim, ...] = ()
@@ -619,7 +621,7 @@ class Result(msgspec.Struct, frozen=True):
     """How a command ended: for the last line, the JSON and the exit code.
 
     `reasons` are the refusals or problems, each with what to do next; `evidence` is a path; `details` are
-    what was found, as plain values.
+    what was found, as plain values; `next` are the commands that come next, in order, as a person types them.
     """
 
     outcome: Outcome
@@ -631,6 +633,7 @@ class Result(msgspec.Struct, frozen=True):
     details: Mapping[str, Any] = {}
     reasons: tuple[str, ...] = ()
     code: int = 0
+    next: tuple[str, ...] = ()
 
 
 class Paths(msgspec.Struct, frozen=True):

@@ -47,7 +47,9 @@ def recover(context: Context, facts: Facts, failed: Result, run: Run) -> Result:
         return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
     began = time.monotonic()
     # Nobody is waited for: who came in between acts on what is there now, and going back would undo that.
-    undo = replace(request, automatic=True, wait=0.0, why=f"{request.action} of {request.commit[:12]} failed")
+    undo = replace(
+        request, automatic=True, then=(), wait=0.0, why=f"{request.action} of {request.commit[:12]} failed"
+    )
     if request.action == "config":
         from .stages.change_config import undone
 

@@ -57,6 +57,7 @@ from .model import (
     Step,
     Verdict,
 )
+from .pipeline.ahead import judge_ahead
 from .record import (
     claim,
     describe,
@@ -145,15 +146,13 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     head = log.head()
     facts = read_facts(context, request)
     plan = stage.plan(request, facts, context)
-    verdicts = guard.judge(context, plan, facts)
+    verdicts = judge_ahead(context, plan, facts)
     screen.fact("plan", describe(plan))
     for one in plan.migrations:
         screen.fact("pending", one.described)
     if (policy := facts.policy.known) and policy.differs and not policy.production:
-        screen.fact(
-            "policy",
-            f"{', '.join(policy.differs)} is not as committed: it counts here, and production would refuse it",
-        )
+        why = "is not as committed: it counts here, and production would refuse it"
+        screen.fact("policy", f"{', '.join(policy.differs)} {why}")
     refused = guard.refusals(verdicts)
     if refused or only_plan:
         screen.verdicts(verdicts)
@@ -222,7 +221,8 @@ def _act(
                 receipt = _do(context, plan, step, start, progress)
             receipts.append(receipt)
             if receipt.exit_status:
-                raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{_last(receipt)}")
+                last = "\n".join(f"  {line}" for line in receipt.output[-12:])
+                raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{last}")
             if stopped := before_the_next(context, plan, len(receipts)):
                 return stopped
         return stage.confirm(context, plan, tuple(receipts))
@@ -435,7 +435,3 @@ def _left(plan: Plan) -> str:
     if plan.request.action != "deploy" or plan.request.maintenance:
         return ""
     return said_of(plan.migrations, plan.request.environment)
-
-
-def _last(receipt: Receipt) -> str:
-    return "\n".join(f"  {line}" for line in receipt.output[-12:])

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from journal.making import record as written
 from msgspec.structs import replace
 
-from roadworthy.facts.history import RUNS, as_of, read_history, runs
+from roadworthy.facts.history import as_of, read_history, runs
 from roadworthy.facts.history import test_run as of_tests
+from roadworthy.facts.running import RUNS
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.index import Part, Settled
 from roadworthy.model import Claim, Deployed, History, Observed, Package, PlatformRelease, Proof
@@ -111,16 +112,20 @@ def test_with_nothing_complete_to_go_back_to_there_is_no_target():
 
 def forwards(
     rows: list[Settled],
-) -> tuple[list[tuple[int, int, str | None]], str | None, set[int], dict[str, int]]:
+) -> tuple[list[tuple[int, int, str | None]], str | None, int, dict[str, int]]:
     """The same rules, said once more as one walk from the first entry to the last."""
     verified: list[tuple[int, int, str | None]] = []
-    completed: set[int] = set()
+    runs, completed, doubts = rows[:0], 0, set[str]()
     incomplete: dict[str, int] = {}
     revision: str | None = None
     for one in rows:
         ended, ran = one.kind == "end", one.action in RUNS
         if ended and ran and one.digest:
             verified.append((one.seq, one.release, revision))
+            runs, completed, doubts = [one], 0, set()
+        elif runs and one.action in (*RUNS, "config", "migrate"):
+            kind = "migrate" if one.action == "migrate" else "release"
+            doubts = doubts - {kind} if ended and one.digest == runs[0].digest else doubts | {kind}
         if ended and one.action == "config" and verified:
             verified[-1] = (verified[-1][0], one.release, verified[-1][2])
         if one.revised and one.kind != "abandon":
@@ -129,11 +134,12 @@ def forwards(
                 verified[-1] = (*verified[-1][:2], revision)
         if one.action == "complete" and one.deployment and one.kind != "abandon":
             incomplete.pop(one.digest, None)
-            if ended:
-                completed.add(one.deployment)
-            else:
+            if not ended:
                 incomplete[one.digest] = one.seq
-    return verified[::-1], revision, completed, incomplete
+            if runs and one.deployment == runs[0].seq:
+                completed = one.seq if ended else 0
+                doubts = doubts if not ended or one.digest != runs[0].digest else set()
+    return verified[::-1], revision, 0 if doubts else completed, incomplete
 
 
 ROW = st.tuples(
@@ -160,7 +166,7 @@ def test_backwards_it_is_the_same_as_forwards(outcomes: list[tuple[str, str, str
     rows = [settled(2 * at, *outcome) for at, outcome in enumerate(outcomes, 1)]
     found = read_history(rows, Path("/nowhere"))
     seen = [(d.seq, d.release, d.revision) for d in found.deployed]
-    assert (seen, found.revision, {*found.completed}, {**found.incomplete}) == forwards(rows)
+    assert (seen, found.revision, found.complete, {**found.incomplete}) == forwards(rows)
     assert len(found.deployed) == len(seen)
     assert bool(found.deployed) == bool(seen)
     assert [c.seq for c in found.certified] == [

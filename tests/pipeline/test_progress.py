@@ -62,7 +62,7 @@ def asked(*rows: Row, of: str = B, **more: object) -> Asked:
         "standing": released(of),
         "package": Journal(f"package-{COMMIT[of]}"),
         "there": Journal("prod", outcomes(*rows), refused, opened),
-        "deploy_required": True,
+        "no_deploy": "",
         "migrations": Fact("migrations", Migrations((ONE, TWO))),
         "own_tests": False,
         **more,
@@ -188,24 +188,24 @@ def test_a_refusal_is_named_until_something_newer_happened():
     assert states(progress(asked(DEPLOYED, MIGRATED, refused=(late,)))) == ["done", "done", NO, "refused"]
 
 
-NOT_NEEDED = {"of": C, "deploy_required": False}
+NOT_NEEDED = {"of": C, "no_deploy": "DOCS_ONLY_CHANGE"}
 
 
 def test_a_change_that_needs_no_deployment_is_done_only_where_what_runs_is_complete():
     found = progress(asked(*WHOLE, **NOT_NEEDED))
     assert states(found) == ["not needed"] * 4
-    assert (found.complete, found.deploy_needed, found.next) == (True, False, ())
+    assert (found.complete, found.no_deploy, found.next) == (True, "DOCS_ONLY_CHANGE", ())
     for rows in (DEPLOYED,), (DEPLOYED, MIGRATED), (*WHOLE, FAILED_C), (*WHOLE, UNCHANGED_C), ():
         found = progress(asked(*rows, **NOT_NEEDED))
-        assert (found.complete, found.deploy_needed) == (False, True), rows
+        assert (found.complete, found.no_deploy) == (False, ""), rows
         assert found.of("deploy").state is not State.NOT_NEEDED
     assert not progress(asked(*WHOLE, **NOT_NEEDED, open=Mark(7, "complete", B))).complete
-    assert not progress(asked(*WHOLE, deploy_required=False, standing=Standing())).complete
+    assert not progress(asked(*WHOLE, no_deploy="DOCS_ONLY_CHANGE", standing=Standing())).complete
 
 
 def test_what_runs_here_needs_its_stages_whatever_its_scope_says_now():
     # Since it runs, it differs in nothing from what runs.
-    found = progress(asked(DEPLOYED, deploy_required=False))
+    found = progress(asked(DEPLOYED, no_deploy="DOCS_ONLY_CHANGE"))
     assert states(found) == ["done", NO, NO, NO]
     assert not found.complete
 

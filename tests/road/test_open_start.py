@@ -27,7 +27,7 @@ ROAD = {
 }
 """Commands that would act on the environment: they stop."""
 READS = ("history", "why", "smoke", "guards.explain", "intake", "accept", "decide", "lock.status")
-"""Commands that go on, for what they say is so all the same: a line more, and the exit code of always."""
+"""Commands that go on: a line more, and the exit code of always. The decision is NO: what will run is not known."""
 
 
 def gone() -> dict[str, object]:
@@ -75,7 +75,7 @@ def test_a_command_that_would_act_stops_at_what_a_dead_one_left(place: Project, 
 
 @pytest.mark.parametrize("command", READS)
 def test_a_command_that_reads_goes_on_and_says_so(place: Project, left: Entry, command: str):
-    for text in both(place, command, code=0):
+    for text in both(place, command, code=1 if command == "decide" else 0):
         assert (GONE if command == "lock.status" else sentence(left)) in text
 
 
@@ -156,19 +156,19 @@ def test_a_ship_waits_for_who_works_there_before_it_verifies(place: Project, mon
     from roadworthy.stages import ship
 
     came: list[Entry] = []
-    true = ship._deploy
+    true = ship._verified
 
-    def and_somebody_comes_in(*args):
-        result = true(*args)
+    def somebody_came_in(*args):
         came.append(hold(place, **gone()))
-        return result
+        return true(*args)
 
-    monkeypatch.setattr(ship, "_deploy", and_somebody_comes_in)
+    monkeypatch.setattr(ship, "_verified", somebody_came_in)
     said = place.json("ship", code=4)
     assert said["line"].endswith("run `invoke reconcile --env staging`")
     give_up(place, came.pop())
     place.json("ship", "--wait", "20s")
-    assert place.kinds()[-1] == "failed deploy", "what the dead one left was settled"
+    settled = ["failed deploy", "start complete", "end complete"]
+    assert place.kinds()[-3:] == settled, "what the dead one left was settled, and looked at again"
 
 
 def test_what_a_dead_one_left_of_a_package_is_given_up_with_a_line(project: Project):

@@ -24,18 +24,13 @@ from ..model import (
     StageRun,
 )
 from ..record import claim, components_of
+from .running import RELEASES, RUNS, running
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
     from ..journal.index import Settled
     from ..journal.log import Log
-
-RUNS = ("deploy", "rollback", "adopt")  # actions that change which package counts as running
-RELEASES = (
-    *RUNS,
-    "config",
-)  # those that make or accept a release; a change of config vars is one of what runs
 
 
 def history_of(context: Context, log: Log) -> History:
@@ -107,7 +102,7 @@ def read_history(
         Newest(_deployed(end, revision, component) for end, revision in _verified(settled)),
         known_at.revision if (known_at := revised(settled)) else None,
         Newest(_certified(one, found(one.certificate)) for one in certified),
-        completed=Later(lambda: {one.deployment: one.seq for one in _judged(settled) if one.kind == "end"}),
+        complete=_complete(settled),
         incomplete=Later(lambda: _incomplete(settled)),
         known=known,
         claims=(*claims, *([claim(start, component)] if start else ())),
@@ -158,6 +153,11 @@ def _judged(settled: Reversible[Settled]) -> Iterator[Settled]:
     """The completions that said YES or NO, newest first."""
     judged = ("end", "failed")
     return (o for o in reversed(settled) if o.action == "complete" and o.deployment and o.kind in judged)
+
+
+def _complete(settled: Reversible[Settled]) -> int:
+    runs = running(settled)
+    return runs.completed.seq if runs and runs.completed and runs.complete else 0
 
 
 def _incomplete(settled: Reversible[Settled]) -> dict[str, int]:

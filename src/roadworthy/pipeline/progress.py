@@ -10,26 +10,28 @@ while one has none, and everybody who says "what next" says `next`. An example, 
     completion                not reached
     next: invoke migrate --env prod --approval REF, invoke verify --env prod, invoke complete --env prod
 
-What runs, and what leaves a doubt about it, says `running.py`. While an action is open, nothing after it counts.
+What runs, and what leaves a doubt about it, says `facts/running.py`. While an action is open, nothing after it
+counts.
 A change that needs no deployment is done when it is released, but only where what runs is complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Reversible, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ..errors import RoadworthyError
-from ..facts.history import RELEASES, revised
+from ..facts.history import revised
 from ..facts.migrations import Migrations
+from ..facts.running import RELEASES, Running, running
 from ..facts.standing import STAGES as OF_A_PACKAGE
 from ..facts.standing import Done, Standing
 from ..journal.index import Settled
 from ..model import Fact
-from .running import Running, running
 
 MIGRATIONS: Final = "migrations"
 LINES: Final = (
@@ -82,19 +84,23 @@ class Line(msgspec.Struct, frozen=True):
         """The entry for people: `prod #12`."""
         return f"{self.place} #{self.seq}" if self.seq else ""
 
+    def __str__(self) -> str:
+        why = f", {self.why}" if self.why else ""
+        return f"{self.stage}: {self.state}{why}{f' ({self.entry})' if self.entry else ''}"
+
 
 class Progress(msgspec.Struct, frozen=True):
     """Where a commit stands. `next` are the commands that are left, in order, as a person types them.
 
     `ran` is the end of the deployment that still stands, when it is of this very package; `completed` the newest
-    completion of it. `deploy_needed` is whether the commit has to run in this environment.
+    completion of it. `no_deploy` is the contract's code of why the commit need not run here, "" where it has to.
     """
 
     commit: str
     environment: str
     lines: tuple[Line, ...]
     next: tuple[str, ...]
-    deploy_needed: bool
+    no_deploy: str
     ran: Settled | None = None
     completed: Settled | None = None
 
@@ -107,6 +113,11 @@ class Progress(msgspec.Struct, frozen=True):
     def first(self) -> Line | None:
         """The first stage that has no valid end; None when all have."""
         return next((line for line in self.lines if not line.passed), None)
+
+    @property
+    def deployment(self) -> tuple[Line, ...]:
+        """The stages that the environment's journal tells of."""
+        return self.lines[LINES.index("deploy") :]
 
     def of(self, stage: str) -> Line:
         """The line of a stage."""
@@ -125,7 +136,7 @@ class Journal(msgspec.Struct, frozen=True):
     """What one journal says by now. `refused` are its refusals since what runs was released, newest first."""
 
     place: str
-    settled: Reversible[Settled] = ()
+    settled: Sequence[Settled] = ()
     refused: Sequence[Mark] = ()
     open: Mark | None = None
 
@@ -133,9 +144,9 @@ class Journal(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """What progress is computed from.
 
-    `required` are the acceptance checks that the change needs here, and `deploy_required` whether it has to run
-    here: what its scope says. `migrations` are the package's own. `own_tests` says that this repository's own
-    test run is the commit stage, so that `invoke test` is a step.
+    `required` are the acceptance checks that the change needs here, and `no_deploy` is the contract's code of why
+    it does not have to run here, "" where it has to: what its scope says. `migrations` are the package's own.
+    `own_tests` says that this repository's own test run is the commit stage, so that `invoke test` is a step.
     """
 
     commit: str
@@ -144,7 +155,7 @@ class Asked(msgspec.Struct, frozen=True):
     standing: Standing
     package: Journal
     there: Journal
-    deploy_required: bool
+    no_deploy: str
     migrations: Fact[Migrations]
     required: tuple[str, ...] = ()
     own_tests: bool = True
@@ -155,7 +166,7 @@ def progress(asked: Asked) -> Progress:
     there = running(asked.there.settled)
     ours = there if there and _is_ours(asked, there.end) else None
     complete = there is not None and there.complete and asked.there.open is None
-    needed = ours is not None or asked.deploy_required or not complete
+    needed = ours is not None or not asked.no_deploy or not complete
     of_package = _package(asked)
     if needed:
         lines = (*of_package, *_deployment(asked, there, ours))
@@ -171,10 +182,27 @@ def progress(asked: Asked) -> Progress:
         asked.environment,
         lines,
         _next(asked, lines),
-        needed,
+        "" if needed else asked.no_deploy,
         ours.end if ours and lines[4].state is State.DONE else None,
         ours.completed if ours else None,
     )
+
+
+def as_completed(asked: Asked) -> Asked:
+    """The same, as it would be had a completion of what runs just ended well: for whoever is about to write it."""
+    there = running(asked.there.settled)
+    if there is None:
+        return asked
+    settled = [*asked.there.settled]
+    end = replace(
+        there.end,
+        seq=settled[-1].seq + 1,
+        action="complete",
+        deployment=there.end.seq,
+        revised=False,
+        claim=None,
+    )
+    return replace(asked, there=replace(asked.there, settled=(*settled, end), open=None))
 
 
 def _is_ours(asked: Asked, end: Settled) -> bool:

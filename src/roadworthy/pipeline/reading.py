@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Reversible
+from collections.abc import Sequence
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
-from msgspec.structs import replace
-
 from ..errors import RoadworthyError
 from ..facts.history import history_of
+from ..facts.running import running
 from ..facts.schema import migrations_of
 from ..facts.standing import place_of, read_standing
 from ..model import Fact
 from .progress import Asked, Journal, Mark, Progress, progress
-from .running import running
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -37,7 +35,7 @@ def asked_of(context: Context, environment: str, commit: str) -> Asked:
     standing, settled = read_standing(package.entries()), there.settled()
     production = context.config.environment(environment).production
     runs = running(settled)
-    deploy_required, required = True, tuple[str, ...]()
+    no_deploy, required = "", tuple[str, ...]()
     if runs is None or runs.end.commit != commit:
         from ..stages.decide import required_checks
         from ..stages.intake import scope_of
@@ -45,7 +43,7 @@ def asked_of(context: Context, environment: str, commit: str) -> Asked:
         scope = scope_of(context, environment, commit)
         required = required_checks(scope, context.config.acceptance)
         # Elsewhere every commit is shown, also one that changes nothing that runs.
-        deploy_required = scope.deploy_required or not production
+        no_deploy = scope.reason_code if production else ""
     return Asked(
         commit=commit,
         environment=environment,
@@ -53,19 +51,14 @@ def asked_of(context: Context, environment: str, commit: str) -> Asked:
         standing=standing,
         package=Journal(place_of(commit), package.settled(), (), _mark(package.open_start())),
         there=Journal(environment, settled, _refused(there, settled), _mark(there.open_start())),
-        deploy_required=deploy_required,
+        no_deploy=no_deploy,
         migrations=_migrations(context, environment, commit),
         required=required,
         own_tests=context.config.github is None,
     )
 
 
-def without_open(asked: Asked) -> Asked:
-    """The same, as it will be when the environment's open start has ended well: for whoever holds it."""
-    return replace(asked, there=replace(asked.there, open=None))
-
-
-def _refused(log: Log, settled: Reversible[Settled]) -> tuple[Mark, ...]:
+def _refused(log: Log, settled: Sequence[Settled]) -> tuple[Mark, ...]:
     runs = running(settled)
     since = takewhile(lambda e: runs is None or e.seq > runs.end.seq, islice(log.backwards(), MOST))
     return tuple(Mark(e.seq, e.record.action, e.record.digest) for e in since if e.record.kind == "refused")

@@ -16,12 +16,15 @@ from msgspec.structs import replace
 
 from .. import release
 from ..errors import RoadworthyError, UsageError
-from ..facts.history import RUNS, read_history, test_run
+from ..facts.history import read_history, test_run
 from ..facts.observe import observe
 from ..facts.revision import revision_of
-from ..facts.standing import place_of, read_standing, standing_of
+from ..facts.running import RUNS
+from ..facts.standing import place_of, standing_of
 from ..journal.entry import JournalError
 from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
+from ..pipeline.progress import State, as_completed, progress
+from ..pipeline.reading import asked_of, progress_of
 from ..report import artifacts
 from . import commit_stage, decide, files, times
 from .build import MANIFEST
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from ..journal.entry import Entry
     from ..journal.log import Log
     from ..model import CiState
+    from ..pipeline.progress import Progress
 
 NAME = "completion"
 DECISION: Final = "decision.json"
@@ -47,7 +51,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if running is None:
         raise UsageError(f"nothing was ever deployed to {request.environment}: there is nothing to complete")
     package = running.package
-    done = running.seq in facts.history.value.completed and not request.replay
+    done = facts.history.value.complete and not request.replay
     already = (
         f"the deployment of {package.commit[:12]} to {facts.environment.app} is complete" if done else ""
     )
@@ -73,7 +77,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         "criteria": {name: unmet.get(name, "holds")[:300] for name in context.config.done.criteria},
     }
     try:
-        told = read(context, environment, commit, unmet=unmet, no_deploy="")
+        told = read(context, environment, commit, unmet)
         decision = decide.release(told, context.config.slo)
         attach = files_of(context, environment, told, decision)
     except JournalError as error:  # what is known of the package is no evidence, now or later: it is no YES
@@ -107,7 +111,7 @@ def without_deployment(context: Context, request: Request) -> Result:
     from ..journal.entry import Record
 
     environment, commit = request.environment, request.commit
-    told = read(context, environment, commit, unmet={})
+    told = read(context, environment, commit)
     decision = decide.release(told, context.config.slo)
     attach = files_of(context, environment, told, decision)
     said = {
@@ -128,9 +132,10 @@ def decision_of(context: Context, request: Request) -> Result:
     say_open(context, context.log(environment))
     told = read(context, environment, commit)
     decision = decide.release(told, context.config.slo)
+    found = progress_of(context, environment, commit)
     for name, data in files_of(context, environment, told, decision).items():
         artifacts.write(context, _FILES[name], commit, data)
-    return _decided(context, environment, commit, decision)
+    return replace(_decided(context, environment, commit, decision), next=found.next)
 
 
 def _decided(context: Context, environment: str, commit: str, decision: decide.Release) -> Result:
@@ -143,37 +148,26 @@ def _decided(context: Context, environment: str, commit: str, decision: decide.R
 
 
 def read(
-    context: Context,
-    environment: str,
-    commit: str,
-    *,
-    unmet: Mapping[str, str] | None = None,
-    no_deploy: str | None = None,
+    context: Context, environment: str, commit: str, asked_now: Mapping[str, str] | None = None
 ) -> decide.Told:
     """What the journals tell of `commit` in `environment`.
 
-    Without `unmet`, what the newest completion of this deployment found; a deployment that was never completed
-    does not meet the Definition of Done. Without `no_deploy`, what the change's scope says of the need to deploy.
+    `asked_now` are the criteria that a completion which is being written found unmet; else the newest one that was
+    written counts.
     """
-    log = context.log(environment)
+    log, asked = context.log(environment), asked_of(context, environment, commit)
+    found = progress(asked if asked_now is None else as_completed(asked))
     package = context.log(place_of(commit)).entries()
-    standing = read_standing(package)
-    deployed, start = _deployed(log, commit, standing.digest)
-    if no_deploy is None:
-        from .intake import scope_of
-
-        no_deploy = "" if deployed else scope_of(context, environment, commit).reason_code
+    deployed, start = _deployed(log, found)
     replay = deployed is not None and start is not None and _replayed(log, deployed, start)
     failed = deployed is None and _last_failed(log, commit)
-    if unmet is None:
-        unmet = _recorded(log, deployed) if deployed else {}
     return decide.Told(
         commit=commit,
-        standing=standing,
-        commit_stage=commit_stage.read(context, commit, _tests(context, commit, standing.digest)),
-        no_deploy=no_deploy,
+        standing=asked.standing,
+        commit_stage=commit_stage.read(context, commit, _tests(context, commit, asked.standing.digest)),
+        no_deploy=found.no_deploy,
         deployed=deployed,
-        unmet=unmet,
+        unmet={**_unmet_of(found, log if asked_now is None else None), **(asked_now or {})},
         replay=replay,
         times=times.of_release(package, environment, deployed, replay=replay, failed=failed),
     )
@@ -228,16 +222,14 @@ def _tests(context: Context, commit: str, digest: str) -> Fact[CiState]:
         return Fact("ci", missing=str(error))
 
 
-def _deployed(log: Log, commit: str, digest: str) -> tuple[decide.Deployment | None, Entry | None]:
-    """The newest deployment of the environment and its start, when it is of this very package."""
-    runs = (one for one in reversed(log.settled()) if one.kind == "end" and one.action in RUNS and one.digest)
-    newest = next(runs, None)
-    if newest is None or (newest.digest, newest.commit) != (digest, commit):
+def _deployed(log: Log, found: Progress) -> tuple[decide.Deployment | None, Entry | None]:
+    """The deployment of this package that stands, and its start."""
+    if found.ran is None:
         return None, None
-    before = log.backwards(newest)
+    before = log.backwards(found.ran)
     settles = next(before).record.details["settles"]
     start = next(entry for entry in before if entry.seq == settles)
-    return decide.Deployment(start.seq, newest.seq, start.at, newest.at, newest.release), start
+    return decide.Deployment(start.seq, found.ran.seq, start.at, found.ran.at, found.ran.release), start
 
 
 def _last_failed(log: Log, commit: str) -> bool:
@@ -257,21 +249,19 @@ def _replayed(log: Log, deployed: decide.Deployment, start: Entry) -> bool:
     return bool(start.record.details.get("replay") or newest.details.get("replay"))
 
 
-def _recorded(log: Log, deployed: decide.Deployment) -> Mapping[str, str]:
-    """The criteria that the newest completion of this deployment found unmet."""
-    for entry in log.backwards():
-        details = entry.record.details
-        if entry.seq <= deployed.end:
-            break
-        if entry.record.action == "complete" and details.get("deployment") == deployed.end:
-            if entry.record.kind == "end":
-                return {}
-            if entry.record.kind == "failed":
-                said = details.get("criteria", {})
-                return {name: why for name, why in said.items() if why != "holds"} or {
-                    "complete": "it failed"
-                }
-    return {"complete": "it was not completed: run `invoke complete`"}
+def _unmet_of(found: Progress, log: Log | None) -> dict[str, str]:
+    """Why the deployment is not complete: what its completion found unmet, or the first stage that is not done.
+
+    Nothing for a commit that was never deployed here: that is said already.
+    """
+    line = next((one for one in found.deployment if not one.passed), None)
+    if line is None or (line.stage == "deploy" and line.state is not State.OPEN):
+        return {}
+    if log and line.stage == "completion" and line.state is State.FAILED and found.completed:
+        details = next(log.backwards(found.completed)).record.details
+        said = details.get("criteria", {})
+        return {name: why for name, why in said.items() if why != "holds"} or {"complete": "it failed"}
+    return {"complete": f"{line}{f': run `{found.next[0]}`' if found.next else ''}"}
 
 
 # ---- the Definition of Done ------------------------------------------------------------------------------

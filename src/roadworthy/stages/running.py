@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from ..errors import RoadworthyError
 from ..facts.observe import observe
 from ..model import Confirmation, Observed, Package, Plan, ReleasePackage
+from ..record import numbers
 from ..wait import until
 
 if TYPE_CHECKING:
@@ -84,6 +86,18 @@ def misplaced(plan: Plan, expected: Mapping[str, int], observed: Observed) -> li
                 f"{of}its app is in maintenance mode" if of else f"{plan.app} is in maintenance mode"
             )
     return problems
+
+
+def runs_now(context: Context, environment: str) -> str:
+    """What the platform runs, in one phrase for a last line; why it was not seen, when it cannot be told."""
+    app = context.config.environment(environment).app
+    try:
+        seen = observe(context, environment)
+    except (RoadworthyError, KeyboardInterrupt) as error:
+        return f"what {app} runs now was not seen ({error or 'interrupted'}): run `invoke status`"
+    shown = ", ".join(f"{name} v{number}".strip() for name, number in numbers(seen).items())
+    closed = ", in maintenance mode" if seen.maintenance else ""
+    return f"{app} runs {seen.commit[:12] or 'no package'} as {shown} now{closed}"
 
 
 def wait_for_start(context: Context, environment: str) -> None:

@@ -2,41 +2,36 @@
 
 Each stage is the same function as its own command, and each refuses before its turn: the order is in the
 journals and not here. What is done already, and recorded, is not done again: a build of these bytes, a YES for
-them, a package that runs, a schema that is there, a deployment that is complete.
+them, and each stage of the deployment that the progress shows as done. What a person can still be asked for is
+asked before the deploy: its own guards are evaluated together with those of the migration and the completion.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shlex
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from .. import release
 from ..command import outcome_of
-from ..errors import Refused, RoadworthyError
+from ..errors import CheckFailed, Held, OutcomeUnknown, Refused, RoadworthyError
 from ..facts.history import test_run
+from ..facts.running import CHANGES
 from ..facts.standing import place_of, standing_of
 from ..model import Outcome, Request, Result
+from ..pipeline.progress import LINES, MIGRATIONS, Line, Progress, State
+from ..pipeline.reading import progress_of
 from . import accept, build, complete, intake, mark_released, turn, verify
+from .running import runs_now
 from .test_run import test
 
 if TYPE_CHECKING:
     from ..context import Context
-
-STAGES: Final = (
-    "intake",
-    "build",
-    "verification",
-    "release",
-    "deploy",
-    "post-deploy verification",
-    "completion",
-)
-"""The contract's seven, in order (deployment contract, section 4)."""
 
 Walk = Iterator[tuple[str, Callable[[], Result]]]
 
@@ -50,27 +45,75 @@ def ship(context: Context, request: Request) -> Result:
     log = context.log(request.environment)
     release.refuse_if_superseded(context, log, request, log.head())
     rows: list[dict[str, Any]] = []
+    changed = False
     walk = _replayed if request.replay else _shipped
     result = Result(Outcome.SUCCEEDED, "")
     try:
-        with context.screen.board(STAGES):
+        with context.screen.board(LINES):
             for stage, go in walk(context, request):
-                context.screen.stage(STAGES.index(stage) + 1, len(STAGES), stage)
+                context.screen.stage(LINES.index(stage) + 1, len(LINES), stage)
                 began = time.monotonic()
                 try:
                     result = go()
                 except RoadworthyError as error:
                     rows.append(_row(stage, outcome_of(error), began, str(error)))
-                    raise
+                    raise (_after_a_change(context, request, error) if changed else error) from error
+                changed = changed or _changes(result)
                 rows.append(_row(stage, result.outcome, began, result.line))
                 if result.outcome is not Outcome.SUCCEEDED:
                     break
                 context.screen.line(f"  {result.line}")
     finally:
-        context.screen.stages(STAGES, rows)
+        context.screen.stages(LINES, rows)
     if result.outcome is Outcome.SUCCEEDED:
         result = replace(result, line=_shipped_line(context, request, rows))
+    else:
+        result = _stopped(context, request, result, changed)
     return replace(result, details={**result.details, "stages": rows})
+
+
+def _changes(result: Result) -> bool:
+    """Whether this stage changed the app or its database, or may have."""
+    plan = result.plan
+    return bool(
+        plan and plan.request.action in CHANGES and not plan.already and result.outcome is not Outcome.REFUSED
+    )
+
+
+def _stopped(context: Context, request: Request, result: Result, changed: bool) -> Result:
+    """The end of a ship that did not succeed: what runs now, and what comes next.
+
+    What is refused once something was changed is a failure: the environment is not as it was.
+    """
+    if changed:
+        result = replace(result, line=f"{result.line}; {runs_now(context, request.environment)}")
+        if result.outcome is Outcome.REFUSED:
+            result = replace(result, outcome=Outcome.FAILED, code=CheckFailed.code)
+    with suppress(RoadworthyError):  # what stopped it is to be said, whatever else cannot be told
+        found = progress_of(context, request.environment, request.commit)
+        result = replace(result, next=_next(context, request, found))
+    return result
+
+
+def _next(context: Context, request: Request, found: Progress) -> tuple[str, ...]:
+    """The ship itself, said again: it goes on where it stopped. What is open comes before it."""
+    first = found.first
+    if first is None or not found.next:
+        return ()
+    if first.state is State.OPEN:
+        return found.next[:1]
+    words = f"invoke {'replay --sha' if request.replay else 'ship --commit'} {request.commit}"
+    words += f" --env {request.environment}"
+    pending = not found.of(MIGRATIONS).passed and context.config.environment(request.environment).production
+    return (words + (f" --approval {shlex.quote(request.approval or 'REF')}" if pending else ""),)
+
+
+def _after_a_change(context: Context, request: Request, error: RoadworthyError) -> RoadworthyError:
+    """An error that ended a ship which had changed something: a failure that says what runs, never a refusal."""
+    if isinstance(error, OutcomeUnknown):
+        return error
+    kind = Held if isinstance(error, Held) else CheckFailed
+    return kind(f"{error}; {runs_now(context, request.environment)}")
 
 
 def _row(stage: str, outcome: Outcome, began: float, line: str) -> dict[str, Any]:
@@ -83,23 +126,54 @@ def _shipped(context: Context, request: Request) -> Walk:
     yield "build", lambda: build.report(context, request)
     yield "verification", lambda: _verification(context, request)
     yield "release", lambda: mark_released.mark_released(context, request)
-    if _nothing_to_deploy(context, request):
+    found = progress_of(context, request.environment, request.commit)
+    if found.no_deploy:
         yield "completion", lambda: complete.without_deployment(context, request)
-        return
-    yield from _deployed(context, request)
+    else:
+        yield from _deployed(context, request, found)
 
 
 def _replayed(context: Context, request: Request) -> Walk:
     yield "build", lambda: _existing(context, request)
     yield "verification", lambda: accept.accept(context, request, again=True)
     yield "release", lambda: mark_released.mark_released(context, request)
-    yield from _deployed(context, request)
+    yield from _deployed(context, request, progress_of(context, request.environment, request.commit))
 
 
-def _deployed(context: Context, request: Request) -> Walk:
-    yield "deploy", lambda: _deploy(context, request)
+def _deployed(context: Context, request: Request, found: Progress) -> Walk:
+    """The stages of the deployment from the first that has no valid end; a replay asks for all of them again."""
+    deployed = found.of("deploy")
+    if deployed.passed and not request.replay:
+        yield "deploy", lambda: _done_already(deployed)
+    else:
+        yield "deploy", lambda: release.run(context, replace(request, then=("migrate", "complete")))
+    migrated = progress_of(context, request.environment, request.commit).of(MIGRATIONS)
+    if migrated.passed:
+        yield MIGRATIONS, lambda: _done_already(migrated)
+    else:
+        yield MIGRATIONS, lambda: _migrate(context, request)
     yield "post-deploy verification", lambda: _verified(context, request)
-    yield "completion", lambda: complete.complete(context, replace(request, action="complete"))
+    yield "completion", lambda: _completed(context, request)
+
+
+def _done_already(line: Line) -> Result:
+    return Result(Outcome.SUCCEEDED, f"{line.state}: {line.why or 'it stands'} ({line.entry or 'no entry'})")
+
+
+def _migrate(context: Context, request: Request) -> Result:
+    """Migrate, when exactly the package of this ship runs."""
+    package = build.package_of(context, request.commit)
+    asked = replace(request, action="migrate", to=package.digest, then=("complete",))
+    return release.run(context, asked)
+
+
+def _completed(context: Context, request: Request) -> Result:
+    """Complete the deployment. What was complete already is decided on as the journals tell it now."""
+    done = complete.complete(context, replace(request, action="complete"))
+    if done.outcome is not Outcome.SUCCEEDED or done.seq:
+        return done
+    decided = complete.decision_of(context, request)
+    return done if decided.outcome is Outcome.SUCCEEDED else decided
 
 
 def _verification(context: Context, request: Request) -> Result:
@@ -120,19 +194,6 @@ def _verified(context: Context, request: Request) -> Result:
     return verify.compare(context, request.environment)
 
 
-def _deploy(context: Context, request: Request) -> Result:
-    """Release the package on the platform; then its migrations, as a step of their own."""
-    deployed = release.run(context, request)
-    if deployed.outcome is not Outcome.SUCCEEDED or deployed.plan is None or deployed.plan.package is None:
-        return deployed
-    digest = deployed.plan.package.digest
-    migrate = replace(request, action="migrate", maintenance=False, to=digest)
-    migrated = release.run(context, migrate)
-    if migrated.outcome is not Outcome.SUCCEEDED:
-        return migrated
-    return replace(migrated, line=f"{deployed.line}; {migrated.line}")
-
-
 def _existing(context: Context, request: Request) -> Result:
     """The package that was built and accepted before. Raises Refused when there is none such."""
     commit = request.commit
@@ -151,13 +212,6 @@ def _existing(context: Context, request: Request) -> Result:
     package = build.recorded(context, commit, standing.build)
     line = f"package {package.digest} of {commit[:12]}, built {standing.build.ended[:19]}Z"
     return Result(Outcome.SUCCEEDED, line, seq=standing.build.seq)
-
-
-def _nothing_to_deploy(context: Context, request: Request) -> bool:
-    """Production stays as it is when the change needs no deployment; elsewhere the commit is always shown."""
-    if not context.config.environment(request.environment).production:
-        return False
-    return not intake.scope_of(context, request.environment, request.commit).deploy_required
 
 
 def _shipped_line(context: Context, request: Request, rows: list[dict[str, Any]]) -> str:

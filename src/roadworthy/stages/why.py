@@ -12,7 +12,8 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..facts.history import RUNS, as_of, read_history, test_run
+from ..facts.history import as_of, read_history, test_run
+from ..facts.running import RUNS
 from ..facts.standing import STAGES, place_of, read_standing
 from ..model import Outcome, Result
 from ..record import evidence_of, shown

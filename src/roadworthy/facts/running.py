@@ -13,13 +13,18 @@ The rules of an environment's journal, whose newest entries count:
 from __future__ import annotations
 
 from collections.abc import Iterator, Reversible, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..facts.history import RELEASES, RUNS
-from ..journal.index import Settled
+if TYPE_CHECKING:
+    from ..journal.index import Settled
 
+RUNS: Final = ("deploy", "rollback", "adopt")  # actions that change which package counts as running
+RELEASES: Final = (
+    *RUNS,
+    "config",
+)  # those that make or accept a release; new config vars are one of what runs
 CHANGES: Final = (*RELEASES, "migrate")  # what changes the app or its database
 
 
