@@ -20,11 +20,16 @@ _SOURCE = Path("src", "roadworthy")
 _DECIDING = {
     ".": ("guard", "release", "record", "recover", "spans"),
     "packages": ("manifest",),
-    "facts": ("drift", "standing", "history", "scope", "github", "migrations", "keys", "observe", "schema"),
+    "pipeline": ("progress",),
+    "facts": (
+        *("drift", "standing", "history", "scope", "github", "migrations", "keys", "observe", "schema"),
+        *("newer", "policy", "revision", "weaker"),
+    ),
     "checks": ("http", "logs", "degradation", "literals", "rounds"),
     "stages": (
         *("decide", "complete", "ship", "migrate", "deploy", "rollback", "reconcile", "certify", "adopt"),
-        *("accept", "turn", "holding", "commit_stage", "files", "times"),
+        *("accept", "turn", "holding", "commit_stage", "accept_migrations", "files", "starting"),
+        "times",
     ),
     "journal": ("chain", "lock", "policy", "sign", "entry", "audit*"),
 }
