@@ -1,3 +1,4 @@
+from roadworthy.guard import NotApplicable
 from roadworthy.model import Facts, Plan
 
 SAFE_UNDER = ("expand", "contract", "irreversible")
@@ -10,6 +11,8 @@ def migrations_are_safe(plan: Plan, facts: Facts) -> str | None:
     this works. Maintenance mode keeps people out while both steps happen, so a declaration is enough.
     """
     migrations = facts.migrations.value
+    if migrations.none:
+        raise NotApplicable("the project has no migrations")
     if len(migrations.heads()) != 1:
         return "what is pending cannot be told without exactly one head: do first what one_head says"
     pending = migrations.pending(facts.revision.value)

@@ -59,9 +59,15 @@ class Packaged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class PackageRules(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The first component, and where in its package the migrations of the project's database are."""
+    """The first component, and where in its package the migrations of the project's database are: a folder, or
+    "none" for a project that has no migrations."""
 
     migrations: str = "migrations/versions"
+
+    @property
+    def migrates(self) -> bool:
+        """Whether the project has migrations."""
+        return self.migrations != rules.NONE
 
 
 class Component(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,8 +86,8 @@ class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     test: str
-    migrate: str
-    revision: str
+    migrate: str = ""
+    revision: str = ""
     heads: str = "python -m alembic heads"
     history: str = "python -m alembic history --verbose"
 

@@ -76,6 +76,10 @@ def broken(config: Config) -> Broken:
             )
 
 
+NONE: Final = "none"
+"""In place of the folder of migrations: the project has none."""
+
+
 def inside(path: str) -> bool:
     """Whether this relative path cannot leave the folder it is relative to."""
     return bool(path) and not path.startswith(("/", "-", "~")) and ".." not in PurePosixPath(path).parts
@@ -99,9 +103,13 @@ def _package(config: Config) -> Broken:
             yield (*at, "repository"), "another component's images are there already: each has its own"
         if component.kind != config.package.kind:
             yield (*at, "kind"), f"all components are of one kind: [package] says {config.package.kind!r}"
+    migrates = config.package.migrates
     for key in ("test", "migrate", "revision", "heads", "history"):
-        if not getattr(config.commands, key).strip():
+        said = getattr(config.commands, key).strip()
+        if not said and (migrates or key not in ("migrate", "revision")):
             yield ("commands", key), "the command is empty"
+        if said and not migrates and key in ("migrate", "revision"):
+            yield ("commands", key), 'package.migrations is "none", so take this out'
         yield from _words(("commands", key), getattr(config.commands, key))
     for key in ("browser", "infra", "identity"):
         yield from _words(("acceptance", key), getattr(config.acceptance, key))

@@ -62,11 +62,13 @@ class Migrations(msgspec.Struct, frozen=True):
     Alembic could not walk: a missing parent, a cycle, one revision in two files.
 
     `later` are those of a newer package that lead from this one's head to what is applied, in order: the package
-    does not have them, and its code would run on what they made.
+    does not have them, and its code would run on what they made. `none` is a project without migrations, for which
+    nothing is ever pending.
     """
 
     all: tuple[Migration, ...]
     later: tuple[Migration, ...] = ()
+    none: bool = False
 
     def followed_by(self, newer: Migrations, current: str) -> Migrations:
         """These, with the later ones by which a newer package got to `current`.
@@ -107,7 +109,7 @@ class Migrations(msgspec.Struct, frozen=True):
 
         Raises UsageError for several heads and for a current revision that the package does not know.
         """
-        if self.later and current == self.later[-1].revision:
+        if self.none or (self.later and current == self.later[-1].revision):
             return ()
         head = self.head
         if head is None and current is not None:

@@ -50,11 +50,13 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 def revision_of(context: Context, app: str) -> str | None:
-    """The revision that the database of an app is at; None when it was never migrated.
+    """The revision that the database of an app is at; None when it was never migrated, or nothing ever migrates it.
 
     Raises CannotTell when its answer cannot be read, NoAnswer when there is none.
     """
     asked = context.config.commands.revision
+    if not context.config.package.migrates:
+        return None
     try:
         return revision_in(context.platform.query(app, asked))
     except CannotTell:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from ..errors import RoadworthyError
+from ..errors import RoadworthyError, UsageError
+from . import git
 from .migrations import Migrations, migrations_at
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..model import History
 
+ALEMBIC: Final = "alembic.ini"
 RAN: Final = 20  # packages of the past that are asked for their migrations
 
 
@@ -46,4 +48,10 @@ def migrations_that_ran(context: Context, history: History, observed: str = "") 
 def own_migrations(context: Context, commit: str) -> Migrations:
     """Those of the package of `commit`. Raises UsageError when they cannot be read."""
     rules = context.config.package
+    if not rules.migrates:
+        if git.show(context.paths.root, commit, f"{rules.path}/{ALEMBIC}") is not None:
+            raise UsageError(
+                f'package.migrations is "none", but {rules.path}/{ALEMBIC} is there: name the migrations'
+            )
+        return Migrations((), none=True)
     return migrations_at(context.paths.root, commit, f"{rules.path}/{rules.migrations}")

@@ -30,6 +30,8 @@ def problems(context: Context, place: Trial, said: list[bytes]) -> list[str]:
     """
     try:
         own = own_migrations(context, place.package.commit)
+        if own.none:
+            return []
         head = own.head
         return _asked(context, place, own, said) or _run(context, place, head, said)
     except RoadworthyError as error:

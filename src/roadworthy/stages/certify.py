@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from .. import release
+from ..config_rules import NONE
 from ..errors import RoadworthyError
 from ..facts.observe import observe
 from ..facts.revision import revision_in
@@ -61,7 +62,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
 
     if plan.package is None:
         raise ValueError("a certificate speaks for a package")
-    first, second = revision_in(receipts[1]), revision_in(receipts[3])
+    first, second = (revision_in(r) for r in receipts[1::2]) if receipts else (None, None)
     problems: list[str] = []
     problems += [f"after the migration {problem}" for problem in migrate.missing(plan, first)]
     if second != first:
@@ -90,7 +91,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     lines = {
         "CERTIFIED_APP": plan.app,
         "CERTIFIED_SHA": plan.package.commit,
-        "CERTIFIED_ALEMBIC_HEAD": second or "",
+        "CERTIFIED_ALEMBIC_HEAD": second or NONE,
         "CERTIFIED_AT": _utc(at),
         "CERTIFIED_RUNTIME_VERSION": plan.package.commit,  # as the app said: a check has just compared it
         "CERTIFIED_WEB_URL": observed.url,

@@ -34,6 +34,10 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     there = pending == ()
     known = there and facts.history.value.revision == revision
     already = f"the database of {facts.environment.app} is already at {revision}" if known else ""
+    if not context.config.package.migrates:
+        already = (
+            f'nothing to migrate: {facts.environment.app} has no migrations (package.migrations is "none")'
+        )
     pending = pending or ()
     return Plan(
         request=request,
@@ -59,6 +63,8 @@ def told(facts: Facts) -> str | None:
 def steps(facts: Facts, context: Context) -> tuple[RunCommand, ...]:
     """Migrate to the package's head, and ask the database where it is."""
     commands = context.config.commands
+    if not context.config.package.migrates:
+        return ()
     return RunCommand(command(context, leads_to(facts).get("revision"))), RunCommand(commands.revision)
 
 
