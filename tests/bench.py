@@ -301,7 +301,7 @@ def resumed(here: Path, environ: dict[str, str], released: bool = False) -> floa
     keys = {**environ, "ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}
     words = [sys.executable, "-c", code, "deploy", "--env", "staging", "--commit", other(here, environ)]
     seconds(words, here, keys, ends=-9)
-    return seconds([INVOKE, "reconcile", "--env", "staging"], here, environ, ends=int(not released))
+    return seconds([INVOKE, "reconcile", "--env", "staging"], here, environ)
 
 
 def other(here: Path, environ: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from .errors import RoadworthyError, UsageError
 from .model import Outcome, Request, Result
@@ -40,6 +41,7 @@ OF_CODE: Final = {
     6: Outcome.SUPERSEDED,
     42: Outcome.REFUSED,
 }  # what an exit code says of how a command ended; any other but 0 is a failure
+LOOK: Final = ("invoke status",)  # what to say after an end that tells nothing of what is so
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
 
 
@@ -57,24 +59,28 @@ def session(as_json: bool) -> Iterator[Context]:
     from .report.terminal import Screen
 
     screen = Screen(json=as_json)
+    context = None
     try:
-        yield Context(_PROJECT["root"], screen)
+        context = Context(_PROJECT["root"], screen)
+        yield context
     except RoadworthyError as error:
-        stop(screen, outcome_of(error), str(error), error.code)
+        ended = Result(outcome_of(error), str(error), code=error.code, next=error.next)
+        stop(screen, ended.outcome, ended.line, ended.code, _next(context, ended))
         raise Exit(code=error.code) from error
     except OSError as error:
         where = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
-        stop(screen, Outcome.FAILED, f"{where}{error.strerror or type(error).__name__}", 1)
+        stop(screen, Outcome.FAILED, f"{where}{error.strerror or type(error).__name__}", 1, LOOK)
         raise Exit(code=1) from error
     except Exit:
         raise  # a command that has said its last line
     except Exception as error:
-        stop(screen, Outcome.FAILED, _internal(error), 1)
+        stop(screen, Outcome.FAILED, _internal(error), 1, LOOK)
         if os.environ.get(DEBUG):
             traceback.print_exc()
         raise Exit(code=1) from error
     except KeyboardInterrupt as error:
-        stop(screen, Outcome.FAILED, "interrupted between two steps: `invoke status` shows what is so", 130)
+        line = "interrupted between two steps: `invoke status` shows what is so"
+        stop(screen, Outcome.FAILED, line, 130, LOOK)
         raise Exit(code=130) from error
 
 
@@ -90,11 +96,18 @@ def _internal(error: Exception) -> str:
     return f"{what}; `invoke status` shows what is so, and {DEBUG}=1 with the command where it came from"
 
 
-def stop(screen: Screen, outcome: Outcome, line: str, code: int) -> None:
-    """The last line, and the JSON object, of a command that ends without a result."""
+def stop(screen: Screen, outcome: Outcome, line: str, code: int, next: tuple[str, ...] = ()) -> None:
+    """The next commands, the last line and the JSON object of a command that ends without a result."""
     if screen.json:
-        screen.emit({"outcome": outcome, "line": line, "code": code})
+        screen.emit({"outcome": outcome, "line": line, "code": code, "next": list(next)})
+    screen.commands(next)
     screen.final(outcome, line)
+
+
+def _next(context: Context | None, result: Result) -> tuple[str, ...]:
+    from .what_next import after
+
+    return after(context, context.asked, result) if context else ()
 
 
 def asking(
@@ -134,6 +147,20 @@ def asking(
         component=_component(context, component),
         keys=read_keys(root, context.process_environ),
     )
+    given = {
+        "to": to,
+        "approval": approval,
+        "why": why,
+        "change": change,
+        "wait": wait,
+        "component": component,
+    }
+    if action in OF_A_COMMIT:
+        given = {"sha" if action == "replay" else "commit": full, **given}
+    options = [word for option, value in given.items() if value for word in (f"--{option}", value)]
+    words = (action, "--env", name, *options, *(("--maintenance",) if maintenance else ()))
+    request = replace(request, said=words)
+    context.asked = request
     app = context.config.environment(name).app
     what = f"{action} {full[:12]} {OF_A_COMMIT[action]}" if action in OF_A_COMMIT else action
     context.screen.title(f"{what} {app} ({name}) on {context.target}")
@@ -174,8 +201,8 @@ def finish(context: Context, result: Result) -> None:
     if result.outcome is not Outcome.REFUSED:  # the guards have said theirs
         for reason in result.reasons:
             screen.line(f"  {reason}")
-    for command in result.next:
-        screen.line(f"  next: {command}")
+    result = replace(result, next=_next(context, result))
+    screen.commands(result.next)
     line = result.line + (f" · evidence {result.evidence}" if result.evidence else "")
     screen.final(result.outcome, line)
     if screen.json:
@@ -192,7 +219,7 @@ def plain(result: Result) -> dict[str, Any]:
         "code": result.code,
         "evidence": result.evidence,
         "reasons": list(result.reasons),
-        **({"next": list(result.next)} if result.next else {}),
+        "next": list(result.next),
         **({"seq": result.seq} if result.seq else {}),
         **({"verdicts": [msgspec.to_builtins(v) for v in result.verdicts]} if result.verdicts else {}),
         **({"details": result.details} if result.details else {}),

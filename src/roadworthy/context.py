@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .journal.log import Log
     from .journal.sign import Signer, Trust
     from .journal.store import Store
+    from .model import Request
     from .platforms import Platform
     from .report.terminal import Screen
 
@@ -53,6 +54,7 @@ class Context:
         self._root = root
         self.screen = screen
         self.now = now
+        self.asked: Request | None = None  # what a person asked for, once it is known
 
     @cached_property
     def _release_toml(self) -> bytes:

@@ -7,11 +7,19 @@ is wrong, where, and what to do; it never carries a secret.
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class RoadworthyError(Exception):
-    """What every error of this package is; `code` is the exit code."""
+    """What every error of this package is: `code` is the exit code, `next` the commands that lead on, in order."""
 
     code = 1
+    next: tuple[str, ...] = ()
+
+    def then(self, *commands: str) -> Self:
+        """This error with its next commands, where it knows them better than `what_next.py` does."""
+        self.next = commands
+        return self
 
 
 class CheckFailed(RoadworthyError):

@@ -133,6 +133,7 @@ class Request(Masked, frozen=True):
     config: Mapping[str, str | None] = {}
     component: str = ""
     keys: Keys = Keys()
+    said: tuple[str, ...] = ()  # the command and its options as a person said them, to be said again
 
 
 # ---- what is read ----------------------------------------------------------------------------------------
@@ -621,7 +622,8 @@ class Result(msgspec.Struct, frozen=True):
     """How a command ended: for the last line, the JSON and the exit code.
 
     `reasons` are the refusals or problems, each with what to do next; `evidence` is a path; `details` are
-    what was found, as plain values; `next` are the commands that come next, in order, as a person types them.
+    what was found, as plain values. `next` are the commands that lead on, in order, where it knows them
+    better than `what_next.py` does.
     """
 
     outcome: Outcome

@@ -235,7 +235,7 @@ class Site:
         made = self.upgrades() - upgrades
         assert made <= once, f"one start migrated {made} times"
         if opened:
-            self._settled_truly(act, opened, said.code)
+            self._settled_truly(act, opened, said.code or int("changed nothing" in said.said["line"]))
         else:
             assert said.code == 0, said.text
             assert "is open" in said.said["line"]

@@ -52,7 +52,7 @@ def _resume(project: Project, action: str, wanted: str) -> None:
     running = [project.runs(app) for app in APPS]
     if said.code == 0 and last.record.kind == "end":
         assert len(set(running)) == 1, f"{running} was called whole"
-    if "invoke rollback" in said.said["line"]:
+    if "invoke rollback --env staging" in said.said["next"]:
         project.json("rollback")
     project.json("deploy", code=1 if action == "sick" else 0)
     assert [project.runs(app) for app in APPS] == [wanted, wanted]

@@ -83,7 +83,7 @@ def open_platform(config: Config, paths: Paths, environ: Mapping[str, str]) -> P
 
         here = control.find(paths.sandbox)
         if here is None:
-            raise UsageError("the sandbox is not up: run `invoke sandbox.up`")
+            raise UsageError("the sandbox is not up: run `invoke sandbox.up`").then("invoke sandbox.up")
         api, key, registry = here.url, here.api_key, target.registry
     else:
         api, key, registry = target.api, environ.get("HEROKU_API_KEY", ""), REGISTRY

@@ -162,6 +162,12 @@ class Screen:
             reason = plain(row.reason) or ("does not apply" if skipped else "")
             self._put(*mark, (name, ""), (reason, _DIM if row.outcome != "refuse" else ""), indent=indent)
 
+    def commands(self, commands: Iterable[str]) -> None:
+        """The commands that lead on, in order: each is a line that can be copied, and is never broken."""
+        for number, command in enumerate(commands):
+            label = "  then: " if number else "  next: "
+            self._put((label, _DIM), (plain(command), ""), wrap=False)
+
     def final(self, outcome: str, text: str) -> None:
         """The last line: the verdict, marked by how it ended (`model.Outcome`)."""
         first, *rest = plain_lines(text)
@@ -196,13 +202,13 @@ class Screen:
         glyph, word, colour = mark
         return (("  ", ""), (f"{glyph} " if self._unicode else f"{word:<4} ", colour))
 
-    def _put(self, *parts: Part, indent: int = 4) -> None:
+    def _put(self, *parts: Part, indent: int = 4, wrap: bool = True) -> None:
         """Print one line made of painted parts; what does not fit the terminal goes on below, at `indent`."""
         self._copy("".join(text for text, _ in parts))
         if self._silent:
             return
         shown = [(self._encodable(text), code) for text, code in parts]
-        if self._terminal:
+        if self._terminal and wrap:
             shown = _wrapped(shown, indent, self._columns())
         painted = "".join(
             f"\x1b[{code}m{text}\x1b[0m" if code and text and self._colour else text for text, code in shown

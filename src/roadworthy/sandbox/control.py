@@ -183,7 +183,9 @@ def start_time(pid: int) -> str | None:
 def _address(folder: Path) -> Address:
     address = _running(folder)
     if address is None:
-        raise UsageError(f"No sandbox runs on {folder}: start one with `invoke sandbox.up`.")
+        raise UsageError(f"No sandbox runs on {folder}: start one with `invoke sandbox.up`.").then(
+            "invoke sandbox.up"
+        )
     return address
 
 

@@ -34,7 +34,10 @@ def change_config(
 ) -> Result:
     """Give the config vars `names` the values that the process environment has for them, and take others away."""
     values = wanted(names, gone, context.process_environ)
-    return release.run(context, replace(request, config=values), only_plan=only_plan)
+    options = [word for name in names for word in ("--set", name)]
+    options += [word for name in gone for word in ("--unset", name)]
+    context.asked = replace(request, config=values, said=(*request.said, *options))
+    return release.run(context, context.asked, only_plan=only_plan)
 
 
 def wanted(names: list[str], gone: list[str], environ: Mapping[str, str]) -> dict[str, str | None]:

@@ -129,4 +129,5 @@ def unlock(context: Context, place: str, token: int, reason: str) -> Result:
     )
     then = "run its command again" if place.startswith("package-") else f"see `invoke verify --env {place}`"
     line = f"#{start.seq} of {place} is abandoned; {then}"
-    return Result(Outcome.SUCCEEDED, line, seq=entry.seq)
+    look = () if place.startswith("package-") else (f"invoke verify --env {place}",)
+    return Result(Outcome.SUCCEEDED, line, seq=entry.seq, next=look)

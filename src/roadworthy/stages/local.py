@@ -50,7 +50,7 @@ def logs(context: Context, app: str, num: int) -> None:
 
     here = control.find(context.paths.sandbox)
     if here is None:
-        raise UsageError("the sandbox is not up: run `invoke sandbox.up`")
+        raise UsageError("the sandbox is not up: run `invoke sandbox.up`").then("invoke sandbox.up")
     api = Api(here.url, here.api_key, context.config.limits)
     mask = Mask(api.get(f"/apps/{app}/config-vars").values())
     lines = map(mask, api.lines(app, lines=num))
@@ -93,7 +93,12 @@ def faults(context: Context, said: str) -> Result:
 def _shown(context: Context, line: str) -> Result:
     seen = control.status(context.paths.sandbox)
     if seen is None:
-        return Result(Outcome.FAILED, "the sandbox is down: run `invoke sandbox.up`", code=1)
+        return Result(
+            Outcome.FAILED,
+            "the sandbox is down: run `invoke sandbox.up`",
+            code=1,
+            next=("invoke sandbox.up",),
+        )
     for app in seen.apps:
         dynos = ", ".join(f"{name} {state}" for name, state in app.dynos.items()) or "no processes"
         release = f"v{app.release}" if app.release else "no release"

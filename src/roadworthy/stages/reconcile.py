@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown
+from ..facts.history import history_of
 from ..facts.observe import observe
 from ..facts.revision import revision_of
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
@@ -35,6 +36,7 @@ T = TypeVar("T")
 # answers come within half a second; where it is far or slow, each takes longer. How long ago the holder died is not
 # known: its last beat says that it lived then, and silence since then proves nothing.
 LOOKS: Final = 10
+NOTHING: Final = "the platform has no release of it: nothing was changed"
 ON_ITS_WAY: Final = 2.0
 
 
@@ -70,11 +72,29 @@ def reconcile(context: Context, environment: str) -> Result | None:
     else:
         seen = _migrated(context, plan)
     result = release.settle(context, release.stage_of(start.record.action), plan, start, receipts, seen)
-    if result.outcome is Outcome.FAILED and receipts:
-        do = "set the config vars of before" if start.record.action == "config" else "deploy again"
-        line = f"{result.line}; run `invoke rollback --env {environment}` or {do}"
-        return replace(result, line=line)
-    return result
+    if result.outcome is Outcome.SUCCEEDED:
+        return replace(result, line=f"settled: {result.line} had succeeded")
+    if start.record.action == "certify" or seen.problems == _nothing_changed(plan, seen):
+        return replace(result, outcome=Outcome.SUCCEEDED, line=_untouched(plan, start), code=0)
+    lost = (
+        ("the old values are nowhere: set the config vars of before",)
+        if start.record.action == "config"
+        else ()
+    )
+    return replace(result, line=f"settled: {result.line}", reasons=(*result.reasons, *lost))
+
+
+def _nothing_changed(plan: Plan, seen: Confirmation) -> tuple[str, ...]:
+    """The problems of an action that surely never had an effect."""
+    if plan.request.action in ("deploy", "rollback", "config"):
+        return (NOTHING,)
+    started_at = plan.before.get("revision", "")
+    return seen.problems if started_at == seen.details.get("revision", ()) else ()
+
+
+def _untouched(plan: Plan, start: Entry) -> str:
+    """Whoever asks for the settling of a start that came to nothing has not failed: it is settled."""
+    return f"settled: {start.record.action} #{start.seq} of {plan.app} changed nothing"
 
 
 def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRelease | None]:
@@ -102,7 +122,7 @@ def _on_its_way(context: Context, look: Callable[[], T | None]) -> T | None:
 
 
 def _never_released(context: Context, plan: Plan) -> Confirmation:
-    problems = ["the platform has no release of it: nothing was changed"]
+    problems = [NOTHING]
     if plan.request.maintenance and observe(context, plan.request.environment).maintenance:
         problems = [f"nothing was released, but {plan.app} is in maintenance mode: deploy again"]
     return Confirmation(tuple(problems))
@@ -202,8 +222,29 @@ def _package(commit: str, kind: str, digest: str, to: Mapping[str, Any], compone
 
 
 def report(context: Context, environment: str) -> Result:
-    """Reconcile, for the command."""
+    """Reconcile, for the command: what it settled, what runs now, and what to do next."""
     app = context.config.environment(environment).app
     context.screen.title(f"reconcile {app} ({environment}) on {context.target}")
     result = reconcile(context, environment)
-    return result or Result(Outcome.SUCCEEDED, f"nothing of {app} is open")
+    if result is None or result.plan is None:
+        return Result(Outcome.SUCCEEDED, f"nothing of {app} is open", next=("invoke status",))
+    runs = observe(context, environment)
+    now = f"v{runs.current.version}, {runs.commit[:12] or 'no package'}" if runs.current else "nothing"
+    closed = " in maintenance mode" if runs.maintenance else ""
+    then = _then(context, result.plan, result)
+    return replace(result, line=f"{result.line}; {app} runs {now}{closed}", next=then)
+
+
+def _then(context: Context, plan: Plan, result: Result) -> tuple[str, ...]:
+    """What leads on after a settled start."""
+    from ..pipeline.reading import progress_of
+
+    env, action, commit = plan.request.environment, plan.request.action, plan.request.commit
+    if result.code:  # something that failed is there
+        back = f"invoke rollback --env {env}"
+        return (back, f"invoke verify --env {env}") if action != "adopt" else ("invoke status", back)
+    if action in ("deploy", "migrate", "complete"):
+        running = history_of(context, context.log(env)).running
+        left = progress_of(context, env, commit or (running.package.commit if running else "")).next
+        return left or (f"invoke verify --env {env}",)
+    return (f"invoke verify --env {env}", *((f"invoke certify --env {env}",) if action == "certify" else ()))

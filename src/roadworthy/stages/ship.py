@@ -89,6 +89,8 @@ def _stopped(context: Context, request: Request, result: Result, changed: bool) 
         result = replace(result, line=f"{result.line}; {runs_now(context, request.environment)}")
         if result.outcome is Outcome.REFUSED:
             result = replace(result, outcome=Outcome.FAILED, code=CheckFailed.code)
+    if result.outcome is Outcome.REFUSED:
+        return result  # what leads past the guards that refused is named by what_next.py
     with suppress(RoadworthyError):  # what stopped it is to be said, whatever else cannot be told
         found = progress_of(context, request.environment, request.commit)
         result = replace(result, next=_next(context, request, found))

@@ -64,6 +64,13 @@ def report(context: Context, environment: str, junit: str) -> Result:
     line = f"{len(results) - len(failed)} of {len(results)} checks of {app} passed"
     details = {"checks": [msgspec.to_builtins(r) for r in results]}
     outcome = Outcome.FAILED if failed else Outcome.SUCCEEDED
+    then = (f"invoke verify --env {environment}",) if failed else ()
     return Result(
-        outcome, line, evidence=context.shown(path), details=details, reasons=failed, code=int(bool(failed))
+        outcome,
+        line,
+        evidence=context.shown(path),
+        details=details,
+        reasons=failed,
+        code=int(bool(failed)),
+        next=then,
     )

@@ -133,7 +133,26 @@ def report(context: Context) -> Result:
     )
     line = f"{len(rows) - len(odd)} of {len(rows)} environments on {context.target} are as recorded"
     outcome = Outcome.FAILED if odd else Outcome.SUCCEEDED
-    return Result(outcome, line, details={"environments": rows}, reasons=odd, code=int(bool(odd)))
+    code = int(bool(odd))
+    return Result(
+        outcome, line, details={"environments": rows}, reasons=odd, code=code, next=_next(context, rows)
+    )
+
+
+def _next(context: Context, rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """What leads on where something is open, drifted or was never verified, environment by environment."""
+    from ..what_next import of_drift
+
+    commands: list[str] = []
+    for row in rows:
+        name = row["environment"]
+        if row["open"]:
+            commands += [f"invoke lock.status --env {name}", f"invoke reconcile --env {name}"]
+        elif row["state"] in ("drift", "unverified"):
+            commands += of_drift(context, name, [Drift(**one) for one in row["drift"]])
+        elif row["state"] == "unknown":
+            commands.append(f"invoke verify --env {name}")
+    return tuple(commands)
 
 
 def report_history(context: Context, environment: str, limit: int) -> Result:

@@ -104,7 +104,11 @@ def compare(context: Context, environment: str) -> Result:
     details = {"differences": [msgspec.to_builtins(d) for d in differences], "pending": waits}
     if differences:
         line = f"{app} is not as the journal says"
-        return Result(Outcome.FAILED, line, reasons=tuple(map(str, differences)), details=details, code=1)
+        from ..what_next import of_drift
+
+        back = of_drift(context, environment, ())
+        reasons = tuple(map(str, differences))
+        return Result(Outcome.FAILED, line, reasons=reasons, details=details, code=1, next=back)
     line = f"{app} is as the journal says{said_of(waits, environment)}"
     return Result(Outcome.SUCCEEDED, line, details=details)
 
@@ -124,4 +128,6 @@ def _while_open(context: Context, environment: str, start: Entry) -> Result:
         reasons = (str(error),)
     details = {"differences": [msgspec.to_builtins(d) for d in differences]}
     outcome, code = (Outcome.UNKNOWN, OutcomeUnknown.code) if seen.dead else (Outcome.FAILED, Held.code)
-    return Result(outcome, held(held_by, seen), reasons=reasons, details=details, code=code)
+    look = "reconcile" if seen.dead else "lock.status"
+    then = (f"invoke {look} --env {environment}", f"invoke verify --env {environment}")
+    return Result(outcome, held(held_by, seen), reasons=reasons, details=details, code=code, next=then)
