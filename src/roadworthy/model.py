@@ -339,6 +339,10 @@ class Later(Mapping[K, T]):
         return self._read()[key]
 
 
+def _nobodys(release: PlatformRelease) -> str:
+    return ""
+
+
 class History(msgspec.Struct, frozen=True):
     """What the journal of one environment says: verified packages, newest first, and the schema revision.
 
@@ -349,7 +353,8 @@ class History(msgspec.Struct, frozen=True):
     slug: the last verified, and what failed after it. `claims` are those of starts since then
     whose release may be there unrecorded: given up, or open. `maintenance` says that an action of ours may have
     left maintenance mode on. `parts` is the same of each of several components: `deployed`, `known` and `claims`
-    are then those of its own packages and its own app.
+    are then those of its own packages and its own app. `late` says of a release which start of ours made it, though
+    it was settled without it; "" of anybody else's.
     """
 
     deployed: Sequence[Deployed] = ()
@@ -361,6 +366,7 @@ class History(msgspec.Struct, frozen=True):
     claims: tuple[Claim, ...] = ()
     maintenance: bool = False
     parts: Mapping[str, History] = {}
+    late: Callable[[PlatformRelease], str] = _nobodys
 
     def of(self, component: str) -> History:
         """The history of one component; "" is the only one, or the first."""

@@ -2,7 +2,7 @@
 
 A release of ours is recognised by its number and slug, as its `end` or `failed` recorded them, or by what
 a start claimed that is open or was given up. So what failed and was left behind is no drift, and neither is
-what is under way; a release that arrived after its start was settled without it is.
+what is under way; a release that arrived after its start was settled without it is, and is named as that start's.
 Every change of an app's code or config makes a release, so a config var that was changed by hand shows, too.
 """
 
@@ -68,6 +68,8 @@ def _release(environment: str, history: History, observed: Observed, release: Pl
     who = repr(release.user[:SHOWN])[1:-1] or "somebody unknown"
     when = release.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     seen = f"v{release.version} {release.description[:SHOWN]!r} by {who}, {when}"
+    if late := history.late(release):
+        seen = f"v{release.version} of {when}, the late effect of our own {late}"
     running = history.running
     if release == observed.current and (running is None or observed.digest != running.package.digest):
         seen += f", with package {observed.digest[:12] or 'none'}"

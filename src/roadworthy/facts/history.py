@@ -20,6 +20,7 @@ from ..model import (
     Newest,
     Observed,
     Package,
+    PlatformRelease,
     Proof,
     StageRun,
 )
@@ -38,20 +39,27 @@ def history_of(context: Context, log: Log) -> History:
 
     What was released before there were several was the first; one that is declared no more is nobody's any more.
     """
+    from .late import late_effect
+
     state, settled, start = context.paths.state, log.settled(), log.open_start()
+    apps = context.config.apps(log.environment)
     names = tuple(c.component for c in context.config.packaged)
 
     def seen(component: str) -> _Seen:
         whole = component == names[0]
         return _Seen(settled, lambda one: one.of(component) if one.parts else one if whole else None)
 
+    def late(component: str) -> Callable[[PlatformRelease], str]:
+        app = apps.get(component) or next(iter(apps.values()))
+        return lambda release: late_effect(context, log, app, release)
+
     if len(names) == 1:
-        return read_history(seen(names[0]), state, start)
+        return replace(read_history(seen(names[0]), state, start), late=late(names[0]))
     parts = {}
     for name in names:
         told = components_of(start) if start else ()
         begun = start if name in (told or names[:1]) else None
-        parts[name] = read_history(seen(name), state, begun, name)
+        parts[name] = replace(read_history(seen(name), state, begun, name), late=late(name))
     whole = read_history(_Seen(settled, lambda one: one.only(names)), state, start)
     return replace(whole, parts=parts)
 

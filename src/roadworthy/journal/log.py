@@ -83,6 +83,11 @@ class Log:
         self._before = Rows([])
         self._settled: list[Settled] = []
 
+    @property
+    def environment(self) -> str:
+        """The environment, or the package, that this is the log of."""
+        return self._environment
+
     def entries(self) -> list[Entry]:
         """Every entry, in order, verified now. Raises JournalError that names the first bad one and why."""
         self._forget()

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from .. import release
 from ..errors import CheckFailed, OutcomeUnknown
+from ..facts.drift import drift
 from ..facts.history import history_of
 from ..facts.observe import observe
 from ..facts.revision import revision_of
@@ -227,12 +228,24 @@ def report(context: Context, environment: str) -> Result:
     context.screen.title(f"reconcile {app} ({environment}) on {context.target}")
     result = reconcile(context, environment)
     if result is None or result.plan is None:
-        return Result(Outcome.SUCCEEDED, f"nothing of {app} is open", next=("invoke status",))
+        return _nothing_open(context, environment, app)
     runs = observe(context, environment)
     now = f"v{runs.current.version}, {runs.commit[:12] or 'no package'}" if runs.current else "nothing"
     closed = " in maintenance mode" if runs.maintenance else ""
     then = _then(context, result.plan, result)
     return replace(result, line=f"{result.line}; {app} runs {now}{closed}", next=then)
+
+
+def _nothing_open(context: Context, environment: str, app: str) -> Result:
+    """Nothing is to be settled. What arrived after its start was settled is named: people look for it here."""
+    from ..what_next import of_drift
+
+    line = f"nothing of {app} is open"
+    found = drift(environment, history_of(context, context.log(environment)), observe(context, environment))
+    if not found:
+        return Result(Outcome.SUCCEEDED, line, next=("invoke status",))
+    then = of_drift(context, environment, found)
+    return Result(Outcome.SUCCEEDED, line, reasons=tuple(map(str, found)), next=then)
 
 
 def _then(context: Context, plan: Plan, result: Result) -> tuple[str, ...]:

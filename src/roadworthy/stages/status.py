@@ -111,6 +111,7 @@ def history(log: Log, limit: int) -> list[dict[str, Any]]:
                 "change": change.get("id", ""),
                 "why": change.get("why", ""),
                 "revision": details.get("revision"),
+                "adopted": [one["seen"] for one in to.get("drift", ())],
                 "sha256": entry.sha256,
             }
         )
@@ -169,4 +170,6 @@ def report_history(context: Context, environment: str, limit: int) -> Result:
             f"{row['seq']:>4}  {row['at'][:19]}Z  {row['action']:8} {row['kind']:7} {commit:12} {release:5}"
         )
         context.screen.line(f"{line} {row['who']} {row['why'][:60]}".rstrip())
+        for seen in row["adopted"]:
+            context.screen.line(f"        adopted: {seen}")
     return Result(Outcome.SUCCEEDED, f"{len(rows)} entries", details={"entries": rows})

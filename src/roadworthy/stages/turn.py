@@ -40,6 +40,7 @@ def take(context: Context, log: Log, request: Request, deadline: float, *, settl
         if seen.dead:
             if not (settle and request.wait):
                 raise OutcomeUnknown(lock.held(holder, seen))
+            _let_arrive(context, log, start, deadline)
             _take_over(context, log, request, start)
         elif time.monotonic() >= deadline:
             raise lock.HeldBy(holder, seen, request.wait)
@@ -66,6 +67,22 @@ def _wait_for(context: Context, log: Log, request: Request, start: Entry, deadli
         say(f"held by {holder}")
         if until(look, within=deadline - time.monotonic(), every=every) is None:
             raise lock.HeldBy(holder, fate(context, holder), request.wait)
+
+
+def _let_arrive(context: Context, log: Log, start: Entry, deadline: float) -> None:
+    """Wait for as long as a request may take, since the holder was seen to be dead.
+
+    When it died nobody knows, so its last request may have been sent just before. Raises OutcomeUnknown when the
+    deadline comes first: what may still arrive is not settled.
+    """
+    within = context.config.limits.http
+    short = time.monotonic() + within > deadline
+    with context.screen.step(f"giving what start #{start.seq} sent {within:g} s to arrive"):
+        left = min(within, max(deadline - time.monotonic(), 0.0))
+        gone = until(lambda: log.open_start() != start or None, within=left, every=FOLDER_POLL)
+    if short and not gone:
+        said = lock.held(lock.holder(start), lock.seen_here(lock.holder(start)))
+        raise OutcomeUnknown(f"{said}; what it sent last may still arrive, for up to {within:g} s")
 
 
 def _take_over(context: Context, log: Log, request: Request, start: Entry) -> None:

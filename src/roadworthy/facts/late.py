@@ -1,0 +1,55 @@
+"""Late effects: a release that carries our token, though its start was settled without it.
+
+Its request was still on its way when somebody settled the start. So it is no stranger's: it is recognised as
+start #N, by the token in its description or, of a change of config vars, in the config var that it set. An image's
+release has no token, for Heroku describes it in words of its own: once its start is settled it is a stranger's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from ..errors import RoadworthyError
+from ..model import PlatformRelease
+from ..record import MARKER, token
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..journal.entry import Entry
+    from ..journal.log import Log
+
+_TOKEN: Final = re.compile(r"roadworthy [a-z0-9][a-z0-9._-]{0,99}#([1-9][0-9]{0,7}) [0-9a-f]{12}")
+
+
+def late_effect(context: Context, log: Log, app: str, release: PlatformRelease) -> str:
+    """Which start made a release of `app`, and what settled it, in words; "" when none in this journal did."""
+    said = _token_of(context, app, release)
+    match = _TOKEN.fullmatch(said)
+    if match is None:
+        return ""
+    settled: Entry | None = None
+    for entry in log.backwards():
+        if entry.record.details.get("settles") == int(match[1]):
+            settled = entry
+        if entry.seq <= int(match[1]):
+            break
+    else:
+        return ""
+    if entry.record.kind != "start" or token(entry) != said:
+        return ""
+    of = f" of {entry.record.subject.partition(':')[2][:12]}" if entry.record.digest else ""
+    how = f"settled as {settled.record.kind} by #{settled.seq} before it arrived" if settled else "open"
+    return f"start #{entry.seq} ({entry.record.action}{of}), {how}"
+
+
+def _token_of(context: Context, app: str, release: PlatformRelease) -> str:
+    described = re.search(r"\((roadworthy [^()]+)\)$", release.description)
+    if described:
+        return described[1]
+    if MARKER not in re.findall(r"\w+", release.description):
+        return ""
+    try:
+        return context.platform.config(app).get(MARKER, "")
+    except RoadworthyError:
+        return ""  # who made it cannot be told now; that it is there is said all the same
