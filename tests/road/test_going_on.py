@@ -17,6 +17,7 @@ from road.test_interrupts import interrupted
 
 YES = ("--approval", "CR-1")
 PROD = ("--env", "prod")
+KEYED = "ALLOW_PROD=1 ALLOW_PROD_DEPLOY=YES"
 FUSSY = '''from roadworthy.model import Facts, Plan
 
 
@@ -66,7 +67,7 @@ def test_what_a_person_can_be_asked_for_is_asked_before_production_changes(certi
     assert (said["outcome"], said["line"]) == ("refused", "refused by migration_is_approved")
     assert certified.kinds("prod") == ["refused deploy"]
     assert certified.calls("prod") == []
-    assert said["next"] == [f"invoke ship --commit {certified.first} --env prod --approval REF"]
+    assert said["next"] == [f"{KEYED} invoke ship --env prod --commit {certified.first} --approval REF"]
     assert "DEPLOY_RELEASE_PACKAGE_FAILED" in says_no(certified)
     assert [row["stage"] for row in said["details"]["stages"]][-1] == "deploy"
     ship(certified, *YES, code=0)
@@ -78,7 +79,7 @@ def test_a_ship_goes_on_at_the_migration_that_was_refused(certified: Project):
     certified.json("migrate", *PROD, env=KEYS, code=3)
     for _ in range(2):
         said = ship(certified, code=3)
-        assert said["next"] == [f"invoke ship --commit {certified.first} --env prod --approval REF"]
+        assert said["next"] == [f"{KEYED} invoke ship --env prod --commit {certified.first} --approval REF"]
         assert "DONE_COMPLETE" in says_no(certified)
     assert certified.kinds("prod")[:2] == ["start deploy", "end deploy"]
     assert certified.revision("prod") is None
@@ -120,7 +121,7 @@ def test_what_is_refused_after_something_changed_is_a_failure_that_says_what_run
     assert (said["outcome"], said["code"]) == ("failed", 1)
     runs = f"{project.staging} runs {commit[:12]} as v{project.releases()[-1]['version']} now"
     assert said["line"] == f"refused by package_is_running; {runs}"
-    assert said["next"] == [f"invoke ship --commit {commit} --env staging"]
+    assert said["next"] == [f"invoke ship --env staging --commit {commit}"]
     assert project.kinds()[:3] == ["start deploy", "end deploy", "refused migrate"]
     assert project.runs() == commit
 

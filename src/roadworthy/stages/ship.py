@@ -9,7 +9,6 @@ asked before the deploy: its own guards are evaluated together with those of the
 from __future__ import annotations
 
 import hashlib
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from ..facts.standing import place_of, standing_of
 from ..model import Outcome, Request, Result
 from ..pipeline.progress import LINES, MIGRATIONS, Line, Progress, State
 from ..pipeline.reading import progress_of
+from ..what_next import again
 from . import accept, build, complete, intake, mark_released, turn, verify
 from .running import runs_now
 from .test_run import test
@@ -104,10 +104,8 @@ def _next(context: Context, request: Request, found: Progress) -> tuple[str, ...
         return ()
     if first.state is State.OPEN:
         return found.next[:1]
-    words = f"invoke {'replay --sha' if request.replay else 'ship --commit'} {request.commit}"
-    words += f" --env {request.environment}"
     pending = not found.of(MIGRATIONS).passed and context.config.environment(request.environment).production
-    return (words + (f" --approval {shlex.quote(request.approval or 'REF')}" if pending else ""),)
+    return (again(context, request, **({"approval": request.approval or "REF"} if pending else {})),)
 
 
 def _after_a_change(context: Context, request: Request, error: RoadworthyError) -> RoadworthyError:
