@@ -12,8 +12,8 @@
 # exit 1  audit: FILE: CODE: why                  the first bad entry
 # exit 2  wrong usage, or a tool is missing
 #
-# trust.toml is read line by line, so it may hold one key and value per line and no backslashes; anything
-# else is refused, never skipped. The questions, their order and the codes are those of journal/audit.py.
+# Keys, trust.toml and anchors have the narrow forms of docs/format.md; anything else is refused, never skipped.
+# The questions, their order and the codes are those of journal/audit.py.
 
 # shellcheck disable=SC2015 # A && B || bad: what follows || ends the script, so it may stand for both
 set -eu
@@ -75,6 +75,16 @@ case $anchors in *git:*) command -v git >/dev/null || usage 'git is not installe
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+mkdir "$work/home"
+
+# Without ~/.jq, whose definitions would come before those of jq itself.
+jq() { HOME=$work/home command jq "$@"; }
+
+# Is it a regular file of at most BYTES, and without the control characters of SET (and those that are nowhere good)?
+plain() { # FILE BYTES SET
+    [ -f "$1" ] && [ -r "$1" ] && [ "$(wc -c <"$1")" -le "$2" ] &&
+        [ "$(tr -d "\000-\010\013-\037\177$3" <"$1" | wc -c)" -eq "$(wc -c <"$1")" ]
+}
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -313,9 +323,12 @@ JQ
 
 # trust.toml as JSON; stops at what it does not understand. A rule may name a key by id or by stem.
 cat "$work/forms.jq" - >"$work/policy.jq" <<'JQ'
-def pair: [capture("\\A(?<name>[a-z]+)[ \\t]*=[ \\t]*(?<value>\"[^\"\\\\]*\"|\\[[^\\]\\\\]*\\])[ \\t]*(#.*)?\\z")]
-    | if length == 1 then .[0] | .value |= fromjson else error("a line that this script cannot read") end;
-def number: [capture("\\Aversion[ \\t]*=[ \\t]*(?<value>[1-9][0-9]{0,8})[ \\t]*(#.*)?\\z").value | tonumber]
+def line(form): "\\A[ \\t]*(\(form))[ \\t]*(#.*)?\\z";
+def word: "\"[ !#-\\[\\]-~]*\""; # printable ASCII without a quote and a backslash
+def list: "\\[[ \\t]*(\(word)([ \\t]*,[ \\t]*\(word))*[ \\t]*)?\\]";
+def pair: [capture(line("(?<name>[a-z]+)[ \\t]*=[ \\t]*(?<value>\(word)|\(list))"))]
+    | if length == 1 then .[0] | .value |= fromjson else error("a line that is no part of its format") end;
+def number: [capture(line("version[ \\t]*=[ \\t]*(?<value>[1-9][0-9]{0,8})")).value | tonumber]
     | if length == 1 then .[0] else error("a line before the first table that is no version") end;
 def texts: type == "array" and all(.[]; type == "string");
 def bound: . == null or . == "" or moment("Z");
@@ -329,9 +342,10 @@ def rule: if ((keys - ["from", "needs", "until"]) == ["actions", "environments",
     and ((.needs // []) | texts) and known and (.from | bound) and (.until | bound) then . else error("a rule that is malformed") end;
 def revocation: if keys == ["good", "key"] and (.good | texts) and known
     then .key |= id | .good |= map(head) else error("a revocation that is malformed") end;
-reduce inputs as $line ({tables: []}; ($line | gsub("\\A[ \\t]+|[ \\t\\r]+\\z"; "")) as $text
-    | if $text == "" or ($text | startswith("#")) then .
-    elif $text | test("\\A\\[\\[(rule|revoked)\\]\\][ \\t]*(#.*)?\\z") then .tables += [[$text[2:6], {}]]
+reduce inputs as $text ({tables: []};
+    [$text | capture(line("\\[\\[(?<table>rule|revoked)\\]\\]")).table] as $table
+    | if $text | test(line("")) then .
+    elif $table != [] then .tables += [[$table[0], {}]]
     elif .tables == [] and .version == null then .version = ($text | number)
     elif .tables == [] then error("a repeated line")
     else ($text | pair) as $pair
@@ -340,7 +354,7 @@ reduce inputs as $line ({tables: []}; ($line | gsub("\\A[ \\t]+|[ \\t\\r]+\\z"; 
     end)
 | if .version == null then error("no version") else . end
 | [.tables[] | select(.[0] == "rule")[1] | rule] as $rules
-| [.tables[] | select(.[0] == "revo")[1] | revocation] as $revoked
+| [.tables[] | select(.[0] == "revoked")[1] | revocation] as $revoked
 # Two heads of one log for one key are a contradiction.
 | ($revoked | map(.key as $key | .good[] | [$key, .place])) as $heads
 | if ($heads | unique | length) != ($heads | length) then error("a head that is repeated")
@@ -348,15 +362,17 @@ else {version: .version, sha256: $sha256, rules: $rules, revoked: $revoked} end
 JQ
 
 # An anchor, said as a file or a tag's text: {place, seq, sha256, policy}. Stops at anything else.
+# No name and no digest has a colon, so each colon is a member: a repeated one is one too many.
 cat >"$work/anchor.jq" <<'JQ'
-def is(form): type == "string" and test("\\A(" + form + ")\\z");
-def place: is("[a-z0-9][a-z0-9._-]{0,99}");
-def whole(low; high): type == "number" and . == floor and . >= low and . <= high;
-def sha: is("[0-9a-f]{64}");
-if type == "object" and (keys - ["policy"]) == ["environment", "seq", "sha256", "target"]
-    and (.environment | place) and (.target | place) and (.sha256 | sha) and (.seq | whole(1; 99999999))
-    and (.policy == null or (.policy | type == "object" and keys == ["sha256", "version"] and (.sha256 | sha)
-        and (.version | whole(1; 999999999))))
+def name: "\"[a-z0-9][a-z0-9._-]{0,99}\"";
+def sha: "\"[0-9a-f]{64}\"";
+def policy: "\"(sha256\" *: *\(sha)|version\" *: *[1-9][0-9]{0,8})";
+def field: "\"((environment|target)\" *: *\(name)|seq\" *: *[1-9][0-9]{0,7}|sha256\" *: *\(sha)"
+    + "|policy\" *: *\\{ *\(policy) *, *\(policy) *\\})";
+. as $text | (if test("\\A *\\{ *\(field)( *, *\(field)){3,4} *\\}[ \n]*\\z") then fromjson else {} end)
+| if (keys - ["policy"]) == ["environment", "seq", "sha256", "target"]
+    and ((.policy // {}) | keys | IN([], ["sha256", "version"]))
+    and ([keys, (.policy // {} | keys) | .[]] | length) == ($text | [match(":"; "g")] | length)
 then {place: "\(.target)/\(.environment)", seq, sha256, policy: (.policy // {version: 0, sha256: ""})}
 else error("no anchor") end
 JQ
@@ -373,14 +389,19 @@ for path in "$trust"/*.pub; do
     case $stem in
     [!A-Za-z0-9]* | *[!A-Za-z0-9._-]* | *.pub | '') bad trust policy 'a file has a name that cannot name a key' ;;
     esac
-    [ ${#stem} -le 100 ] && [ -f "$path" ] && [ -r "$path" ] && [ "$(wc -c <"$path")" -le 16384 ] || bad trust policy 'a file cannot be read as a key'
-    type='' blob=''
-    read -r type blob _ <"$path" || :
+    [ ${#stem} -le 100 ] && plain "$path" 16384 '\011' || bad trust policy "$stem.pub cannot be read as a key"
+    IFS= read -r line <"$path" || :
+    blob=${line#ssh-ed25519 }
+    blob=${blob%% *}
     printf '%s' "$blob" | base64 -d >"$work/blob" 2>/dev/null || :
     prefix=$(od -An -v -tx1 -N19 "$work/blob" | tr -d ' \n')
     # ssh: 00 00 00 0b "ssh-ed25519" 00 00 00 20, then the 32 bytes of the key.
-    if [ "$type" != ssh-ed25519 ] || [ "$prefix" != 0000000b7373682d6564323535313900000020 ] ||
-        [ "$(wc -c <"$work/blob")" -ne 51 ] || [ "$(tail -n +2 "$path" | wc -c)" -ne 0 ]; then
+    case $line in
+    "ssh-ed25519 $blob" | "ssh-ed25519 $blob "*) ;;
+    *) prefix='' ;;
+    esac
+    if [ "$prefix" != 0000000b7373682d6564323535313900000020 ] || [ "$(wc -c <"$work/blob")" -ne 51 ] ||
+        [ "$(base64 -w0 <"$work/blob")" != "$blob" ] || [ "$(tail -n +2 "$path" | wc -c)" -ne 0 ]; then
         bad trust policy "$stem.pub is not one OpenSSH Ed25519 public key"
     fi
     id=$(openssl dgst -sha256 -binary "$work/blob" | base64 -w0 | tr -d =)
@@ -397,9 +418,9 @@ for path in "$trust"/*.pub; do
     printf '%s SHA256:%s\n' "$stem" "$id" >>"$work/listed"
 done
 echo '{"version": 0, "sha256": "", "rules": [], "revoked": []}' >"$work/policy"
-if [ -e "$trust/trust.toml" ]; then
-    [ -f "$trust/trust.toml" ] && [ "$(wc -c <"$trust/trust.toml")" -le 1048576 ] ||
-        bad trust policy 'trust.toml is no file of at most 1048576 bytes'
+if [ -e "$trust/trust.toml" ] || [ -h "$trust/trust.toml" ]; then
+    plain "$trust/trust.toml" 1048576 '' ||
+        bad trust policy 'trust.toml is no file of at most 1048576 bytes without control characters'
     # Another key under an old name is another policy, so the digest covers the keys too.
     sum=$(cat "$work/listed" "$trust/trust.toml" | sha256sum)
     jq -nR --rawfile names "$work/names" --arg sha256 "${sum%% *}" -f "$work/policy.jq" <"$trust/trust.toml" \
@@ -411,23 +432,27 @@ fi
 
 # --- the anchors ------------------------------------------------------------------------------------------
 
+read_anchor() { # FILE, into $work/anchor
+    plain "$1" 65536 '\011' && jq -Rscf "$work/anchor.jq" <"$1" >"$work/anchor" 2>/dev/null && [ -s "$work/anchor" ]
+}
+
 # $work/anchors gets every anchor of this log.
 anchored() { # SOURCE
     case $1 in
     git:*)
-        git -C "${1#git:}" for-each-ref --format='%(refname:strip=2) %(objecttype) %(contents:body)' \
+        git -C "${1#git:}" for-each-ref --format='%(refname:strip=2) %(objecttype)' \
             "refs/tags/roadworthy/$target/$environment/" >"$work/tags" 2>/dev/null || return 1
-        while read -r tag kind body; do
-            [ -n "$tag" ] || continue
-            printf '%s' "$body" | jq -cf "$work/anchor.jq" >"$work/anchor" 2>/dev/null && [ "$kind" = tag ] &&
-                jq -e --arg tag "$tag" '"roadworthy/\(.place)/\(.seq)" == $tag' "$work/anchor" >/dev/null || return 1
+        # Each tag's text by itself, for nothing in a text may look like another tag.
+        while read -r tag kind; do
+            [ "$kind" = tag ] || return 1
+            git -C "${1#git:}" for-each-ref --format='%(contents:body)' "refs/tags/$tag" >"$work/body" 2>/dev/null &&
+                read_anchor "$work/body" &&
+                [ "roadworthy/$(jq -r '"\(.place)/\(.seq)"' "$work/anchor")" = "$tag" ] || return 1
             cat "$work/anchor" >>"$work/anchors"
         done <"$work/tags"
         ;;
     *)
-        [ -f "$1" ] && [ ! -h "$1" ] && [ -r "$1" ] && [ "$(wc -c <"$1")" -le 65536 ] || return 1
-        jq -cse 'if length == 1 then .[0] else error("not one") end' "$1" 2>/dev/null |
-            jq -cf "$work/anchor.jq" >"$work/anchor" 2>/dev/null && [ -s "$work/anchor" ] || return 1
+        [ ! -h "$1" ] && read_anchor "$1" || return 1
         [ -z "$tsa" ] || openssl ts -verify -data "$1" -in "$1.tsr" -CAfile "$tsa" >/dev/null 2>&1 || return 1
         jq -c --arg place "$target/$environment" 'select(.place == $place)' "$work/anchor" >>"$work/anchors"
         ;;

@@ -134,13 +134,13 @@ class Context:
 
     @cached_property
     def trust(self) -> Trust:
-        """Whose entries are believed: `.release/trust` of the project, or the sandbox's own key."""
+        """Whose entries are believed: `.release/trust` of the project, or the folder of the sandbox's own key."""
         from .journal.sign import Trust
 
         if self.target == "sandbox":
             if self.signer is None:
                 raise UsageError("the sandbox has no signing key")
-            return Trust.only(self.signer)
+            return Trust.load(self.paths.state / "keys")  # all of it, as both audits read it
         return Trust.load(self.paths.root / ".release" / "trust")
 
     def shown(self, path: Path) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import UsageError
+from .files import read_file
 
 FILE: Final = "release.toml"
 FILE_LIMIT: Final = 64 << 10  # bytes
@@ -25,15 +26,9 @@ Keys = tuple[str | int, ...]  # the way to a value: names of keys, and numbers i
 def read_bytes(root: Path) -> bytes:
     """The bytes of `root/release.toml`. Raises UsageError."""
     try:
-        with (root / FILE).open("rb") as file:
-            data = file.read(FILE_LIMIT + 1)
+        return read_file(root / FILE, FILE_LIMIT, FILE)
     except FileNotFoundError as error:
         raise UsageError(f"no {FILE} in {root.name}/: run this from the project, or write one") from error
-    except OSError as error:
-        raise UsageError(f"{FILE} cannot be read: {error.strerror}") from error
-    if len(data) > FILE_LIMIT:
-        raise UsageError(f"{FILE} is longer than {FILE_LIMIT:,} bytes: make it shorter")
-    return data
 
 
 def load(text: str) -> dict[str, Any]:

@@ -44,15 +44,15 @@ def write_log(root: Path, environment: str, target: str = "sandbox") -> None:
     say("failed", settles=4, attempts=[], outcome="failed")
 
 
-def run(path: str, *args: object, shell: str = "dash") -> subprocess.CompletedProcess[str]:
+def run(path: str, *args: object, shell: str = "dash", **env: str) -> subprocess.CompletedProcess[str]:
     command = [shutil.which(shell) or shell, str(SCRIPT), *map(str, args)]
-    return subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env={"PATH": path, **env}, capture_output=True, text=True, timeout=60)
 
 
 def both(path: str, root: Path, log: str = "sandbox/prod", anchors: Sequence[object] = ()) -> tuple[str, str]:
     """File and code of the first finding, on which both auditors must agree; ("", "") when all is well."""
     folder = root / "journal" / log
-    known = [one for source in anchors for one in read_anchors(str(source), folder.parent.name)]
+    known = [one for source in anchors for one in read_anchors(str(source), log)]
     findings = audit(folder, root / "trust", known)
     options = [word for source in anchors for word in ("--anchor", source)]
     done = run(path, folder, "--trust", root / "trust", *options)

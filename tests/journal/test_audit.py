@@ -116,3 +116,13 @@ def test_a_missing_tool_is_no_pass(path: str, root: Path, tmp_path: Path) -> Non
     done = run(str(poor), root / "journal/sandbox/prod")
     assert (done.returncode, done.stdout) == (2, "")
     assert "openssl is not installed" in done.stderr
+
+
+def test_definitions_of_ones_own_for_jq_change_no_verdict(path: str, root: Path, tmp_path: Path) -> None:
+    """jq loads ~/.jq before every program: there, whatever the script asks would be answered."""
+    (tmp_path / ".jq").write_text("def test(x): true; def all(f): true; def IN(s): true; def select(f): .;\n")
+    assert run(path, path_of(root, 1).parent, HOME=str(tmp_path)).returncode == 0
+    lie(3, said(stage="build"))(root)
+    assert both(path, root) == ("00000003.json", "stage")
+    done = run(path, path_of(root, 1).parent, HOME=str(tmp_path))
+    assert (done.returncode, done.stderr.split(": ")[:3]) == (1, ["audit", "00000003.json", "stage"])

@@ -67,9 +67,8 @@ def test_an_anchor_is_pushed_with_a_login_that_no_command_line_holds(root: Path,
 
     signer = create_key(tmp_path / "keys", "k")
     store, now = Folder(tmp_path / "journal"), lambda: datetime.now(UTC)
-    log = Log(
-        store, environment="staging", target="sandbox", signer=signer, trust=Trust.only(signer), clock=now
-    )
+    trust = Trust.load(tmp_path / "keys")
+    log = Log(store, environment="staging", target="sandbox", signer=signer, trust=trust, clock=now)
     entry = log.append(Record("note", "completion", "note", "staging", "sandbox", "none", "", {}))
     with server(locked) as remote:
         add_origin(root, remote.url.replace("//", f"//{login.format(token)}@") + "/repository.git")

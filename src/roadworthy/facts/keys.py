@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from .. import toml
 from ..errors import UsageError
+from ..files import read_file
 from ..model import Keys
 from ..toml import FILE
 
@@ -68,16 +69,11 @@ def _toml(root: Path) -> dict[str, Any]:
 def _text(path: Path) -> str:
     """The text of a file, "" when there is none."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MOST + 1)
-        if len(raw) > MOST:
-            raise UsageError(f"{path.name} is longer than {MOST} bytes: make it shorter")
-        return raw.decode("utf-8-sig")
+        return read_file(path, MOST, path.name).decode("utf-8-sig")
     except FileNotFoundError:
         return ""
-    except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"{path.name} cannot be read: {what}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name} cannot be read: it is not UTF-8") from error
 
 
 def _words(value: Any) -> Iterator[str]:

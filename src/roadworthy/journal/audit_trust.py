@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from roadworthy.journal import audit_text
 from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, is_time, text
 
-_OPENSSH_ED25519 = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _RULE = frozenset(("key", "target", "environments", "stages", "actions", "needs", "from", "until"))
 _SMALL, _KEY, _TAGS = 64 * 1024, 16 * 1024, 64 * 1024**2
@@ -57,26 +55,22 @@ def read_trust(folder: Path) -> Keys:
             raise Bad("policy", f"{name[:100]!r} cannot name a key")
         try:
             # A key may be a link to where keys are kept; what it leads to is a small file.
-            lines = bytes_of(os.path.realpath(folder / name), _KEY).decode(errors="replace").splitlines()
+            blob = audit_text.key(bytes_of(os.path.realpath(folder / name), _KEY))
         except (FileNotFoundError, Bad) as error:
             raise Bad("policy", f"{name} cannot be read as a key") from error
-        words = lines[0].split() if len(lines) == 1 else []
-        blob = b""
-        with suppress(ValueError, IndexError):
-            blob = base64.b64decode(words[1], validate=True) if words[:1] == ["ssh-ed25519"] else b""
-        if len(blob) != 51 or blob[:19] != _OPENSSH_ED25519:
-            raise Bad("policy", f"{name} is not one OpenSSH Ed25519 public key")
+        except ValueError as error:
+            raise Bad("policy", f"{name} is not one OpenSSH Ed25519 public key") from error
         keyid = "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
         if keyid in raw:
             raise Bad("policy", f"{name} is the same key as {stems[keyid]}.pub")
         raw[keyid], stems[keyid] = blob[19:], name[:-4]
-    if not (folder / "trust.toml").exists():
+    if not os.path.lexists(folder / "trust.toml"):  # a link that leads nowhere is no permission to do without
         return Keys(raw, stems)
     return _with_policy(folder / "trust.toml", raw, stems)
 
 
-def read_anchors(source: str, target: str, authority: Path | None = None) -> Iterator[Anchor]:
-    """The anchors in a file, or of `git:REPOSITORY` as its tags. Raises Bad.
+def read_anchors(source: str, place: str, authority: Path | None = None) -> Iterator[Anchor]:
+    """The anchors in a file, or of `git:REPOSITORY` as its tags below `place`, a target or one log. Raises Bad.
 
     With `authority`, a PEM file of certificates, a file needs an RFC 3161 timestamp of it in FILE.tsr.
     """
@@ -88,7 +82,7 @@ def read_anchors(source: str, target: str, authority: Path | None = None) -> Ite
     import subprocess
     import tempfile
 
-    below = f"refs/tags/roadworthy/{target}/"
+    below = f"refs/tags/roadworthy/{place}/"
     form = "%(refname:strip=2)%00%(objecttype)%00%(contents:body)%01"
     command = ["git", "-C", source[4:], "for-each-ref", f"--format={form}", below]
     with tempfile.TemporaryFile() as out:
@@ -101,9 +95,10 @@ def read_anchors(source: str, target: str, authority: Path | None = None) -> Ite
         out.seek(0)
         tags = out.read().decode(errors="replace").split("\x01")[:-1]
     for tag in tags:
-        name, kind, body = tag.lstrip("\n").split("\0", 2)
+        name, _, about = tag.lstrip("\n").partition("\0")
+        kind, _, body = about.partition("\0")
         found = _anchor(body.encode(), f"tag {name}")
-        if kind != "tag" or name != f"roadworthy/{found.place}/{found.seq}":
+        if kind != "tag" or len(body) >= _SMALL or name != f"roadworthy/{found.place}/{found.seq}":
             raise Bad("anchor", f"tag {name} is not an annotated tag about what its name says")
         yield found
 
@@ -143,16 +138,10 @@ def named_policy(details: Any) -> tuple[int, str]:
 
 def _anchor(data: bytes, where: str) -> Anchor:
     try:
-        said = json.loads(data)
-        ok = set(said) - {"policy"} == {"environment", "target", "seq", "sha256"}
-        ok &= text(said["environment"], _PLACE) and text(said["target"], _PLACE) and text(said["sha256"], SHA)
-        ok &= type(said["seq"]) is int and 1 <= said["seq"] <= 99_999_999
-        if ok:
-            place = f"{said['target']}/{said['environment']}"
-            return Anchor(place, said["seq"], said["sha256"], named_policy(said))
-    except (ValueError, TypeError, KeyError, Bad):
-        pass
-    raise Bad("anchor", f"{where} is no anchor")
+        said = audit_text.anchor(data)
+    except ValueError as error:
+        raise Bad("anchor", f"{where} is no anchor") from error
+    return Anchor(f"{said['target']}/{said['environment']}", said["seq"], said["sha256"], named_policy(said))
 
 
 def _read(path: Path) -> bytes:
@@ -180,15 +169,12 @@ def _is_moment(bound: Any) -> bool:
 
 
 def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Keys:
-    import tomllib
-
     ids = {**{stem: keyid for keyid, stem in stems.items()}, **{keyid: keyid for keyid in raw}}
     revoked: dict[str, dict[str, tuple[int, str]]] = {}
     try:
         data = bytes_of(os.path.realpath(path))
-        said = tomllib.loads(data.decode())
-        version, rules = said.pop("version"), said.pop("rule", [])
-        ok = type(version) is int and 1 <= version < 10**9 and isinstance(rules, list)
+        said = audit_text.policy(data)
+        version, rules, ok = said["version"], said["rule"], True
         for rule in rules:
             lists = [rule[one] for one in ("environments", "stages", "actions")] + [rule.get("needs", [])]
             ok &= rule["key"] in ids and isinstance(rule["target"], str)
@@ -196,7 +182,7 @@ def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Ke
             bounds = (rule.get("from", ""), rule.get("until", ""))
             ok &= all(bound == "" or _is_moment(bound) for bound in bounds)
             ok &= all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists)
-        for one in said.pop("revoked", []):
+        for one in said["revoked"]:
             ok &= set(one) == {"key", "good"} and isinstance(one["good"], list)
             heads = revoked.setdefault(ids[one["key"]], {})
             for head in one["good"]:
@@ -208,10 +194,14 @@ def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Ke
                 )
                 ok &= text(digest, SHA)
                 heads[place] = int(number), digest
-        if not ok or said:
-            raise ValueError(path)
-    except (ValueError, KeyError, TypeError, AttributeError, Bad) as error:
-        raise Bad("policy", f"{path.name} is malformed") from error
+        if not ok:
+            raise ValueError("a rule or a revocation is malformed")
+    except Bad as error:
+        raise Bad("policy", f"{path.name} cannot be read: {error.why}") from error
+    except FileNotFoundError as error:
+        raise Bad("policy", f"{path.name} is a link to nothing") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Bad("policy", f"{path.name} is malformed: {error}"[:200]) from error
     listed = "".join(f"{stem} {keyid}\n" for keyid, stem in stems.items())
     digest = hashlib.sha256(listed.encode() + data).hexdigest()
     return Keys(raw, stems, rules, revoked, (version, digest))

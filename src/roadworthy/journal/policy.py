@@ -25,7 +25,7 @@
 - A revocation names heads, not a time: the thief of a key also chooses the time that an entry claims.
 - `from` and `until` are compared with the writer's own clock (`clock`, else `at`): an entry that was dated two
   years ahead by accident lifts `at` for ever, and must not lock out every key with an end.
-- One key and value per line, so that audit.sh can read it too.
+- Its text is the part of TOML that docs/format.md allows, one key and value a line: both audits read it, too.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from roadworthy.errors import UsageError
+from roadworthy.files import read_file
 from roadworthy.journal.entry import MOMENT, Entry, JournalError, Record, clock_of
 
 _POLICY_LIMIT = 1 << 20
@@ -148,22 +149,18 @@ def read_policy(path: Path, keys: Mapping[str, str], digest_of: str) -> Policy:
     The policy's digest covers `digest_of` (the keys) and the file's bytes. Raises UsageError for a mistake.
     """
     import hashlib
-    import tomllib
 
-    if not path.exists():
-        return Policy()
-    with path.open("rb") as file:
-        data = file.read(_POLICY_LIMIT + 1)
-    if len(data) > _POLICY_LIMIT:
-        raise UsageError(f"{path} is too big")
+    from .policy_text import parse
+
     try:
-        said = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from error
-    rules, revoked, version = said.pop("rule", []), said.pop("revoked", []), said.pop("version", None)
-    if said or not isinstance(rules, list) or not isinstance(revoked, list):
-        raise UsageError(f"{path} may hold version, [[rule]] and [[revoked]] and nothing else")
-    if type(version) is not int or not 1 <= version <= _VERSION_LIMIT:
+        data = read_file(path, _POLICY_LIMIT)
+    except FileNotFoundError:
+        if not path.is_symlink():
+            return Policy()
+        raise UsageError(f"{path} is a link to nothing: put the policy back, or remove the link") from None
+    said = parse(path, data)
+    rules, revoked, version = said.get("rule", []), said.get("revoked", []), said.get("version")
+    if version is None:
         raise UsageError(f"{path} needs `version = N`, a number that rises with every change")
     found = tuple(_rule(f"{path}, rule {number}", one, keys) for number, one in enumerate(rules, 1))
     heads: dict[str, dict[str, tuple[int, str]]] = {}

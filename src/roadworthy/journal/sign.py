@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from roadworthy.errors import UsageError
+from roadworthy.files import read_file, without_waiting
 from roadworthy.journal.entry import Entry, Envelope, JournalError, pae
 from roadworthy.journal.policy import Policy, read_policy
 from roadworthy.mask import Masked
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _KEY_FILE_LIMIT = 16 << 10
 _SSH_PREFIX = b"\0\0\0\x0bssh-ed25519\0\0\0 "
+_PUBLIC_LINE = re.compile(rb"ssh-ed25519 ([A-Za-z0-9+/]{68})(?: [^\x00-\x1f\x7f]*)?\n?")  # docs/format.md
 
 
 class Signer(Masked, frozen=True):
@@ -73,12 +75,6 @@ class Trust(msgspec.Struct, frozen=True):
         listed = "".join(f"{stem} {key}\n" for stem, key in names.items())
         return cls(keys, read_policy(folder / "trust.toml", names, listed))
 
-    @classmethod
-    def only(cls, signer: Signer) -> Trust:
-        """Trust in one key and no policy: everything in the sandbox, nothing on `live`."""
-        raw = binascii.a2b_base64(signer.public.split()[1])[len(_SSH_PREFIX) :]
-        return cls({signer.keyid: raw})
-
     @property
     def digest(self) -> str:
         """64 hex digits that differ whenever a key, a rule or a revocation does."""
@@ -112,7 +108,7 @@ def keyid(public: bytes) -> str:
 def load_signer(path: Path) -> Signer:
     """The signer of a private key file, which must be readable by its owner alone. Raises UsageError."""
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=without_waiting) as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode):
                 raise UsageError(f"the signing key {path} is not a file")
@@ -196,11 +192,6 @@ def _part(folder: Path, name: str, data: bytes, mode: int = 0o600) -> Iterator[P
         part.unlink(missing_ok=True)
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    # A pipe in the place of the key must not hang us.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def _signer(data: bytes, what: str) -> Signer:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as s
@@ -240,16 +231,15 @@ def _line(public: bytes) -> str:
 
 
 def _public_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(_KEY_FILE_LIMIT + 1)
-    if len(data) > _KEY_FILE_LIMIT:
-        raise UsageError(f"{path} is too big to be a key")
-    words = data.split(None, 2)
     try:
-        blob = binascii.a2b_base64(words[1]) if words[:1] == [b"ssh-ed25519"] and len(words) > 1 else b""
-    except ValueError:
-        blob = b""
-    comment = words[2].strip() if len(words) == 3 else b""
-    if not blob.startswith(_SSH_PREFIX) or len(blob) != len(_SSH_PREFIX) + 32 or b"\n" in comment:
-        raise UsageError(f"{path} is not one OpenSSH Ed25519 public key")
+        found = _PUBLIC_LINE.fullmatch(read_file(path, _KEY_FILE_LIMIT))
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path} is a link to nothing, or just went: put the key there, or remove it"
+        ) from None
+    blob = binascii.a2b_base64(found[1]) if found else b""
+    if not blob.startswith(_SSH_PREFIX):
+        raise UsageError(
+            f"{path} is not one OpenSSH Ed25519 public key: one line `ssh-ed25519 AAAA… comment` that ends in LF"
+        )
     return blob[len(_SSH_PREFIX) :]
