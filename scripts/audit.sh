@@ -61,6 +61,7 @@ done
 for tool in jq openssl base64 mktemp nproc od paste sha256sum split; do
     command -v "$tool" >/dev/null || usage "$tool is not installed"
 done
+[ -d "$dir" ] || [ -z "$anchors" ] || bad "${dir##*/}" folder 'an anchor is given, but the journal is gone'
 [ -d "$dir" ] || usage "$dir is not a folder"
 dir=$(cd "$dir" && pwd) || usage "$dir cannot be entered"
 environment=${dir##*/}

@@ -65,6 +65,11 @@ def test_a_cut_tail_is_named(path: str, root: Path, source: str) -> None:
     assert both(path, root, anchors=[source]) == ("00000005.json", "anchor")
 
 
+def test_a_log_that_went_is_named_by_its_anchor(path: str, root: Path, source: str) -> None:
+    shutil.rmtree(root / "journal/sandbox/prod")
+    assert both(path, root, anchors=[source]) == ("prod", "folder")
+
+
 def test_an_old_copy_that_was_continued_is_named(path: str, root: Path, source: str) -> None:
     """The holder of a key puts last week's copy back and writes another entry in the place of the last."""
     path_of(root, 5).unlink()

@@ -209,10 +209,30 @@ def test_a_whole_log_that_went_is_named_by_its_anchor(live: Context, root: Path,
     assert evidence.audit(live, [str(file)]).outcome is Outcome.SUCCEEDED
     shutil.rmtree(root / ".release/journal/live/prod")
     assert evidence.audit(live, [str(file)]).reasons == (
-        "anchor: there is no journal live/prod, but it was anchored",
+        "folder: there is no journal live/prod, but it was anchored",
     )
     assert evidence.audit(live, [str(tmp_path / "absent")]).code == 1
     assert evidence.audit(live, [f"git:{root}"]).reasons[0].endswith("holds no anchor of live")
+
+
+def test_a_log_that_went_is_named_by_what_it_left_behind(live: Context, root: Path) -> None:
+    """Without an anchor at hand: a tag of this repository, or the beats of those who held the environment."""
+    assert evidence.audit(live).reasons == (
+        "there is no journal of live: nothing was done there yet, or all of it went",
+    )
+    for place in ("prod", "staging"):
+        live.log(place).append(record("note", target="live", environment=place))
+    assert evidence.audit(live).outcome is Outcome.SUCCEEDED
+    evidence.anchor_head(live, "prod")
+    live.store.beat("live/staging", 1)
+    assert evidence.audit(live).outcome is Outcome.SUCCEEDED
+    for place, left in (("prod", "tags roadworthy/live/prod/"), ("staging", "beats/live/staging")):
+        moved = shutil.move(root / f".release/journal/live/{place}", root / place)
+        (reason,) = evidence.audit(live).reasons
+        assert reason.startswith(f"folder: there is no journal live/{place}, but ") and left in reason
+        shutil.move(moved, root / f".release/journal/live/{place}")
+    shutil.rmtree(root / ".release/journal/live")
+    assert len(evidence.audit(live).reasons) == 3
 
 
 def test_an_anchor_that_cannot_be_made_is_a_line_and_no_failure(live: Context, root: Path) -> None:

@@ -100,6 +100,11 @@ def timestamp(path: Path, url: str, *, timeout: float = 10) -> Path:
     return stamp
 
 
+def is_anchored(repository: Path, place: str) -> bool:
+    """Has the repository any tag that anchors the log `<target>/<environment>`?"""
+    return bool(_git(repository, "for-each-ref", "--count=1", f"refs/tags/roadworthy/{place}/").stdout)
+
+
 def _there(repository: Path, tag: str, body: bytes) -> bool:
     """Is the tag there, and about this head? Raises AnchorError when it is about another."""
     ref = f"refs/tags/{tag}"

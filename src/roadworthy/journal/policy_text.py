@@ -19,6 +19,7 @@ _LINE: Final = re.compile(
     rb"[ \t]*(?:version[ \t]*=[ \t]*(?P<version>[1-9][0-9]{0,8})|\[\[(?P<table>rule|revoked)\]\]"
     rb"|(?P<name>[a-z]+)[ \t]*=[ \t]*(?:(?P<text>%b)|(?P<list>%b)))?%b" % (_TEXT, _LIST, _REST)
 )
+_VERSION: Final = "it needs `version = N`, a number that rises with every change, in digits alone"
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -39,9 +40,15 @@ def parse(path: Path, data: bytes) -> dict[str, Any]:
             values.setdefault(found["table"].decode(), []).append(table)
         elif found["name"]:
             name = found["name"].decode()
-            if table is None or name in table:
-                what = "stands before the first table" if table is None else "stands twice in one table"
-                raise UsageError(f"{path}:{number}: {name} {what}")
+            if table is None:
+                why = (
+                    _VERSION
+                    if name == "version"
+                    else "before the first table stands version and nothing else"
+                )
+                raise UsageError(f"{path}:{number}: {why}")
+            if name in table:
+                raise UsageError(f"{path}:{number}: {name} stands twice in one table")
             if found["text"]:
                 table[name] = found["text"][1:-1].decode()
             else:
@@ -56,7 +63,9 @@ def _why(line: bytes) -> str:
         return "the line ends in CR LF: end it with LF alone"
     if _CONTROL.search(line):
         return "control characters do not belong here"
+    if line.strip().startswith(b"version"):
+        return _VERSION
     return (
-        'write `version = 4`, `[[rule]]`, `[[revoked]]`, `name = "text"` or `name = ["text", "text"]`, one a line, '
-        "in plain ASCII without \\ (docs/format.md)"
+        'write `[[rule]]`, `[[revoked]]`, `name = "text"` or `name = ["text", "text"]` and nothing else, one '
+        "a line, in ASCII without \\ (docs/format.md)"
     )

@@ -63,6 +63,10 @@ def _audited(context: Context, folder: Path, anchors: Sequence[str], authority: 
 
     places = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
     problems: list[str] = []
+    if not places:
+        problems.append(
+            f"there is no journal of {context.target}: nothing was done there yet, or all of it went"
+        )
     known: list[auditor.Anchor] = []
     for source in anchors:
         try:
@@ -73,8 +77,13 @@ def _audited(context: Context, folder: Path, anchors: Sequence[str], authority: 
         problems += [] if found else [f"anchor: {source} holds no anchor of {context.target}"]
         known += found
     there = {f"{context.target}/{place.name}" for place in places}
-    gone = sorted({anchor.place for anchor in known} - there)
-    problems += [f"anchor: there is no journal {place}, but it was anchored" for place in gone]
+    gone = {anchor.place: "it was anchored" for anchor in known}
+    gone |= dict(_left_behind(context))
+    problems += [
+        f"folder: there is no journal {place}, but {why}"
+        for place, why in sorted(gone.items())
+        if place not in there
+    ]
     for place in places:
         findings = auditor.audit(place, _trust(context), known)
         problems += [f"{place.name}: {finding}" for finding in findings]
@@ -87,6 +96,19 @@ def _audited(context: Context, folder: Path, anchors: Sequence[str], authority: 
     seen = f"compared with {len(known)} anchors" if anchors else "not compared with any anchor"
     line = f"{len(places)} journals of {context.target} are whole: signatures, chain and evidence; {seen}"
     return Result(Outcome.SUCCEEDED, line)
+
+
+def _left_behind(context: Context) -> Iterator[tuple[str, str]]:
+    """Environments that release.toml names and that once had a journal, by what else a journal leaves behind."""
+    from ..journal.anchor import is_anchored
+
+    held = context.store.names(f"beats/{context.target}")
+    for name in context.config.environments:
+        place = f"{context.target}/{name}"
+        if f"beats/{place}" in held:
+            yield place, f"its holders left their beats in beats/{place}"
+        elif is_anchored(context.paths.root, place):
+            yield place, f"this repository has tags roadworthy/{place}/"
 
 
 def anchor(context: Context, environment: str, to: str = "", timestamp: str = "") -> Result:
