@@ -23,12 +23,12 @@ def read_file(path: Path, limit: int, name: str = "") -> bytes:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode):
                 kind = _KINDS.get(stat.S_IFMT(about.st_mode), "a device")
-                raise UsageError(f"{said} is {kind}: put a regular file there, or remove it")
+                raise UsageError(
+                    f"{said} cannot be read: it is {kind}; put a regular file there, or remove it"
+                )
             data = file.read(limit + 1) if about.st_size <= limit else b""
     except FileNotFoundError:
         raise
-    except IsADirectoryError as error:
-        raise UsageError(f"{said} is a folder: put a regular file there, or remove it") from error
     except OSError as error:
         raise UsageError(f"{said} cannot be read: {error.strerror}") from error
     if about.st_size > limit or len(data) > limit:
