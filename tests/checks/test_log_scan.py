@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import tracemalloc
 from collections.abc import Iterator
@@ -24,6 +25,31 @@ from roadworthy.errors import CheckFailed
 ROUTER = 'heroku[router]: at={at} {code}method=GET path="/api/health" host=dev.cape-control.com dyno=web.1'
 STAMP = "2030-01-01T00:00:00.000000+00:00 "
 
+# A process type may have any letter, digits, `_` and `-`, and on Fir a dyno's name has a pod's.
+DYNOS = (
+    *(
+        "web.1",
+        "w.1",
+        "ui.2",
+        "worker2.1",
+        "worker_critical.2",
+        "sidekiq-critical.1",
+        "Clock.1",
+        "celeryBeat.1",
+    ),
+    *(
+        "release.1234",
+        "scheduler.9876",
+        "rub.1",
+        "rum.1",
+        "ran.1",
+        "sun.1",
+        "RUN.1",
+        "runner.1",
+        "web-6d5f7c9b8-x2x4z",
+    ),
+)
+
 # Fault 3 of the playbook's certify: its pattern overlooked the first and was alarmed by the second.
 ALARMS = {
     "traceback": [
@@ -39,12 +65,21 @@ ALARMS = {
         "heroku[web.1]: Error R14 (Memory quota exceeded)",
         "heroku[web.1]: Error L10 (output buffer overflow)",
         "heroku[router]: at=error code=H12",
+        'heroku[router]: sock=client at=warning code=H18 desc="Server Request Interrupted" method=GET path="/"',
+        "heroku[logplex]: Error L10 (output buffer overflow): drops 34 messages since 2030-01-01T00:00:00",
+        *(f"heroku[{dyno}]: Error R15 (Memory quota vastly exceeded)" for dyno in DYNOS),
     ],
     "worker timeout": ["app[web.1]: [2030-01-01] [4] [CRITICAL] WORKER TIMEOUT (pid:9)"],
     "abnormal exit": [
-        f"heroku[{dyno}]: Process exited with status {status}"
-        for dyno in ("web.1", "run.8231")
-        for status in (1, 9, 10, 99, 100, 137, 139, 142, 144, 149, 150, 255)
+        "heroku[release]: Release v11 failed: exit status 3",
+        "heroku[release.1234]: Release command failed",
+        *(f"heroku[{dyno}]: State changed from up to crashed" for dyno in DYNOS),
+        *(
+            f"heroku[{dyno}]: Process exited with status {status}{after}"
+            for dyno in DYNOS
+            for status in (1, 9, 10, 99, 100, 137, 139, 142, 144, 149, 150, 255)
+            for after in ("", "  ", "\r")
+        ),
     ],
 }
 SILENT = [
@@ -57,6 +92,12 @@ SILENT = [
     'app[web.1]: order code=H100 promo code=R1 "code=XH10"',
     "app[web.1]: worker timeout is 30 s",
     "heroku[web.1]: Process exited with status 0",
+    "heroku[worker_critical.1]: Process exited with status 143",
+    "heroku[run.8231]: Process exited with status 1",  # whoever started it has seen it
+    "app[web.1]: user said code=H10 yes",
+    "app[web.1]: heroku[router] says code=H10 ",
+    'heroku[router]: at=info method=GET path="/x?a= status=500 " host=a dyno=web.1 status=200 bytes=1',
+    'heroku[router]: at=info method=GET path="/x?a= code=H10 " host=a dyno=web.1 status=200 bytes=1',
     "heroku[web.1]: Process exited with status 143",
     "app[web.1]: Process exited with status 1 of 3 steps",
     "heroku[web.1]: State changed from starting to up",
@@ -286,3 +327,13 @@ def test_of_a_log_that_comes_line_by_line_one_block_is_kept() -> None:
     assert first <= logs._BLOCK + 1000
     assert given <= logs._BLOCK // 99 + 2
     assert first + sum(map(len, blocks)) == 10_000 * 100
+
+
+def test_a_rule_that_takes_for_ever_is_ended_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MOST_SECONDS", 0.3)
+    rules = [LogRule("fine", "b"), LogRule("endless", "(a+)+$")]
+    with pytest.raises(CheckFailed, match=r"log rule 'endless' takes more than"):
+        logs.scan([b"a" * 64 + b"b"], rules)
+    assert logs.scan([b"a" * 64], rules).counts == {"fine": 0, "endless": 1}
+    assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)

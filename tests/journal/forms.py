@@ -94,7 +94,7 @@ def verdicts(path: str, root: Path, anchors: tuple[str, ...] = ()) -> tuple[str,
         known = [one for source in anchors for one in read_anchors(source, LOG)]
         found = audit(folder, root / "trust", known)
         python = f"{found[0].name} {found[0].code}" if found else ""
-        if anchors and not known:
+        if anchors and not any(one.place == LOG for one in known):
             python = "prod anchor"  # an anchor of another log alone: the command says so of all journals
     except Bad as bad:
         python = f"prod {bad.code}"

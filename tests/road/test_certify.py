@@ -156,10 +156,22 @@ def test_a_platform_error_in_the_log_means_no_certificate(staged: Project):
     assert "code=H80" in refused(staged)
 
 
-def test_a_process_that_ended_abnormally_since_the_release_means_no_certificate(staged: Project):
+def test_a_process_that_ended_abnormally_since_the_release_means_no_certificate(project: Project):
+    """Of whatever type: a name may have `_` and `-`, which the rules once did not know."""
+    procfile = (project.root / "app" / "Procfile").read_text()
+    project.commit("A worker", {"app/Procfile": f"{procfile}worker_critical-2: sleep 1; exit 1\n"})
+    project.deployed()
+    project.json("migrate")
+    app = f"/apps/{project.staging}"
+    project.api("PATCH", f"{app}/formation", {"updates": [{"type": "worker_critical-2", "quantity": 1}]})
+    until(lambda: "exited with status 1" in project.invoke("sandbox.logs", "--app", project.staging).out)
+    assert "worker_critical-2.1]: Process exited with status 1" in refused(project)
+
+
+def test_a_one_off_that_a_person_ran_and_that_ended_badly_is_theirs(staged: Project):
     staged.api("POST", f"/apps/{staged.staging}/dynos", {"command": "sh -c 'kill -9 $$'", "type": "run"})
     until(lambda: "exited with status 137" in staged.invoke("sandbox.logs", "--app", staged.staging).out)
-    assert "log rule 'abnormal exit'" in refused(staged)
+    staged.json("certify")
 
 
 def test_harmless_lines_raise_no_alarm(staged: Project):

@@ -6,7 +6,8 @@ Invariants:
   the scan fast changes that. Patterns are written so that `grep -E` reads them alike and anyone can check.
 - Memory does not grow with the log: it is read in blocks, and of each rule only the first hits are kept,
   though all are counted.
-- What cannot be scanned is an error and never a clean log: no rules, a line without end, a failing read.
+- What cannot be scanned is an error and never a clean log: no rules, a line without end, a failing read, a rule
+  that takes for ever.
 
 How it is fast: a rule is asked only about lines that hold a literal which every match of the rule must have
 (` status=5` for the 5xx rule). Looking for a literal is C code, and most blocks lack one of its bytes.
@@ -15,7 +16,10 @@ How it is fast: a rule is asked only about lines that hold a literal which every
 from __future__ import annotations
 
 import re
+import signal
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -30,6 +34,7 @@ from .literals import required
 MOST_HITS: Final = 20  # kept per rule; all are counted
 LONGEST_LINE: Final = 1 << 20  # bytes; logplex itself cuts lines at 10 kB
 LONGEST_TEXT: Final = 500  # characters of a hit that are kept
+MOST_SECONDS: Final = 30.0  # of computing; a log of a gigabyte takes a few
 _BLOCK: Final = 28 * 1024  # fits the first cache, and CPython searches blocks below 30,000 bytes fastest
 _STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)) ")
 
@@ -88,7 +93,8 @@ class _Rule:
 def scan(log: Path | BinaryIO | Iterable[bytes], rules: Iterable[LogRule]) -> ScanResult:
     """Ask every rule about every line of `log`: a file, an open binary stream, or lines.
 
-    Raises CheckFailed when there are no rules, a line is longer than LONGEST_LINE, or the log cannot be read.
+    Raises CheckFailed when there are no rules, a line is longer than LONGEST_LINE, the log cannot be read, or the
+    rules have not been asked after MOST_SECONDS.
     """
     asked = list(rules)
     if not asked:
@@ -96,13 +102,15 @@ def scan(log: Path | BinaryIO | Iterable[bytes], rules: Iterable[LogRule]) -> Sc
     compiled: list[_Rule] = []
     lines = size = 0
     try:
-        for block in _blocks(log):
-            compiled = compiled or [_Rule(rule, block) for rule in asked]
-            for rule in compiled:
-                _apply(rule, block, lines)
-            lines += block.count(b"\n")
-            size += len(block)
-            lines += not block.endswith(b"\n")
+        with _bounded() as now_asking:
+            for block in _blocks(log):
+                compiled = compiled or [_Rule(rule, block) for rule in asked]
+                for rule in compiled:
+                    now_asking[:] = [rule.name]
+                    _apply(rule, block, lines)
+                lines += block.count(b"\n")
+                size += len(block)
+                lines += not block.endswith(b"\n")
     except OSError as error:
         raise CheckFailed(f"the log cannot be read: {error.strerror or type(error).__name__}") from error
     hits = sorted((hit for rule in compiled for hit in rule.hits), key=lambda hit: hit.line_number)
@@ -110,6 +118,33 @@ def scan(log: Path | BinaryIO | Iterable[bytes], rules: Iterable[LogRule]) -> Sc
     for rule in compiled:
         counts[rule.name] += rule.count
     return ScanResult(lines, size, tuple(hits), counts)
+
+
+@contextmanager
+def _bounded() -> Iterator[list[str]]:
+    """Ends what is inside after MOST_SECONDS of this process's computing; gives a list for the rule that is asked.
+
+    A pattern such as `(a+)+$` takes longer than anybody lives, and Python looks for a signal even inside of it. The
+    scan holds an environment meanwhile. Only the main thread gets signals: elsewhere there is no bound.
+    """
+    asking: list[str] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asking
+        return
+
+    def end(*_: object) -> None:
+        raise CheckFailed(
+            f"log rule {asking[0] if asking else ''!r} takes more than {MOST_SECONDS:.0f} s: it repeats what "
+            "repeats already, as in (a+)+; write its pattern without that"
+        )
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
+    try:
+        yield asking
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def since(lines: Iterable[bytes], released_at: datetime) -> Iterator[bytes]:

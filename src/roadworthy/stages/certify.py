@@ -143,7 +143,10 @@ def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:
         # The platform tells the second only; its own line tells where in that second the release began.
         begins = re.compile(rb"\S+ app\[api\]: Release v%d created by " % current.version)
         first = next((number for number, line in enumerate(lines) if begins.match(line)), 0)
-        found = logs.scan(lines[first:], context.config.logs.rules)
+        try:
+            found = logs.scan(lines[first:], context.config.logs.rules)
+        except RoadworthyError as error:
+            return [f"the log cannot be scanned: {error}"]
     if not found.hits:
         return []
     mask = context.platform.mask(app)  # for what is quoted: the rules see the lines as they are
