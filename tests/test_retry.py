@@ -140,6 +140,9 @@ def test_the_rate_limit_of_heroku3_is_known_by_its_name() -> None:
         ("²", 0.0),
         ("", 0.0),
         ("Mon, 99 Foo 2030 99:99:99 GMT", 0.0),
+        ("Mon, 01 Jan 999999999999999999 00:00:00", 0.0),
+        ("Sat, 28 Nov 2026 25:61:61 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", retry.LONGEST_RETRY_AFTER),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_and_bounded(text: str, seconds: float) -> None:

@@ -33,6 +33,7 @@ from .mask import HIDDEN, SHORTEST
 MOST_REDIRECTS: Final = 5
 MOST_BODY: Final = 16 << 20  # bytes of a body that is not asked for as a stream
 MOST_LINE: Final = 1 << 20  # bytes of a line
+CA_BUNDLE: Final = "REQUESTS_CA_BUNDLE"
 _CHUNK: Final = 65536
 # What may follow a redirect to another host: a list of the harmless, since any other header may be a secret.
 _HARMLESS: Final = frozenset(
@@ -44,6 +45,10 @@ class TooLong(requests.exceptions.ChunkedEncodingError):
     """The answer is longer than anybody needs. Like one that was cut short: what it answers is not known."""
 
 
+class Misconfigured(requests.RequestException):
+    """A variable of the environment names what cannot be used. Another attempt would see the same."""
+
+
 class _Adapter(HTTPAdapter):
     def __init__(self, timeout: float) -> None:
         super().__init__(pool_maxsize=16)
@@ -52,7 +57,11 @@ class _Adapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (self._timeout, self._timeout)
-        return super().send(request, *args, **kwargs)
+        try:
+            return super().send(request, *args, **kwargs)
+        except OSError as error:  # requests' own errors are of this kind, too
+            _blame(error, str(request.url), kwargs.get("verify"))
+            raise
 
 
 class _Session(requests.Session):
@@ -75,7 +84,7 @@ def session(timeout: float, headers: Mapping[str, str] | None = None) -> request
     """A session whose requests wait `timeout` seconds for a connection, and for each part of an answer."""
     made = _Session()
     made.trust_env = False
-    made.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+    made.verify = os.environ.get(CA_BUNDLE) or True
     made.max_redirects = MOST_REDIRECTS
     made.headers["User-Agent"] = f"roadworthy/{__version__}"
     made.headers.update(headers or {})
@@ -140,7 +149,14 @@ def _forget(response: requests.Response, **settings: Any) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """A network error in a few words, without the address, headers or credentials its own text may hold."""
+    """A network error in a few words, without the address, headers or credentials its own text may hold.
+
+    A proxy or a file of certificates that it came about with is named by its variable.
+    """
+    return ": ".join([*getattr(error, "__notes__", ()), _words(error)])
+
+
+def _words(error: BaseException) -> str:
     wire = requests.exceptions
     if isinstance(error, wire.SSLError):
         return "no TLS: the server's certificate or protocol is not accepted"
@@ -148,13 +164,34 @@ def reason(error: BaseException) -> str:
         return "no connection in time"
     if isinstance(error, wire.Timeout):
         return "no answer in time"
-    if isinstance(error, TooLong):
+    if isinstance(error, TooLong | Misconfigured):
         return str(error)
     if isinstance(error, wire.ChunkedEncodingError):
         return "the answer was cut short"
     if isinstance(error, wire.ConnectionError):
         return _socket_words(error)
     return f"the request failed: {type(error).__name__}"
+
+
+def _blame(error: OSError, url: str, verify: object) -> None:
+    """Name the variable of the proxy or the certificates with which the error came about, in a note of it.
+
+    Raises Misconfigured where what the variable says cannot be used at all.
+    """
+    wire = requests.exceptions
+    if isinstance(error, wire.ProxyError | wire.InvalidProxyURL | wire.InvalidSchema):
+        scheme = urlsplit(url).scheme
+        names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+        name = next((name for name in names if os.environ.get(name)), "")
+        if name and not isinstance(error, wire.ProxyError):
+            raise Misconfigured(f"the proxy of {name} is no http:// or https:// address") from error
+        if name:
+            error.add_note(f"the proxy of {name}")
+    elif verify == os.environ.get(CA_BUNDLE):
+        if not isinstance(error, wire.RequestException):
+            raise Misconfigured(f"{CA_BUNDLE} names no file of certificates that can be read") from error
+        if isinstance(error, wire.SSLError):
+            error.add_note(f"by the certificates of {CA_BUNDLE}")
 
 
 def _socket_words(error: BaseException) -> str:

@@ -107,6 +107,33 @@ def test_a_bundle_in_the_environment_does_not_override_what_a_caller_names(
     assert named["verify"] == "/named.pem"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("ALL_PROXY", "socks5h://127.0.0.1:1080", " is no http:// or https:// address"),
+        ("https_proxy", "socks5://user:a-password@127.0.0.1:1080", " is no http:// or https:// address"),
+        ("HTTPS_PROXY", "http://user:a-password@127.0.0.1:9", ": no connection: Connection refused"),
+        ("all_proxy", "127.0.0.1:9", ": no connection: Connection refused"),
+    ],
+)
+def test_a_wrong_proxy_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    for other in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+        monkeypatch.delenv(other.lower(), raising=False)
+    monkeypatch.setenv(name, value)
+    error = failure("https://api.example.invalid/")
+    assert http.reason(error) == f"the proxy of {name}{why}"
+
+
+def test_a_wrong_bundle_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent.pem")
+    error = failure("https://127.0.0.1:9/")
+    assert http.reason(error) == "REQUESTS_CA_BUNDLE names no file of certificates that can be read"
+    assert retry.classify(error) == "final"
+
+
 def test_a_body_is_read_up_to_its_limit(serve: Any, reply: Any) -> None:
     server = serve(lambda r: reply(200, b"12345"))
     with http.session(5) as session:

@@ -1,6 +1,8 @@
 """The keys of production are found wherever somebody wrote them, and count from the environment only."""
 
+import os
 import re
+from itertools import product
 
 import pytest
 
@@ -90,12 +92,48 @@ def huge(path):
     path.write_bytes(b"#" * ((1 << 20) + 1))
 
 
-@pytest.mark.parametrize("spoil", [unreadable, folder, huge])
-@pytest.mark.parametrize("name", [".env", "release.toml"])
+def pipe(path):
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [*product([".env", "release.toml"], [unreadable, huge, pipe]), ("release.toml", folder)],
+)
 def test_a_file_that_cannot_be_read_may_hold_a_key_so_it_stops(tmp_path, name, spoil):
     spoil(tmp_path / name)
     with pytest.raises(UsageError, match=re.escape(name)):
         read_keys(tmp_path, {})
+
+
+def test_a_pipe_is_named_and_nobody_waits_for_its_writer(tmp_path):
+    pipe(tmp_path / ".env")
+    for read in (read_keys, load_env):
+        with pytest.raises(
+            UsageError, match=r"^\.env cannot be read: it is a named pipe; put a regular file there"
+        ):
+            read(tmp_path, {})
+
+
+def test_a_folder_of_that_name_is_a_virtual_environment_and_holds_no_key(tmp_path):
+    folder(tmp_path / ".env")
+    assert read_keys(tmp_path, {}).misplaced == ()
+    assert load_env(tmp_path, {"A": "1"}) == {"A": "1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('A=1\nB="x\nC=2\n', r"\.env:2: the quote \" is never closed"),
+        ("export A='x\n", r"\.env:1: the quote ' is never closed"),
+        ('A=1\nB="x" y\n', r"\.env:2: "),
+        ("A=1\n=2\n", r"\.env:2: this is not NAME=value"),
+    ],
+)
+def test_a_line_that_is_none_is_named_with_what_is_wrong(tmp_path, text, why):
+    (tmp_path / ".env").write_text(text)
+    with pytest.raises(UsageError, match=why):
+        load_env(tmp_path, {})
 
 
 def test_a_release_toml_that_is_no_toml_stops_with_its_line(tmp_path):

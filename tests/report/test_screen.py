@@ -375,6 +375,36 @@ sys.exit(7)
     assert process.wait(30) == 7
 
 
+ENDS = {
+    # What is said on stderr where stdout takes nothing: full, closed, or without a reader.
+    (
+        "json",
+        ">/dev/full",
+    ): "✓ v8 runs\nthe JSON is lost, stdout cannot be written: No space left on device\n",
+    ("json", ">&-"): "✓ v8 runs\nthe JSON is lost, stdout cannot be written: Bad file descriptor\n",
+    ("plain", ">/dev/full"): "✓ v8 runs\n",
+    ("plain", ">&-"): "✓ v8 runs\n",
+    ("plain", "2>/dev/full >/dev/full"): "",
+    ("json", "2>&- >&-"): "",
+}
+
+
+@pytest.mark.parametrize(("how", "where"), ENDS)
+def test_what_was_done_is_said_and_the_exit_code_is_its_own_where_stdout_takes_nothing(how, where) -> None:
+    code = f"""
+from roadworthy.report.terminal import Screen
+screen = Screen(json={how == "json"})
+screen.title("deploy")
+screen.final("succeeded", "v8 runs")
+{'screen.emit({"code": 0})' if how == "json" else ""}
+"""
+    command = ["sh", "-c", f'"$0" -c "$1" {where}', sys.executable, code]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "PYTHONUTF8": "1", "LANG": "C.UTF-8"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.removeprefix("deploy\n") == ENDS[how, where]
+
+
 def test_a_screen_without_a_terminal_imports_nothing_that_costs() -> None:
     code = """
 import sys

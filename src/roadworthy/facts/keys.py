@@ -48,7 +48,8 @@ def load_env(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _dotenv(root: Path) -> Mapping[str, str | None]:
-    text = _text(root / ENV_FILE)
+    path = root / ENV_FILE
+    text = "" if path.is_dir() else _text(path)  # a virtual environment may have that name
     if not text:
         return {}
     from dotenv.parser import parse_stream
@@ -56,7 +57,9 @@ def _dotenv(root: Path) -> Mapping[str, str | None]:
     found: dict[str, str | None] = {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:  # what cannot be read may be a key
-            raise UsageError(f"{ENV_FILE}:{binding.original.line}: this is not NAME=value: correct it")
+            opened = re.match(r"[^=]*=[ \t]*(['\"])", binding.original.string)
+            what = f"the quote {opened[1]} is never closed" if opened else "this is not NAME=value"
+            raise UsageError(f"{ENV_FILE}:{binding.original.line}: {what}: correct it")
         if binding.key is not None:
             found[binding.key] = binding.value
     return found

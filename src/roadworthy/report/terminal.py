@@ -12,11 +12,13 @@ Invariants:
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from .plain import plain, plain_lines
@@ -47,7 +49,8 @@ class Screen:
         self, *, json: bool = False, stream: TextIO | None = None, log: TextIO | None = None
     ) -> None:
         self.json, self.log = json, log
-        self._stream = stream or (sys.stderr if json else sys.stdout)
+        # A stream that was closed before we began is None.
+        self._stream = stream or (not json and sys.stdout) or sys.stderr or StringIO()
         terminal = bool(getattr(self._stream, "isatty", bool)()) and os.environ.get("TERM") != "dumb"
         self._terminal = terminal
         self._colour = terminal and not os.environ.get("NO_COLOR")
@@ -175,14 +178,26 @@ class Screen:
         self._put((f"{glyph if self._unicode else word} ", colour), (first, f"{_BOLD};{colour}"))
         for line in rest:
             self._put((f"  {line}", ""))
+        if self._silent and self._stream is sys.stdout and sys.stderr:
+            try:  # nobody reads stdout any more, and this must be said
+                print(
+                    self._encodable(f"{glyph if self._unicode else word} {text}"), file=sys.stderr, flush=True
+                )
+            except OSError:
+                _lead_nowhere(sys.stderr)
 
     def emit(self, value: object) -> None:
-        """The one JSON object of a command, on stdout."""
+        """The one JSON object of a command, on stdout. Where that cannot be written, a line on stderr says so."""
         import json
 
-        with suppress(BrokenPipeError):
+        try:
+            if sys.stdout is None:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             sys.stdout.write(json.dumps(value, default=str) + "\n")
             sys.stdout.flush()
+        except OSError as error:
+            _lead_nowhere(sys.stdout)
+            self.line(f"the JSON is lost, stdout cannot be written: {error.strerror or type(error).__name__}")
 
     def _spin(self, text: str, table: Table | None = None) -> Spinner | None:
         """A live line, on a terminal and when no outer step has one."""
@@ -235,10 +250,7 @@ class Screen:
     def _fall_silent(self) -> None:
         """Nobody reads any more. What Python still holds for the stream must not fail at exit either."""
         self._silent = True
-        with suppress(OSError, ValueError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self._stream.fileno())
-            os.close(null)
+        _lead_nowhere(self._stream)
 
     def _encodable(self, text: str) -> str:
         if self._unicode:
@@ -250,6 +262,13 @@ class Screen:
             return os.get_terminal_size(self._stream.fileno()).columns or 80
         except (OSError, ValueError):
             return 80
+
+
+def _lead_nowhere(stream: TextIO | None) -> None:
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())  # type: ignore[union-attr]
+        os.close(null)
 
 
 def _writes_unicode(stream: TextIO) -> bool:
