@@ -59,6 +59,7 @@ def session(as_json: bool) -> Iterator[Context]:
     from .report.terminal import Screen
 
     screen = Screen(json=as_json)
+    os.umask(os.umask(0o077) | 0o002)  # nothing that a command makes is writable by every user of the machine
     context = None
     try:
         context = Context(_PROJECT["root"], screen)

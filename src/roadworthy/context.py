@@ -7,7 +7,7 @@ with a key of its own that it alone trusts; nothing it signed can ever open the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -142,6 +142,15 @@ class Context:
                 raise UsageError("the sandbox has no signing key")
             return Trust.load(self.paths.state / "keys")  # all of it, as both audits read it
         return Trust.load(self.paths.root / ".release" / "trust")
+
+    def say_who_can_write(self, places: Iterable[str]) -> None:
+        """A line for each folder of these journals in which every user of the machine may write."""
+        from .journal.store import Folder
+
+        if isinstance(self.store, Folder):
+            for path in dict.fromkeys(path for place in places for path in self.store.open_to_all(place)):
+                shown = self.shown(path)
+                self.screen.line(f"every user of this machine can write in {shown}: chmod o-w {shown}")
 
     def shown(self, path: Path) -> str:
         """A path as people see it: from the project's folder where it lies in it."""

@@ -149,6 +149,7 @@ def test_a_check_that_mostly_failed_is_no_baseline(asked):
 def test_what_is_as_before_is_never_worse(asked, errors, slower, noise):
     passed = [a for a in asked if a.outcome == "passed"]
     seen = Watch(1000, errors, slower, noise, baseline(rounds(*asked)))
+    assert seen.before.keys() == {"health"}, "without a baseline nothing would be compared"
     assert not any("failed in" in said for said in degraded(seen, rounds(*asked), len(asked)))
     assert degraded(seen, rounds(*passed), len(passed)) == ()
 
@@ -168,3 +169,16 @@ def test_a_share_is_compared_to_the_last_failure(before, errors, failed, asked, 
     seen = Watch(1000, errors, 2, 250, {"health": before} if before else {})
     asked_all = [answer(n >= failed) for n in range(asked)]
     assert ("failed in" in worse(seen, *asked_all)) == is_worse
+
+
+@given(many.filter(mostly_passed), st.integers(1, 5), st.integers(1, 500), st.integers(1, 20))
+def test_what_takes_longer_than_the_baseline_allows_is_worse_by_the_baseline_alone(
+    asked, slower, noise, often
+):
+    seen = Watch(1000, 0, slower, noise, baseline(rounds(*asked)))
+    median = median_low(a.millis for a in asked if a.outcome == "passed")
+    limit = max(slower * median, median + noise)
+    assert worse(seen, *[answer(millis=limit)] * often) == ""
+    slow = [answer(millis=limit + 1)] * often
+    assert f"more than {limit} ms in {often} of {often} rounds" in worse(seen, *slow)
+    assert worse(Watch(1000, 0, slower, noise, {}), *slow) == ""

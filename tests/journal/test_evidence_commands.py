@@ -235,6 +235,14 @@ def test_a_log_that_went_is_named_by_what_it_left_behind(live: Context, root: Pa
     assert len(evidence.audit(live).reasons) == 3
 
 
+def test_the_audit_says_where_every_user_may_write(live: Context, root: Path) -> None:
+    live.log("prod").append(record("note", target="live"))
+    (root / ".release/journal/live").chmod(0o777)
+    seen = io.StringIO()
+    assert evidence.audit(Context(root, Screen(json=True, stream=seen), {})).outcome is Outcome.SUCCEEDED
+    assert "can write in .release/journal/live: chmod o-w .release/journal/live\n" in seen.getvalue()
+
+
 def test_an_anchor_that_cannot_be_made_is_a_line_and_no_failure(live: Context, root: Path) -> None:
     live.log("prod").append(record("note", target="live"))
     shutil.rmtree(root / ".git")

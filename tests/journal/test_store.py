@@ -248,3 +248,25 @@ def test_a_journal_that_was_removed_while_it_is_written_is_not_begun_anew(store:
     shutil.rmtree(store.root)
     with pytest.raises(JournalError, match="there is nothing"):
         store.put("sandbox/prod/00000002.json", b"2")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o000, 0o775), (0o002, 0o775), (0o022, 0o755), (0o077, 0o700)])
+def test_a_folder_that_is_made_is_never_writable_by_everybody(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        store = Folder(tmp_path / "release" / "journal")
+        store.put("live/prod/00000001.json", b"{}")
+    finally:
+        os.umask(before)
+    made = [path for path in (tmp_path / "release").rglob("*") if path.is_dir()]
+    assert len(made) == 3 and {path.stat().st_mode & 0o777 for path in made} == {mode}
+    assert store.open_to_all("live/prod") == []
+
+
+def test_the_folders_in_which_everybody_may_write_are_named(tmp_path: Path) -> None:
+    store = Folder(tmp_path / "journal")
+    store.put("live/prod/00000001.json", b"{}")
+    (tmp_path / "journal/live").chmod(0o777)
+    (tmp_path / "journal/live/prod").chmod(0o757)
+    assert store.open_to_all("live/prod") == [tmp_path / "journal/live", tmp_path / "journal/live/prod"]
+    assert store.open_to_all("live/staging") == [tmp_path / "journal/live"]

@@ -33,6 +33,8 @@ _TICK = 3.0
 """Seconds within which a folder may change twice and show the same time, on the coarsest file systems."""
 # O_NONBLOCK: a pipe that somebody put there must not hang us.
 _REGULAR = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MODE = 0o775
+"""Of a folder that is made, whatever the umask: who is neither its owner nor of its group must not write there."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -70,6 +72,11 @@ class Folder:
         self.root, self.place = root, str(root)
         self._swept: set[str] = set()
         self._synced: set[str] = set()
+
+    def open_to_all(self, place: str) -> list[Path]:
+        """The folders, from the root to the log `place`, in which every user of the machine may write."""
+        folders = (self.root, *(self.root / part for part in (*reversed(Path(place).parents[:-1]), place)))
+        return [path for path in folders if path.is_dir() and path.stat().st_mode & stat.S_IWOTH]
 
     def put(self, name: str, data: bytes) -> bool:
         where, _, last = checked(name).rpartition("/")
@@ -150,7 +157,7 @@ class Folder:
             for part in where.split("/") if where else ():
                 if make:
                     with contextlib.suppress(FileExistsError):
-                        os.mkdir(part, dir_fd=fd)
+                        os.mkdir(part, _MODE, dir_fd=fd)
                 if sync:
                     os.fsync(fd)
                 inner = os.open(part, _FOLDER, dir_fd=fd)
@@ -167,7 +174,7 @@ def _make_durably(folder: Path) -> None:
     """Make a folder whose name survives a power cut, with the folders that it lies in."""
     if not folder.is_dir():
         _make_durably(folder.parent)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(_MODE, exist_ok=True)
     with contextlib.suppress(PermissionError):  # then it is not we who made it
         parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

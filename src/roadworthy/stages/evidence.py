@@ -90,6 +90,7 @@ def _audited(context: Context, folder: Path, anchors: Sequence[str], authority: 
         held = any(anchor.place == f"{context.target}/{place.name}" for anchor in known)
         word = "not trusted" if findings else "whole"
         context.screen.line(f"  {word}  {place.name}{', as anchored' * held}")
+    context.say_who_can_write(sorted(there))
     if problems:
         line = f"the journals of {context.target} cannot be trusted"
         return Result(Outcome.FAILED, line, reasons=tuple(problems), code=1)

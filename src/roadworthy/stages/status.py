@@ -29,6 +29,7 @@ FINE: Final = ("as recorded", "empty")
 def status(context: Context) -> list[dict[str, Any]]:
     """One row an environment: what should run, what runs, and whether something is open or drifted."""
     names = list(context.config.environments)
+    context.say_who_can_write(f"{context.target}/{name}" for name in names)
     told = [_told(context, name) for name in names]
     seen = side_by_side([partial(_seen, context, name) for name in names])
     return [_row(context, *each) for each in zip(names, told, seen, strict=True)]
