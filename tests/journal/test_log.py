@@ -335,3 +335,14 @@ def test_kill_9_at_any_instant_loses_nothing_that_was_said(tmp_path: Path) -> No
         for item in entry.record.evidence:
             log.evidence(item.sha256)
     assert audit(tmp_path / "journal" / "sandbox" / "prod", tmp_path / "keys") == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"[" * 5000 + b"]" * 5000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"{", b"\xff", b"[]", b"1"]
+)
+def test_evidence_that_is_no_json_object_is_named_in_one_line(log: Log, data: bytes) -> None:
+    (item,) = log.append(record("note"), attach={"scope.json": data}).record.evidence
+    with pytest.raises(JournalError, match=f"^evidence {item.sha256} is no JSON"):
+        log.evidence_json(item.sha256)
+    (fine,) = log.append(record("note"), attach={"scope.json": b'{"scope": {}}'}).record.evidence
+    assert log.evidence_json(fine.sha256) == {"scope": {}}

@@ -10,7 +10,9 @@ from road.project import NOT_INHERITED, Project
 PAGE = Path(__file__).parents[2] / "docs" / "runbooks" / "evidence.md"
 
 
-def test_a_package_is_built_again_as_documented_in_a_clone_without_a_journal(project: Project, tmp_path: Path):
+def test_a_package_is_built_again_as_documented_in_a_clone_without_a_journal(
+    project: Project, tmp_path: Path
+):
     project.released()
     (built,) = [e for e in project.entries(f"package-{project.first}") if e.record.action == "build"][1:]
     clone = tmp_path / "elsewhere"
@@ -20,6 +22,8 @@ def test_a_package_is_built_again_as_documented_in_a_clone_without_a_journal(pro
     env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     command = ["sh", "-ec", "\n".join(typed)]
-    done = subprocess.run(command, cwd=clone, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=clone, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert built.record.digest in done.stdout, done.stdout

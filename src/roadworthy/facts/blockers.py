@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ..errors import UsageError
+from ..files import read_file
 from ..model import Blocker, MissingFact
 
 MOST: Final = 1 << 20  # bytes
@@ -36,11 +37,8 @@ def read_blockers(path: Path) -> tuple[Blocker, ...]:
     """
     name = f"{path.parent.name}/{path.name}"
     try:
-        with path.open("rb") as file:
-            raw = file.read(MOST + 1)
-        if len(raw) > MOST:
-            raise UsageError(f"{name} is longer than {MOST} bytes: remove what is solved")
-        rows = msgspec.convert(tomllib.loads(raw.decode("utf-8")), _File).blocker
+        text = read_file(path, MOST, name).decode("utf-8")
+        rows = msgspec.convert(tomllib.loads(text), _File).blocker
     except FileNotFoundError as error:
         raise MissingFact(
             f"no {name}: write one with `blocker = []` once you know of no open P0 or P1"
@@ -49,9 +47,8 @@ def read_blockers(path: Path) -> tuple[Blocker, ...]:
         raise UsageError(
             f"{name}: {error}: each [[blocker]] has id, priority (P0, P1) and summary"
         ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{name} cannot be read: {what}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{name} cannot be read: {error}") from error
     for number, row in enumerate(rows, 1):
         if not all(text.isprintable() and text.strip() for text in (row.id, row.summary)):
             raise UsageError(f"{name}: blocker {number}: write id and summary as one line of plain text each")

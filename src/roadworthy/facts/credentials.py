@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CheckFailed, RoadworthyError, UsageError
+from ..files import read_file
 from ..model import Credential
 from .keys import MOST
 
@@ -44,10 +45,10 @@ def _same_as(context: Context, name: str, value: str) -> tuple[str, ...]:
     known = {other: context.environ.get(other, "") for other in PRODUCTION}
     if path := known["ROADWORTHY_SIGNING_KEY_FILE"]:
         try:
-            with Path(path).expanduser().open("rb") as file:
-                known["the file of ROADWORTHY_SIGNING_KEY_FILE"] = file.read(MOST).decode("utf-8", "replace")
-        except OSError as error:
+            data = read_file(Path(path).expanduser(), MOST, "the file of ROADWORTHY_SIGNING_KEY_FILE")
+        except FileNotFoundError as error:
             raise UsageError(f"ROADWORTHY_SIGNING_KEY_FILE cannot be read: {error.strerror}") from error
+        known["the file of ROADWORTHY_SIGNING_KEY_FILE"] = data.decode("utf-8", "replace")
     return tuple(
         other
         for other, said in known.items()

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -159,6 +161,16 @@ class Log:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise JournalError(f"evidence {sha256} has other bytes than its name says")
         return data
+
+    def evidence_json(self, sha256: str) -> dict[str, Any]:
+        """The JSON object in an attached file. Raises JournalError also when there is none, or it is too deep."""
+        try:
+            value = json.loads(self.evidence(sha256))
+        except (ValueError, RecursionError) as error:
+            raise JournalError(f"evidence {sha256} is no JSON that can be read") from error
+        if not isinstance(value, dict):
+            raise JournalError(f"evidence {sha256} is no JSON object")
+        return value
 
     def _name(self, seq: int) -> str:
         return f"{self._folder}/{seq:08d}.json"

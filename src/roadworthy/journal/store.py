@@ -75,7 +75,8 @@ class Folder:
 
     def open_to_all(self, place: str) -> list[Path]:
         """The folders, from the root to the log `place`, in which every user of the machine may write."""
-        folders = (self.root, *(self.root / part for part in (*reversed(Path(place).parents[:-1]), place)))
+        log = self.root / place
+        folders = [path for path in (*reversed(log.parents), log) if path.is_relative_to(self.root)]
         return [path for path in folders if path.is_dir() and path.stat().st_mode & stat.S_IWOTH]
 
     def put(self, name: str, data: bytes) -> bool:

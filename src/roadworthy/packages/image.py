@@ -19,6 +19,7 @@ import msgspec
 
 from ..errors import CheckFailed, UsageError
 from ..facts.git_objects import full
+from ..files import read_file
 from . import archive, engine, references, registry, slug
 from .kept import BUILDING, alone, appearing, disk
 
@@ -179,11 +180,10 @@ def commit_of(image: Manifest, environ: Mapping[str, str]) -> str:
 
 def _record(file: Path, rules: Packaged) -> Record | None:
     try:
-        with file.open("rb") as described:
-            known = msgspec.json.decode(described.read(MAX_RECORD), type=Record)
+        known = msgspec.json.decode(read_file(file, MAX_RECORD), type=Record)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except (UsageError, msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"{file} was altered: delete it, the registry has the image") from error
     at = references.reference(known.ref)
     if known.commit != file.stem or at.digest != known.digest:

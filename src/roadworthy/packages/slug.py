@@ -20,6 +20,7 @@ import msgspec
 
 from ..errors import UsageError
 from ..facts import git, git_objects
+from ..files import read_file
 from . import contents, procfile, stored, ustar
 from .archive import read, unpack
 from .kept import alone, appearing, disk
@@ -180,11 +181,10 @@ def _manifest(file: Path, path: str) -> Manifest | None:
 
 def _described(file: Path) -> Manifest | None:
     try:
-        with file.with_suffix(".json").open("rb") as described:
-            known = msgspec.json.decode(described.read(MAX_MANIFEST), type=Manifest)
+        known = msgspec.json.decode(read_file(file.with_suffix(".json"), MAX_MANIFEST), type=Manifest)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except (UsageError, msgspec.DecodeError, RecursionError) as error:
         raise _altered(file) from error
     if known.commit != file.stem:
         raise _altered(file)

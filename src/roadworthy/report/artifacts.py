@@ -47,7 +47,7 @@ def restore(
     """
     for attached, name in views.items():
         data, path = log.evidence(evidence[attached]), path_of(context, name, commit)
-        if not path.is_file() or path.read_bytes() != data:
+        if not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
             write(context, name, commit, data)
 
 

@@ -8,7 +8,6 @@ that any machine can deploy or replay them.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -217,7 +216,7 @@ def manifest_of(context: Context, done: Done, commit: str) -> dict[str, Any]:
     from ..report import artifacts
 
     try:
-        manifest: dict[str, Any] = json.loads(context.log(place_of(commit)).evidence(done.evidence[MANIFEST]))
+        manifest: dict[str, Any] = context.log(place_of(commit)).evidence_json(done.evidence[MANIFEST])
     except JournalError as error:
         raise Refused(
             f"RELEASE_PACKAGE_MANIFEST_ALTERED: the manifest of {commit[:12]} (journal #{done.seq}): {error}"
@@ -258,7 +257,7 @@ def _manifest(context: Context, standing: Standing, package: Package, run: str) 
     intake = standing.intake
     if intake is None:
         raise ValueError("a package that was not taken in is not built")
-    scope = json.loads(log.evidence(intake.evidence["scope.json"]))
+    scope = log.evidence_json(intake.evidence["scope.json"])
     first, project = context.config.package.component, context.config.project.name
     refs = {
         f"{part.component or first}Ref": part.ref

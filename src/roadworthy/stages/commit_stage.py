@@ -9,7 +9,6 @@ B.3). Only `read` reads.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,7 +126,7 @@ def read(context: Context, commit: str, ci: Fact[CiState]) -> Stage:
     )
     intake = next(ended, None)
     attached = {item.name: item.sha256 for item in intake.record.evidence} if intake else {}
-    scope = json.loads(log.evidence(attached["scope.json"]))["scope"] if "scope.json" in attached else None
+    scope = log.evidence_json(attached["scope.json"])["scope"] if "scope.json" in attached else None
     found = intake.record.details.get("docs_drift") if intake else None
     drift = DRIFTS.get(str(found), Drift(True, UNKNOWN))
     return Stage(commit, ci, scope, drift, _took(entries, ci.known), context.config.slo)

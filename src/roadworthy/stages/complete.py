@@ -7,7 +7,6 @@ itself (section 12), on the same road as any rollback.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
@@ -180,9 +179,7 @@ def files_of(
     now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
     place = f"{context.target}/{environment}"
     build = told.standing.build
-    manifest = (
-        json.loads(context.log(place_of(told.commit)).evidence(build.evidence[MANIFEST])) if build else {}
-    )
+    manifest = context.log(place_of(told.commit)).evidence_json(build.evidence[MANIFEST]) if build else {}
     run = f"{place}#{told.deployed.start}" if told.deployed else place
     return {
         DECISION: artifacts.as_bytes(files.decision_file(told, decision, manifest, now)),
