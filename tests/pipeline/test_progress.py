@@ -208,6 +208,7 @@ def test_what_runs_here_needs_its_stages_whatever_its_scope_says_now():
     found = progress(asked(DEPLOYED, no_deploy="DOCS_ONLY_CHANGE"))
     assert states(found) == ["done", NO, NO, NO]
     assert not found.complete
+    assert states(progress(asked(*WHOLE, no_deploy="DOCS_ONLY_CHANGE"))) == DONE
 
 
 def test_the_commands_that_are_left_are_named_in_order_and_as_they_are_typed():

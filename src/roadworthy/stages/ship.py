@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -33,6 +33,8 @@ from .test_run import test
 if TYPE_CHECKING:
     from ..context import Context
 
+SEVEN: Final = tuple(line for line in LINES if line != MIGRATIONS)
+STAGE_OF: Final = {MIGRATIONS: "deploy"}  # the contract's stage of a line that is none
 Walk = Iterator[tuple[str, Callable[[], Result]]]
 
 
@@ -51,7 +53,7 @@ def ship(context: Context, request: Request) -> Result:
     try:
         with context.screen.board(LINES):
             for stage, go in walk(context, request):
-                context.screen.stage(LINES.index(stage) + 1, len(LINES), stage)
+                context.screen.stage(SEVEN.index(STAGE_OF.get(stage, stage)) + 1, len(SEVEN), stage)
                 began = time.monotonic()
                 try:
                     result = go()
