@@ -27,6 +27,7 @@ import msgspec
 from msgspec.structs import replace
 
 from . import guard
+from .clock import refuse_wrong_clock
 from .errors import (
     CheckFailed,
     Held,
@@ -145,6 +146,7 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     stage = stage_of(request.action)
     head = log.head()
     facts = read_facts(context, request)
+    refuse_wrong_clock(context, log, request.environment)
     plan = stage.plan(request, facts, context)
     verdicts = judge_ahead(context, plan, facts)
     screen.fact("plan", describe(plan))

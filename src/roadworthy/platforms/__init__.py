@@ -57,6 +57,11 @@ class Platform(Protocol):
         """The app's log lines; raises CheckFailed when they do not reach back to `since`."""
         ...
 
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds by which this machine's clock was ahead of the platform's at its last answer; None for untold."""
+        ...
+
     def take_attempts(self) -> list[dict[str, Any]]:
         """Every call since the last time that had to be repeated or was refused: evidence, bounded."""
         ...

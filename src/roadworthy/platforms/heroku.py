@@ -110,6 +110,10 @@ class Heroku:
     def mask(self, app: str) -> Mask:
         return Mask((*self.config(app).values(), self._key))
 
+    @property
+    def clock_ahead(self) -> float | None:
+        return self._api.clock_ahead
+
     def take_attempts(self) -> list[dict[str, Any]]:
         return self._api.take_attempts()
 

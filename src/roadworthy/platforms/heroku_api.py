@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -29,11 +30,17 @@ PATIENCE: Final = 3  # times `limits.http` in which one call is tried again
 KEPT: Final = 100  # attempts in the evidence of one action
 
 
+def wall_clock() -> float:
+    """Seconds since 1970 by this machine's clock."""
+    return time.time()
+
+
 class _OfThread(threading.local):
     """Each thread has a session of its own: requests does not promise that two may use one at once."""
 
-    def __init__(self, key: str, timeout: float) -> None:
+    def __init__(self, key: str, timeout: float, heard: Callable[..., None]) -> None:
         self.session = http.session(timeout)
+        self.session.hooks["response"].append(heard)
         self.session.auth = ("", key)
         self.session.headers["Accept"] = "application/vnd.heroku+json; version=3"
 
@@ -44,9 +51,17 @@ class Api:
     def __init__(self, api: str, key: str, limits: Limits) -> None:
         self._api = api.rstrip("/")
         self._limits = limits
-        self._own = _OfThread(key, limits.http)
+        self._own = _OfThread(key, limits.http, self._hear)
         self._plain = http.session(limits.http)
         self._attempts: list[dict[str, Any]] = []
+        self.clock_ahead: float | None = None
+
+    def _hear(self, response: requests.Response, *_: object, **__: object) -> None:
+        """Compare our clock with the one that an answer names (`Date`: RFC 9110, 6.6.1)."""
+        from email.utils import parsedate_to_datetime
+
+        with suppress(KeyError, TypeError, ValueError):  # it names none, or no moment
+            self.clock_ahead = wall_clock() - parsedate_to_datetime(response.headers["Date"]).timestamp()
 
     def client(self) -> heroku3.api.Heroku:
         """heroku3 on this session and address (it has no option for either)."""
