@@ -95,8 +95,8 @@ class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where environments live. `api` empty means the sandbox's own address; `poll` is seconds between looks.
 
-    `watch` is the longest degradation window here, in seconds; 0 means that the environment's own counts.
-    `registry` is the host in which the sandbox looks for the images that it is to run.
+    `watch` bounds every degradation window here (seconds, 0: no bound). `registry`: where the sandbox finds images.
+    `approved_policy`: production is judged only by files that the holder of another key has approved.
     """
 
     platform: str
@@ -104,6 +104,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poll: Duration = Duration(1.0)
     watch: Duration = Duration(0.0)
     registry: str = ""
+    approved_policy: bool = False
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -344,11 +345,7 @@ def read(root: Path) -> Config:
 
 def decode(data: bytes) -> Config:
     """The values in the bytes of a `release.toml`. Raises UsageError naming the line of what is wrong."""
-    try:
-        return parse(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{FILE}:{line}: this is not UTF-8: save the file as UTF-8") from error
+    return parse(toml.text_of(data))
 
 
 def parse(text: str) -> Config:

@@ -181,6 +181,8 @@ def _targets(config: Config) -> Broken:
         ):
             at = ("targets", name, "registry")
             yield at, "this is for the sandbox, and a host of this machine such as 127.0.0.1:5000"
+        if name == "sandbox" and target.approved_policy:
+            yield ("targets", name, "approved_policy"), "the sandbox has one key, so nobody else can approve"
         if name == "sandbox" and target.api:
             yield ("targets", name, "api"), "the sandbox knows its own address: take this out"
         if name != "sandbox" and not _https(target.api):

@@ -347,6 +347,16 @@ def guards_explain(c, env="staging", action="deploy", commit=None, json=False):
         finish(context, explain(context, asking(context, action, env, commit, "", "")))
 
 
+@task(name="approve", help={"env": ENV, "why": "what you looked at", "json": JSON})
+def guards_approve(c, env="staging", why="", json=False):
+    """Approve, signed, the rules of HEAD, for production that asks for another key's word on them."""
+    from .stages.approve import approve
+
+    with session(json) as context:
+        require("why", why)
+        finish(context, approve(context, context.config.name_of(env), why))
+
+
 @task(name="status", help={"env": ENV, "commit": HELD_COMMIT, "json": JSON})
 def lock_status(c, env="staging", commit=None, json=False):
     """Who holds an environment, or the package of a commit."""
@@ -497,7 +507,7 @@ def mount(root: Path) -> Collection:
         _group(
             "sandbox", sandbox_up, sandbox_down, sandbox_status, sandbox_logs, sandbox_env, sandbox_faults
         ),
-        _group("guards", guards_explain),
+        _group("guards", guards_explain, guards_approve),
         _group(
             "dockerhub",
             dockerhub_release,

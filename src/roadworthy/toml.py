@@ -31,6 +31,15 @@ def read_bytes(root: Path) -> bytes:
         raise UsageError(f"no {FILE} in {root.name}/: run this from the project, or write one") from error
 
 
+def text_of(data: bytes) -> str:
+    """The text in these bytes. Raises UsageError with the line of what is no UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{FILE}:{line}: this is not UTF-8: save the file as UTF-8") from error
+
+
 def load(text: str) -> dict[str, Any]:
     """The values of a TOML text. Raises UsageError with the line of what is wrong."""
     if text.startswith("\ufeff"):

@@ -193,7 +193,7 @@ def test_the_bound_of_a_key_is_a_moment_that_exists(
     if good:
         assert reader(root) == ""
     else:
-        with pytest.raises(UsageError, match=rf"{name} is no moment that exists"):
+        with pytest.raises(UsageError, match=rf"{name} is not a text like .*, a moment that exists"):
             Trust.load(root / "trust")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..journal.log import Log
     from ..model import Fact, History, Request
 
-_LOOKED_AT: Final = 200  # entries, newest first, among which the last start or refusal is looked for
+_LOOKED_AT: Final = 1000  # entries, newest first, among which the last start or refusal is looked for
 _RULE: Final = "The rules that judge production are those of a commit, and no weaker one counts unseen."
 
 
@@ -45,11 +45,16 @@ class PolicyState(msgspec.Struct, frozen=True):
     before: str = ""  # the commit of the policy that counted last
     on_top: bool = True  # HEAD was made on top of that commit
     taken_in: bool = True  # HEAD's own journal has its intake
+    needs_approval: bool = False  # the target, or the policy that counted last, asks for one
+    approved: Mapping[str, Any] | None = (
+        None  # number and digest of the entry by which somebody else approved it
+    )
 
     def said(self) -> dict[str, Any]:
         """What a start and a refusal say of it."""
         told = {"commit": self.commit, "production": self.production, "apps": list(self.apps)}
-        return {FIELD: {**told, **self.digests}}
+        approved = {"approved": dict(self.approved)} if self.approved else {}
+        return {FIELD: {**told, **self.digests, **approved}}
 
 
 def verdicts(policy: Fact[PolicyState], request: Request) -> tuple[Verdict, ...]:
@@ -57,12 +62,12 @@ def verdicts(policy: Fact[PolicyState], request: Request) -> tuple[Verdict, ...]
     state = policy.known
     if request.automatic or (state and not state.production):
         return ()
-    reason = _problem(state) if state else f"cannot tell: {policy.missing}"
+    reason = _problem(state, request.environment) if state else f"cannot tell: {policy.missing}"
     outcome = "refuse" if reason else "pass"
     return (Verdict("policy_is_committed", outcome, reason, _RULE, "", ("policy",)),)
 
 
-def _problem(state: PolicyState) -> str:
+def _problem(state: PolicyState, environment: str) -> str:
     head = state.commit[:12]
     if state.differs:
         less = f" ({_few(state.weaker)})" if state.weaker else ""
@@ -70,6 +75,11 @@ def _problem(state: PolicyState) -> str:
         return (
             f"{_few(state.differs)}: not as in commit {head}{less}; commit it, and take it through the stages, "
             f"or put it back: git checkout HEAD -- {names}"
+        )
+    if state.needs_approval and state.approved is None:
+        return (
+            f"nobody with another key than this one has approved the policy of commit {head}: let somebody run "
+            f'`invoke guards.approve --env {environment} --why "…"` on that commit'
         )
     if not state.weaker:
         return ""
@@ -112,6 +122,10 @@ def read_policy(context: Context, request: Request, log: Log, history: History, 
         return state
     if differs:
         return msgspec.structs.replace(state, weaker=weaker(at_head, files, trust=trust))
+    approved = _approval(context, log, state.digests, last)
+    state = msgspec.structs.replace(
+        state, needs_approval=_asks_for_approval(context, files), approved=approved
+    )
     before = last.commit or (history.running.package.commit if history.running else "")
     if before in ("", head):
         return state
@@ -122,6 +136,8 @@ def read_policy(context: Context, request: Request, log: Log, history: History, 
             f"the policy that counted last is that of commit {before[:12]}, which cannot be read here: {error}"
         ) from error
     less = weaker(deciding(old), deciding(files), trust=trust)
+    asked = state.needs_approval or _asks_for_approval(context, old)
+    state = msgspec.structs.replace(state, needs_approval=asked)
     if not less:
         return state
     from .standing import standing_of
@@ -141,6 +157,7 @@ class _Last(msgspec.Struct, frozen=True):
     commit: str = ""
     production: int = 0
     apps: tuple[str, ...] = ()
+    approved: Mapping[str, Any] | None = None
 
 
 def _last(log: Log) -> _Last:
@@ -155,8 +172,37 @@ def _last(log: Log) -> _Last:
             known = msgspec.structs.replace(known, production=entry.seq, apps=tuple(map(str, apps)))
         # What was refused let nothing through: its policy did not count.
         if entry.record.kind == "start":
-            return msgspec.structs.replace(known, commit=str(told.get("commit", "")))
+            return msgspec.structs.replace(
+                known, commit=str(told.get("commit", "")), approved=told.get("approved")
+            )
     return known
+
+
+def _asks_for_approval(context: Context, files: Mapping[str, bytes]) -> bool:
+    try:
+        target = decode(files.get(FILE, b"")).targets.get(context.target)
+    except UsageError:
+        return False
+    return target is not None and target.approved_policy
+
+
+def _approval(context: Context, log: Log, wanted: Mapping[str, str], last: _Last) -> Mapping[str, Any] | None:
+    """The entry by which the holder of another key than ours approved these very files; None when nobody did."""
+    mine = context.signer.keyid if context.signer else ""
+
+    def approves(entry: Entry) -> bool:
+        said = entry.record.details.get(FIELD)
+        told: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
+        is_word = (entry.record.kind, entry.record.action) == ("note", "approve") and entry.keyid != mine
+        return is_word and {name: told.get(name) for name in wanted} == wanted
+
+    for entry in islice(log.backwards(), _LOOKED_AT):
+        if approves(entry):
+            return {"seq": entry.seq, "sha256": entry.sha256}
+    match last.approved:  # of a policy that has not changed for long, the last start still names it
+        case {"seq": int(seq), "sha256": str(sha256)} if approves(log.named(seq, sha256)):
+            return {"seq": seq, "sha256": sha256}
+    return None
 
 
 def _was_locked(entry: Entry) -> bool:

@@ -122,6 +122,12 @@ class Log:
                 yield entry
                 sha256 = entry.prev
 
+    def named(self, seq: int, sha256: str) -> Entry:
+        """The entry of that number and digest. Raises JournalError when it is not there or another one."""
+        name = self._name(seq)
+        with _distrust():
+            return self._named(name, self._store.get(name, ENTRY_LIMIT), sha256, "a later entry names")
+
     def append(self, record: Record, *, attach: Mapping[str, bytes] | None = None) -> Entry:
         """Write `record` as the next entry, after the files in `attach` (name → bytes) as its evidence.
 

@@ -179,7 +179,7 @@ def _rule(where: str, said: Any, keys: Mapping[str, str]) -> Rule:
     for name in ("from", "until"):
         bound = said.get(name, "")
         if not (isinstance(bound, str) and (not bound or re.fullmatch(f"{MOMENT}Z", bound))):
-            _wrong(where, f'{name} is no moment that exists, written like "2027-01-01T00:00:00Z"')
+            _wrong(where, f'{name} is not a text like "2027-01-01T00:00:00Z", a moment that exists')
     if not isinstance(said["target"], str):
         _wrong(where, "target is not a text")
     environments, stages, actions = (tuple(said[name]) for name in _LISTS)
