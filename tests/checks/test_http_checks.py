@@ -360,3 +360,9 @@ def test_whoever_is_asked_for_too_long_keeps_no_process_from_ending(serve: Any, 
 
     assert ask(HttpCheck("a", "/"), serve(respond)).outcome == "passed"
     assert daemons and all(daemons)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(78, '"' + "x" * 78 + '"'), (79, '"' + "x" * 76 + "...")])
+def test_a_value_is_shown_whole_when_it_has_eighty_characters(length: int, shown: str) -> None:
+    assert http._short("x" * length) == shown
+    assert len(shown) == 80

@@ -11,7 +11,7 @@ from roadworthy.errors import OutcomeUnknown
 from roadworthy.journal.chain import State, admit, follow
 from roadworthy.journal.entry import NO_PREV, SEQ_LIMIT, SETTLING, Entry, JournalError, Record
 from roadworthy.journal.lock import HeldBy
-from roadworthy.journal.policy import named_by
+from roadworthy.journal.policy import _VERSION_LIMIT, named_by
 
 from .making import DIGEST, PACKAGE, record
 
@@ -99,6 +99,12 @@ def test_a_policy_is_replaced_by_a_later_one_alone():
 def test_a_policy_that_is_none_is_refused(policy: object):
     with pytest.raises(JournalError, match="the policy that it names is malformed"):
         named_by(under(policy))
+
+
+def test_a_policy_has_a_number_up_to_the_limit():
+    assert named_by(under({"version": _VERSION_LIMIT, "sha256": "e" * 64})) == (_VERSION_LIMIT, "e" * 64)
+    with pytest.raises(JournalError, match="malformed"):
+        named_by(under({"version": _VERSION_LIMIT + 1, "sha256": "e" * 64}))
 
 
 def test_what_may_not_be_written_is_not_read_either():
