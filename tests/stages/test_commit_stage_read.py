@@ -43,8 +43,8 @@ class Log:
     def entries(self) -> list[Entry]:
         return self._entries
 
-    def evidence(self, digest: str) -> bytes:
-        return self._files[digest]
+    def evidence_json(self, digest: str) -> Any:
+        return json.loads(self._files[digest])
 
 
 def read(log: Log, ci: Fact[CiState] | None = None) -> Stage:
