@@ -112,3 +112,8 @@ def test_what_the_platform_tells_is_bounded_and_cannot_move_the_cursor():
     hostile = release(8, description="\x1b[2J\n" + "x" * 5000, user="\x1b[2J" + "y" * 5000)
     (found,) = drift("prod", VERIFIED, observed(hostile, release(7)))
     assert str(found).isprintable() and len(str(found)) < 500
+
+
+def test_where_nothing_was_verified_nothing_can_be_gone_back_to():
+    (found,) = drift("prod", History(known=((7, "s1"),)), observed(digest=""))
+    assert (found.journal, found.seen, found.do) == ("v7", "none", "")

@@ -109,3 +109,11 @@ def test_each_stage_is_open_only_when_those_before_it_are(steps: list[Step]):
     standing = read(steps)
     lacks = [bool(standing.lacks(action)) for action in ("intake", "build", "accept", "release", "deploy")]
     assert lacks == sorted(lacks)
+
+
+def test_a_package_may_be_taken_in_again_after_it_was_built():
+    """An intake names no bytes, so it is not about others."""
+    again = read([("intake", True, ""), ("build", True, B), ("intake", True, "")])
+    assert again.invalid == ()
+    assert again.intake is not None and again.intake.seq == 6
+    assert again.build is not None

@@ -336,3 +336,11 @@ def test_a_key_that_says_it_is_of_another_kind_is_none_whatever_its_bytes_are(
     path.write_text(path.read_text().replace("ssh-ed25519", kind, 1))
     with pytest.raises(UsageError, match="is not one OpenSSH Ed25519 public key"):
         Trust.load(tmp_path)
+
+
+def test_a_file_that_is_too_long_is_no_key(tmp_path: Path) -> None:
+    create_key(tmp_path, "deployer")
+    path = tmp_path / "deployer.pub"
+    path.write_text(path.read_text().rstrip() + "x" * (16 << 10))
+    with pytest.raises(UsageError, match="longer than 16,384 bytes"):
+        Trust.load(tmp_path)
