@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from .errors import RoadworthyError, UsageError
+from .errors import Planned, RoadworthyError, UsageError
 from .model import Outcome, Request, Result
 
 if TYPE_CHECKING:
@@ -51,8 +51,11 @@ def use(root: Path) -> None:
 
 
 @contextmanager
-def session(as_json: bool) -> Iterator[Context]:
-    """A context for one command. Errors of this package become one line on stderr and their exit code."""
+def session(as_json: bool, plan: bool = False) -> Iterator[Context]:
+    """A context for one command; with `plan` it changes nothing, and ends before the first change.
+
+    Errors of this package become one line on stderr and their exit code.
+    """
     from invoke.exceptions import Exit
 
     from .context import Context
@@ -62,8 +65,10 @@ def session(as_json: bool) -> Iterator[Context]:
     os.umask(os.umask(0o077) | 0o002)  # nothing that a command makes is writable by every user of the machine
     context = None
     try:
-        context = Context(_PROJECT["root"], screen)
+        context = Context(_PROJECT["root"], screen, planning=plan)
         yield context
+    except Planned as would:
+        stop(screen, Outcome.SUCCEEDED, f"would {would}; nothing was changed", 0)
     except RoadworthyError as error:
         ended = Result(outcome_of(error), str(error), code=error.code, next=error.next)
         stop(screen, ended.outcome, ended.line, ended.code, _next(context, ended))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from .config import Config, decode
-from .errors import UsageError
+from .errors import Planned, UsageError
 from .model import Paths
 from .toml import read_bytes
 
@@ -37,7 +37,10 @@ KEY_FILE: Final = "ROADWORTHY_SIGNING_KEY_FILE"
 
 
 class Context:
-    """`root` is the project's folder; `environ` the process environment; `screen` is where people look."""
+    """`root` is the project's folder; `environ` the process environment; `screen` is where people look.
+
+    With `planning` (`--plan`) nothing is written: no entry, no file, no cache, and no process runs on the platform.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Context:
         screen: Screen,
         environ: Mapping[str, str] | None = None,
         *,
+        planning: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         from .facts.keys import load_env
@@ -53,6 +57,7 @@ class Context:
         self.environ = load_env(root, self.process_environ)
         self._root = root
         self.screen = screen
+        self.planning = planning
         self.now = now
         self.asked: Request | None = None  # what a person asked for, once it is known
 
@@ -88,6 +93,11 @@ class Context:
             raise UsageError(f"{STATE} is for the sandbox: on target {self.target} it would hide the journal")
         return Paths(self._root, self._root / (said or ".release"))
 
+    def changes(self, what: str) -> None:
+        """Call this before the first change that a command makes. Raises Planned with `what` when only planning."""
+        if self.planning:
+            raise Planned(what)
+
     @property
     def target(self) -> str:
         """The target that every command of this process acts on."""
@@ -115,10 +125,13 @@ class Context:
     @cached_property
     def signer(self) -> Signer | None:
         """The key that signs journal entries; None on a live target without one: the journal is read-only."""
-        from .journal.sign import load_signer, own_key, signer_from_text
+        from .journal.sign import load_signer, own_key, signer_from_text, throwaway_key
 
         if self.target == "sandbox":
-            return own_key(self.paths.state / "keys", "sandbox")
+            folder = self.paths.state / "keys"
+            if self.planning and not (folder / "sandbox.pub").exists():
+                return throwaway_key()  # nothing was signed yet, and nothing will be
+            return own_key(folder, "sandbox")
         if text := self.process_environ.get(KEY_TEXT):
             return signer_from_text(text)
         if self.environ.get(KEY_TEXT):
@@ -190,8 +203,8 @@ class Context:
             self.store,
             environment=place,
             target=self.target,
-            signer=self.signer,
+            signer=None if self.planning else self.signer,  # without one it can only be read
             trust=self.trust,
             clock=self.now,
-            index=Index(folder, name, self.trust) if folder else None,
+            index=Index(folder, name, self.trust, keep=not self.planning) if folder else None,
         )

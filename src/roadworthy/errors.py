@@ -22,6 +22,13 @@ class RoadworthyError(Exception):
         return self
 
 
+class Planned(Exception):
+    """No error: with `--plan` a command ends before the first change that it would make; the text says which.
+
+    It is no RoadworthyError, so that nothing that forgives those goes on after it.
+    """
+
+
 class CheckFailed(RoadworthyError):
     """A check of a running system failed, or a release did not come up."""
 

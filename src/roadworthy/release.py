@@ -128,6 +128,7 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
     """
     from .stages import turn
 
+    only_plan = only_plan or context.planning
     log = context.log(request.environment)
     begun = log.head()
     deadline = time.monotonic() + request.wait
@@ -145,6 +146,10 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     screen = context.screen
     stage = stage_of(request.action)
     head = log.head()
+    if request.action == "deploy" and not only_plan:
+        from .stages.build import package_of
+
+        package_of(context, request.commit)  # built or brought here first, for the facts only read
     facts = read_facts(context, request)
     refuse_wrong_clock(context, log, request.environment)
     plan = stage.plan(request, facts, context)
@@ -167,6 +172,9 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
         line = plan.already or "the plan may go ahead; nothing was changed"
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
 
+    from .stages.build import fetched
+
+    plan = fetched(context, plan)
     told = {**said(plan, verdicts), **policy_said(facts), **proofs(plan, facts)}
     if any(isinstance(step, ReleasePackage) for step in plan.steps):
         told |= phases(facts)

@@ -27,7 +27,7 @@ atexit.register(gc.freeze)
 
 ENV = "environment of release.toml, or its app's name"
 JSON = "print one JSON object on stdout, everything else on stderr"
-PLAN = "show the plan and the verdicts, change nothing"
+PLAN = "say what would be done, change nothing"
 COMMIT = "full 40-character SHA; default: HEAD"
 HELD_COMMIT = "full SHA, for the journal of its package instead of an environment's"
 WHY = "why this is done; default for a deploy: the commit's subject"
@@ -54,7 +54,7 @@ WAIT = "while another release holds the environment, wait at most this long, for
 def deploy(c, env="staging", commit=None, why="", change="", approval="", maintenance=False, wait=None,
            plan=False, json=False):  # fmt: skip
     """Release the package of one commit and verify it; what already runs is left alone."""
-    with session(json) as context:
+    with session(json, plan) as context:
         request = asking(
             context, "deploy", env, commit, why, change, approval=approval, maintenance=maintenance, wait=wait
         )
@@ -74,7 +74,7 @@ def deploy(c, env="staging", commit=None, why="", change="", approval="", mainte
 )
 def migrate(c, env="staging", approval="", why="", change="", wait=None, plan=False, json=False):
     """Run the pending migrations of the released package, as a step of their own."""
-    with session(json) as context:
+    with session(json, plan) as context:
         request = asking(context, "migrate", env, None, why, change, approval=approval, wait=wait)
         finish(context, look(context, request, plan))
 
@@ -83,7 +83,7 @@ def migrate(c, env="staging", approval="", why="", change="", wait=None, plan=Fa
             "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})  # fmt: skip
 def rollback(c, env="staging", to=None, why="", change="", wait=None, plan=False, json=False):
     """Go back to a package that was verified in this environment before."""
-    with session(json) as context:
+    with session(json, plan) as context:
         request = asking(context, "rollback", env, None, why, change, to=to, wait=wait)
         finish(context, look(context, request, plan))
 
@@ -96,7 +96,7 @@ def config(c, set, unset, env="staging", component="", why="", change="", wait=N
     """Change config vars of what runs; it is verified again, and they are put back when it does not do well."""
     from .stages.change_config import change_config
 
-    with session(json) as context:
+    with session(json, plan) as context:
         request = asking(context, "config", env, None, why, change, wait=wait, component=component)
         finish(context, change_config(context, request, set, unset, plan))
 
@@ -106,7 +106,7 @@ def certify(c, env="staging", why="", change="", wait=None, plan=False, json=Fal
     """Prove that what runs is fit for production, and write its certificate."""
     from .stages.certify import certify
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, certify(context, asking(context, "certify", env, None, why, change, wait=wait), plan))
 
 
@@ -116,19 +116,31 @@ def adopt(c, env="staging", why="", change="", plan=False, json=False):
     """Accept, signed, what somebody did to the platform by hand; it is checked like a deploy."""
     from .stages.adopt import adopt
 
-    with session(json) as context:
+    with session(json, plan) as context:
         request = asking(context, "adopt", env, None, why, change)
         require("why", why)
         finish(context, adopt(context, request, plan))
 
 
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "approval": APPROVAL,
-            "log": "also write everything to a log in EVIDENCE_DIR", "wait": WAIT, "json": JSON})  # fmt: skip
-def ship(c, env="staging", commit=None, why="", change="", approval="", log=False, wait=None, json=False):
+            "log": "also write everything to a log in EVIDENCE_DIR", "wait": WAIT, "plan": PLAN,
+            "json": JSON})  # fmt: skip
+def ship(
+    c,
+    env="staging",
+    commit=None,
+    why="",
+    change="",
+    approval="",
+    log=False,
+    wait=None,
+    plan=False,
+    json=False,
+):
     """Take one commit through all seven stages, from intake to completion."""
     from .stages.ship import logged, ship
 
-    with session(json) as context, logged(context, env, log):
+    with session(json, plan) as context, logged(context, env, log and not plan):
         request = asking(context, "ship", env, commit, why, change, approval=approval, wait=wait)
         finish(context, ship(context, request))
 
@@ -151,30 +163,30 @@ def smoke(c, env="staging", junit="", json=False):
         finish(context, report(context, context.config.name_of(env), junit))
 
 
-@task(help={"commit": COMMIT, "json": JSON})
-def test(c, commit=None, json=False):
+@task(help={"commit": COMMIT, "plan": PLAN, "json": JSON})
+def test(c, commit=None, plan=False, json=False):
     """Run the app's own tests on the package of a commit, and record the result."""
     from .stages.test_run import report
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, report(context, commit))
 
 
-@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "json": JSON})
-def intake(c, env="staging", commit=None, why="", change="", json=False):
+@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
+def intake(c, env="staging", commit=None, why="", change="", plan=False, json=False):
     """Stage 1: take a change in; its scope is what differs from what was last deployed there."""
     from .stages.intake import report
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, report(context, asking(context, "intake", env, commit, why, change)))
 
 
-@task(help={"env": ENV, "commit": COMMIT, "json": JSON})
-def build(c, env="staging", commit=None, json=False):
+@task(help={"env": ENV, "commit": COMMIT, "plan": PLAN, "json": JSON})
+def build(c, env="staging", commit=None, plan=False, json=False):
     """Stage 2: build the package of a commit once and record it, or find it."""
     from .stages.build import report
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, report(context, asking(context, "build", env, commit, "", "")))
 
 
@@ -185,23 +197,24 @@ def build(c, env="staging", commit=None, json=False):
         "why": WHY,
         "change": CHANGE,
         "again": "decide anew, though it was accepted before (not what this CI run has accepted)",
+        "plan": PLAN,
         "json": JSON,
     }
 )
-def accept(c, env="staging", commit=None, why="", change="", again=False, json=False):
+def accept(c, env="staging", commit=None, why="", change="", again=False, plan=False, json=False):
     """Stage 3: decide on the package, YES or NO, by the checks that its change requires."""
     from .stages.accept import accept
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, accept(context, asking(context, "accept", env, commit, why, change), again=again))
 
 
-@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "json": JSON})
-def release(c, env="staging", commit=None, why="", change="", json=False):
+@task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
+def release(c, env="staging", commit=None, why="", change="", plan=False, json=False):
     """Stage 4: mark an accepted package as eligible for deployment; this deploys nothing."""
     from .stages.mark_released import mark_released
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, mark_released(context, asking(context, "release", env, commit, why, change)))
 
 
@@ -210,7 +223,7 @@ def complete(c, env="staging", why="", change="", plan=False, wait=None, json=Fa
     """Stage 7: hold what runs against the Definition of Done; what is not complete goes back."""
     from .stages.complete import complete
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(
             context, complete(context, asking(context, "complete", env, None, why, change, wait=wait), plan)
         )
@@ -226,22 +239,23 @@ def decide(c, env="staging", commit=None, json=False):
 
 
 @task(help={"env": ENV, "sha": "full SHA of a package that was released before; default: HEAD",
-            "why": WHY, "change": CHANGE, "approval": APPROVAL, "wait": WAIT, "json": JSON})  # fmt: skip
-def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None, json=False):
+            "why": WHY, "change": CHANGE, "approval": APPROVAL, "wait": WAIT, "plan": PLAN,
+            "json": JSON})  # fmt: skip
+def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None, plan=False, json=False):
     """Take an existing package through acceptance, deployment and completion again, without building."""
     from .stages.ship import ship
 
-    with session(json) as context:
+    with session(json, plan) as context:
         request = asking(context, "replay", env, sha, why, change, approval=approval, wait=wait)
         finish(context, ship(context, request))
 
 
-@task(help={"env": ENV, "json": JSON})
-def reconcile(c, env="staging", json=False):
+@task(help={"env": ENV, "plan": PLAN, "json": JSON})
+def reconcile(c, env="staging", plan=False, json=False):
     """Settle an action whose outcome is unknown, by looking at the platform."""
     from .stages.reconcile import report
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, report(context, context.config.name_of(env)))
 
 
@@ -272,30 +286,33 @@ def why(c, env="staging", at="", json=False):
         finish(context, report(context, context.config.name_of(env), at))
 
 
-@task(help={"keep": "leave the sandbox up and print its addresses", "json": JSON})
-def rehearse(c, keep=False, json=False):
+@task(help={"keep": "leave the sandbox up and print its addresses", "plan": PLAN, "json": JSON})
+def rehearse(c, keep=False, plan=False, json=False):
     """Take HEAD down the whole road on the sandbox: staging, production, rollback, evidence."""
     from .stages.rehearse import rehearse
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, rehearse(context, keep))
 
 
-@task(name="up", help={"port": "0 for any free port", "database": "sqlite or postgres", "json": JSON})
-def sandbox_up(c, port=0, database="sqlite", json=False):
+@task(
+    name="up",
+    help={"port": "0 for any free port", "database": "sqlite or postgres", "plan": PLAN, "json": JSON},
+)
+def sandbox_up(c, port=0, database="sqlite", plan=False, json=False):
     """Start the local platform with the apps of release.toml."""
     from .stages import local
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, local.up(context, port, database))
 
 
-@task(name="down", help={"json": JSON})
-def sandbox_down(c, json=False):
+@task(name="down", help={"plan": PLAN, "json": JSON})
+def sandbox_down(c, plan=False, json=False):
     """End the local platform and everything that it started; its data stays."""
     from .stages import local
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, local.down(context))
 
 
@@ -328,12 +345,12 @@ def sandbox_env(c, json=False):
         local.env(context)
 
 
-@task(name="faults", help={"set": "JSON list of faults, or 'none' to clear them", "json": JSON})
-def sandbox_faults(c, set="", json=False):
+@task(name="faults", help={"set": "JSON list of faults, or 'none' to clear them", "plan": PLAN, "json": JSON})
+def sandbox_faults(c, set="", plan=False, json=False):
     """Show or set the faults that the local platform injects."""
     from .stages import local
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, local.faults(context, set))
 
 
@@ -347,12 +364,12 @@ def guards_explain(c, env="staging", action="deploy", commit=None, json=False):
         finish(context, explain(context, asking(context, action, env, commit, "", "")))
 
 
-@task(name="approve", help={"env": ENV, "why": "what you looked at", "json": JSON})
-def guards_approve(c, env="staging", why="", json=False):
+@task(name="approve", help={"env": ENV, "why": "what you looked at", "plan": PLAN, "json": JSON})
+def guards_approve(c, env="staging", why="", plan=False, json=False):
     """Approve, signed, the rules of HEAD, for production that asks for another key's word on them."""
     from .stages.approve import approve
 
-    with session(json) as context:
+    with session(json, plan) as context:
         require("why", why)
         finish(context, approve(context, context.config.name_of(env), why))
 
@@ -373,25 +390,26 @@ def lock_status(c, env="staging", commit=None, json=False):
         "commit": HELD_COMMIT,
         "token": "number of the start that holds it",
         "reason": "why",
+        "plan": PLAN,
         "json": JSON,
     },
 )
-def lock_unlock(c, env="staging", commit=None, token=0, reason="", json=False):
+def lock_unlock(c, env="staging", commit=None, token=0, reason="", plan=False, json=False):
     """Abandon an action whose holder is surely dead; a signed entry says who did it and why."""
     from .stages import holding
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, holding.unlock(context, holding.place_held(context, env, commit), token, reason))
 
 
 @task(name="keys", help={"name": "name of the key", "folder": "where the private half goes",
                          "import": "take in this private key file (OpenSSH, PEM); it stays in place",
-                         "json": JSON})  # fmt: skip
-def evidence_keys(c, name="release", folder="", import_="", json=False):
+                         "plan": PLAN, "json": JSON})  # fmt: skip
+def evidence_keys(c, name="release", folder="", import_="", plan=False, json=False):
     """Make or import a signing key: the private half outside the project, the public half in .release/trust."""
     from .stages import evidence
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, evidence.keys(context, name, folder, import_))
 
 
@@ -407,88 +425,92 @@ def evidence_audit(c, anchor=None, tsa="", json=False):
 
 
 @task(name="anchor", help={"env": ENV, "to": "a file, for example for a CI artifact; default: a git tag",
-                           "timestamp": "address of an RFC 3161 authority for the file", "json": JSON})  # fmt: skip
-def evidence_anchor(c, env="staging", to="", timestamp="", json=False):
+                           "timestamp": "address of an RFC 3161 authority for the file", "plan": PLAN,
+                           "json": JSON})  # fmt: skip
+def evidence_anchor(c, env="staging", to="", timestamp="", plan=False, json=False):
     """Note the journal's head outside of its store, so that a cut tail or an old copy can be seen."""
     from .stages import evidence
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, evidence.anchor(context, context.config.name_of(env), to, timestamp))
 
 
 @task(name="clock", help={"env": ENV, "commit": HELD_COMMIT, "why": "how you know that it is right",
-                          "json": JSON})  # fmt: skip
-def evidence_clock(c, env="staging", commit=None, why="", json=False):
+                          "plan": PLAN, "json": JSON})  # fmt: skip
+def evidence_clock(c, env="staging", commit=None, why="", plan=False, json=False):
     """Say that this machine's clock is right, where a journal's newest entry is from one that was ahead."""
     from .stages import evidence, holding
 
-    with session(json) as context:
+    with session(json, plan) as context:
         require("why", why)
         finish(context, evidence.clock(context, holding.place_held(context, env, commit), why))
 
 
 @task(name="export", help={"env": ENV, "release": "vNNN, or its number in the journal", "to": "the folder to make",
-                           "json": JSON})  # fmt: skip
-def evidence_export(c, env="staging", release="", to="", json=False):
+                           "plan": PLAN, "json": JSON})  # fmt: skip
+def evidence_export(c, env="staging", release="", to="", plan=False, json=False):
     """Write one release as in-toto links, layout and predicates, for the stock in-toto-verify."""
     from .stages import evidence
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, evidence.export(context, context.config.name_of(env), release, to))
 
 
-@task(name="release", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "json": JSON,
+@task(name="release", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON,
                             "platforms": "separated by commas; default: linux/amd64,linux/arm64"})  # fmt: skip
-def dockerhub_release(c, commit=None, repository="", tag="", platforms="", json=False):
+def dockerhub_release(c, commit=None, repository="", tag="", platforms="", plan=False, json=False):
     """Publish the image of a commit for several platforms, under four tags, and note its digest."""
     from .stages import dockerhub
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, dockerhub.release(context, commit, repository, tag, platforms))
 
 
-@task(name="push", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "json": JSON})
-def dockerhub_push(c, commit=None, repository="", tag="", json=False):
+@task(name="push", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON})
+def dockerhub_push(c, commit=None, repository="", tag="", plan=False, json=False):
     """Publish the image of a commit for this machine's platform, and note its digest."""
     from .stages import dockerhub
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, dockerhub.push(context, commit, repository, tag))
 
 
-@task(name="build", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "json": JSON})
-def dockerhub_build(c, commit=None, repository="", tag="", json=False):
+@task(name="build", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON})
+def dockerhub_build(c, commit=None, repository="", tag="", plan=False, json=False):
     """Build the image of a commit on this machine alone, under its version and latest."""
     from .stages import dockerhub
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, dockerhub.build_version(context, commit, repository, tag))
 
 
-@task(name="local", help={"commit": COMMIT, "image": "name and tag that it gets here", "json": JSON})
-def dockerhub_local(c, commit=None, image="autorisen:local", json=False):
+@task(
+    name="local",
+    help={"commit": COMMIT, "image": "name and tag that it gets here", "plan": PLAN, "json": JSON},
+)
+def dockerhub_local(c, commit=None, image="autorisen:local", plan=False, json=False):
     """Build the image of a commit on this machine alone, under one name."""
     from .stages import dockerhub
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, dockerhub.build(context, commit, (image,)))
 
 
-@task(name="login", help={"repository": REPOSITORY, "json": JSON})
-def dockerhub_login(c, repository="", json=False):
+@task(name="login", help={"repository": REPOSITORY, "plan": PLAN, "json": JSON})
+def dockerhub_login(c, repository="", plan=False, json=False):
     """Log the engine in, with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN."""
     from .stages import dockerhub
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, dockerhub.login(context, repository))
 
 
-@task(name="logout", help={"repository": REPOSITORY, "json": JSON})
-def dockerhub_logout(c, repository="", json=False):
+@task(name="logout", help={"repository": REPOSITORY, "plan": PLAN, "json": JSON})
+def dockerhub_logout(c, repository="", plan=False, json=False):
     """Let the engine forget its login."""
     from .stages import dockerhub
 
-    with session(json) as context:
+    with session(json, plan) as context:
         finish(context, dockerhub.logout(context, repository))
 
 

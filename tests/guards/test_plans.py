@@ -211,11 +211,6 @@ def pair(action: str, worker: int, **known: object):
     return module.plan(plan_of(action).request, facts, context)
 
 
-@pytest.fixture(autouse=True)
-def _no_bytes_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollback, "here", lambda context, package: package)
-
-
 def test_components_are_deployed_in_their_order_each_on_its_app():
     steps = pair("deploy", 4).steps
     assert [(s.package.component, s.app, s.slug) for s in steps] == [

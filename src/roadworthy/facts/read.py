@@ -192,9 +192,9 @@ def _package(
 ) -> Package:
     """Deploy acts on the package of its commit, a rollback on its target's, anything else on what runs."""
     if request.action == "deploy":
-        from ..stages.build import package_of
+        from ..stages.build import known
 
-        package = package_of(context, request.commit)
+        package = known(context, request.commit)
         for part, app in apps_of(context, request.environment, package):
             if part.kind == "image":
                 releasable(context, app, part)
@@ -245,10 +245,14 @@ def _still(context: Context, app: str, deployed: Deployed, observed: Observed) -
     releases = observed.of(package.component).releases
     release = next((r for r in releases if r.slug == deployed.slug), None)
     still_there = release is not None and context.platform.package_of(app, release)[0] == package.digest
-    from ..stages.build import bring
+    from ..stages.build import bring, here
 
-    here = still_there or bring(context, package)
-    gone = "" if here else "the platform has destroyed it, and it is neither on this machine nor in the store"
+    gone = (
+        ""
+        if still_there or bring(context, package, keep=False)
+        else "the platform has destroyed it, and it is neither on this machine nor in the store"
+    )
+    deployed = replace(deployed, package=here(context, package))
     return RollbackTarget(deployed, not gone, gone, frozenset({package.digest} if still_there else ()))
 
 
@@ -350,10 +354,16 @@ def _revision(
     """The revision that the database itself says it is at, for what depends on it or changes it.
 
     Before anything runs there, nobody can be asked. Who goes back must get there: where the code that runs now
-    cannot ask the database, what the journal says counts, and that is said.
+    cannot ask the database, what the journal says counts, and that is said. It counts for a plan, too: asking
+    runs a process on the platform.
     """
     current = observed.current
     if request.action in NO_SCHEMA or current is None or not current.slug:
+        return history.revision
+    if context.planning:
+        context.screen.line(
+            f"  for a plan the database is not asked: it counts as at {history.revision}, as recorded"
+        )
         return history.revision
     try:
         return revision_of(context, app)

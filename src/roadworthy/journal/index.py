@@ -211,8 +211,9 @@ _CHECKPOINT = msgspec.msgpack.Decoder(Checkpoint)
 class Index:
     """The checkpoint of one log in one store (`log` names both) as `trust` judges it, in `folder`."""
 
-    def __init__(self, folder: Path, log: str, trust: Trust) -> None:
-        self._log, self._trust = log, trust.digest
+    def __init__(self, folder: Path, log: str, trust: Trust, *, keep: bool = True) -> None:
+        """It is only read, and never written, unless it may `keep` what it learns."""
+        self._log, self._trust, self._may_keep = log, trust.digest, keep
         self._key = folder / "index.key"
         self.path = folder / f"{hashlib.sha256(log.encode()).hexdigest()[:32]}.index"
         self._listing = self.path.with_suffix(".listed")
@@ -301,6 +302,8 @@ class Index:
     def _keep(self, path: Path, said: Checkpoint | Listed, rest: bytes = b"") -> None:
         from roadworthy.report.evidence import write_atomically
 
+        if not self._may_keep:
+            return
         head = msgspec.msgpack.encode(said)
         head = len(head).to_bytes(_SIZE) + head
         try:

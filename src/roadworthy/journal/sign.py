@@ -142,6 +142,19 @@ def own_key(folder: Path, name: str) -> Signer:
     return Signer(keyid(raw), _line(raw), functools.cache(lambda: _private_of(file, raw)))
 
 
+def throwaway_key() -> Signer:
+    """A key that is kept nowhere: for whoever only reads where nothing was signed yet."""
+    return _signer(_new_key(), "throwaway")
+
+
+def _new_key() -> bytes:
+    from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(s.Encoding.PEM, s.PrivateFormat.OpenSSH, s.NoEncryption())
+
+
 def create_key(folder: Path, name: str) -> Signer:
     """Make `<folder>/<name>` (OpenSSH, 0600) and `<name>.pub` (OpenSSH). Raises UsageError if there is one."""
     try:
@@ -156,13 +169,9 @@ def is_key_name(name: str) -> bool:
 
 
 def _create(folder: Path, name: str) -> Signer:
-    from cryptography.hazmat.primitives import serialization as s
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     if not is_key_name(name):
         raise UsageError(f"{name[:100]!r} cannot name a key: letters, digits, . _ -")
-    key = Ed25519PrivateKey.generate()
-    text = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.OpenSSH, s.NoEncryption())
+    text = _new_key()
     signer = _signer(text, name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _part(folder, name, text) as part:

@@ -75,15 +75,8 @@ def find_or_build(
     file = folder / f"{full(commit)}.json"
     tag = tag or commit
     with disk(folder), alone(folder, LOCK_WITHIN):
-        known = _record(file, rules)
-        named = registry.tagged(rules.repository, tag, environ=environ)
-        if known and named and named.digest != known.digest:
-            raise UsageError(
-                f"version {tag} of {rules.repository} is {named.digest} now and {known.digest} on record: "
-                "somebody gave it to another image, and none is used"
-            )
+        known, named = _looked(file, rules, tag, environ)
         if known:
-            registry.read(known.ref, environ=environ)  # is it still there?
             return Image(commit, known.ref, known.digest, known.config, known.size, file)
         if named is None:
             with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder) as work:
@@ -96,6 +89,39 @@ def find_or_build(
         with appearing(file) as described:
             described.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
     return Image(commit, made.ref, made.digest, made.config, made.size, file)
+
+
+def find(commit: str, *, rules: Packaged, store: Path, environ: Mapping[str, str]) -> Image | None:
+    """The image of a full commit SHA that is there already, None when none is. Nothing is written.
+
+    Raises UsageError and Unreachable as `find_or_build` does.
+    """
+    file = store / "images" / f"{full(commit)}.json"
+    known, named = _looked(file, rules, commit, environ)
+    if known:
+        return Image(commit, known.ref, known.digest, known.config, known.size, file)
+    if named is None:
+        return None
+    check_commit(named, commit, environ)
+    return Image(
+        commit, named.ref, named.digest, named.config.digest if named.config else "", named.size, file
+    )
+
+
+def _looked(
+    file: Path, rules: Packaged, tag: str, environ: Mapping[str, str]
+) -> tuple[Record | None, Manifest | None]:
+    """What is on record here and what the registry has under `tag`. Raises UsageError when the two differ."""
+    known = _record(file, rules)
+    named = registry.tagged(rules.repository, tag, environ=environ)
+    if known and named and named.digest != known.digest:
+        raise UsageError(
+            f"version {tag} of {rules.repository} is {named.digest} now and {known.digest} on record: "
+            "somebody gave it to another image, and none is used"
+        )
+    if known:
+        registry.read(known.ref, environ=environ)  # is it still there?
+    return known, named
 
 
 def keep(

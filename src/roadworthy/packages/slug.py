@@ -66,11 +66,14 @@ def build(root: Path, commit: str, path: str = "app", *, file: Path, needs: str 
     return Slug(commit, made.digest, made.size, file)
 
 
-def find(commit: str, *, store: Path) -> Slug | None:
-    """The slug of `commit` in `store`, None when it is not there. Raises UsageError when it was altered."""
+def find(commit: str, *, store: Path, path: str = "") -> Slug | None:
+    """The slug of `commit` in `store`, None when it is not there. Nothing is written.
+
+    Raises UsageError when it was altered, or is of another folder than `path`.
+    """
     file = store / f"{git_objects.full(commit)}.tgz"
     with disk(store):
-        known = _described(file)
+        known = _manifest(file, path) if path else _described(file)
         return _compared(file, known) if known and file.exists() else None
 
 

@@ -52,7 +52,11 @@ def restore(
 
 
 def write(context: Context, name: str, commit: str, data: bytes) -> Path:
-    """Put the file in its place, whole or not at all. Raises UsageError when it cannot be written."""
+    """Put the file in its place, whole or not at all. Raises UsageError when it cannot be written.
+
+    When only planning it is left as it is.
+    """
     path = path_of(context, name, commit)
-    write_atomically(path, data)
+    if not context.planning:
+        write_atomically(path, data)
     return path

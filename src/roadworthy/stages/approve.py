@@ -30,6 +30,7 @@ def approve(context: Context, environment: str, why: str) -> Result:
         "actor": lock.this_process(),
         FIELD: {"commit": head, **digests(files)},
     }
+    context.changes(f"approve the policy of {head[:12]} for {environment}")
     record = Record("note", "policy", "approve", environment, context.target, "none", "", told)
     entry = context.log(environment).append(record)
     line = f"the policy of {head[:12]} is approved for {environment} by {entry.keyid}"

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import Refused, UsageError
+from ..errors import NoPackage, Refused, UsageError
 from ..facts.standing import Done, Standing, place_of, read_standing, standing_of
-from ..model import MissingFact, Outcome, Package, Request, Result
+from ..model import MissingFact, Outcome, Package, Plan, ReleasePackage, Request, Result, Step
 from .on_package import begin
 
 if TYPE_CHECKING:
@@ -81,16 +81,17 @@ def unpack(context: Context, package: Package, folder: Path) -> None:
     return slug.unpack(Path(package.file), folder)
 
 
-def recorded(context: Context, commit: str, done: Done) -> Package:
+def recorded(context: Context, commit: str, done: Done, *, keep: bool = True) -> Package:
     """The very package that a build recorded, from this machine or from the store; never built again.
 
+    What the store has is brought to this machine, unless it is not to be kept here.
     Raises UsageError when it is nowhere, or has other bytes than were recorded.
     """
     told = done.details.get("components")
     if not told:
-        return _recorded(context, commit, done, done.digest, str(done.details.get("ref", "")), "")
+        return _recorded(context, commit, done, done.digest, str(done.details.get("ref", "")), "", keep)
     parts = tuple(
-        _recorded(context, commit, done, str(one["digest"]), str(one.get("ref", "")), str(one["name"]))
+        _recorded(context, commit, done, str(one["digest"]), str(one.get("ref", "")), str(one["name"]), keep)
         for one in told
     )
     package = Package.together(parts)
@@ -102,7 +103,9 @@ def recorded(context: Context, commit: str, done: Done) -> Package:
     return package
 
 
-def _recorded(context: Context, commit: str, done: Done, digest: str, ref: str, component: str) -> Package:
+def _recorded(
+    context: Context, commit: str, done: Done, digest: str, ref: str, component: str, keep: bool
+) -> Package:
     if ref:
         from ..packages import registry
 
@@ -121,6 +124,8 @@ def _recorded(context: Context, commit: str, done: Done, digest: str, ref: str, 
             raise UsageError(f"the package of {commit[:12]} is neither here nor in the store: it is lost")
         if hashlib.sha256(data).hexdigest() != digest:
             raise UsageError(f"the package of {commit[:12]} has other bytes in the store than were built")
+        if not keep or context.planning:
+            return Package(commit, digest, len(data), component=component)
         described = context.log(place_of(commit)).evidence(done.evidence[_named(DESCRIBED, component)])
         found = slug.keep(described, data, store=store)
     if found.digest != digest:
@@ -131,15 +136,18 @@ def _recorded(context: Context, commit: str, done: Done, digest: str, ref: str, 
     return Package(commit, found.digest, found.size, str(found.file), component=component)
 
 
-def bring(context: Context, package: Package) -> bool:
-    """Whether the bytes of one component's package are on this machine, brought from the store where needed."""
+def bring(context: Context, package: Package, *, keep: bool = True) -> bool:
+    """Whether the bytes of one component's package can be had: here, or from the store, which brings them here.
+
+    With `keep` off they stay where they are.
+    """
     if here(context, package).file:
         return True
     built = standing_of(context, package.commit).build
     if built is None:
         return False
     try:
-        found = recorded(context, package.commit, built)
+        found = recorded(context, package.commit, built, keep=keep)
     except UsageError:
         return False
     return package.digest in [part.digest for part in found.each]
@@ -147,8 +155,64 @@ def bring(context: Context, package: Package) -> bool:
 
 def package_of(context: Context, commit: str) -> Package:
     """The package that a deploy means: the recorded one, or, where none is recorded, a build of the commit."""
+    if context.planning:
+        return known(context, commit)
     standing = standing_of(context, commit)
     return recorded(context, commit, standing.build) if standing.build else build(context, commit)
+
+
+def known(context: Context, commit: str) -> Package:
+    """The package that a deploy means, as it is now. Nothing is built, fetched or written.
+
+    Raises NoPackage when none is recorded and none is here, UsageError as `package_of` does.
+    """
+    standing = standing_of(context, commit)
+    if standing.build:
+        return recorded(context, commit, standing.build, keep=False)
+    found = [_found(context, commit, rules) for rules in context.config.packaged]
+    parts = tuple(part for part in found if part)
+    if len(parts) < len(found):
+        raise NoPackage(
+            f"{commit[:12]} is not built, so nothing about its package is known: run `invoke intake` and "
+            "`invoke build`; a deploy without --plan builds it"
+        )
+    return replace(parts[0], component="") if len(parts) == 1 else Package.together(parts)
+
+
+def _found(context: Context, commit: str, rules: Packaged) -> Package | None:
+    """The package of one component that was built before, here or in its registry; None when there is none."""
+    store, name = store_of(context, rules.component), rules.component
+    if rules.kind == "image":
+        from ..packages import image
+
+        built = image.find(commit, rules=rules, store=store, environ=context.environ)
+        if built is None:
+            return None
+        digest = built.digest.removeprefix("sha256:")
+        ref, config = built.ref, built.config
+        return Package(commit, digest, built.size, kind="image", ref=ref, config=config, component=name)
+    from ..packages import slug
+
+    made = slug.find(commit, store=store, path=rules.path)
+    return Package(made.commit, made.digest, made.size, str(made.file), component=name) if made else None
+
+
+def fetched(context: Context, plan: Plan) -> Plan:
+    """The plan with the bytes of every slug that is to be uploaded on this machine: before anything is changed.
+
+    Raises UsageError when they are nowhere.
+    """
+    return replace(plan, steps=tuple(_with_bytes(context, step) for step in plan.steps))
+
+
+def _with_bytes(context: Context, step: Step) -> Step:
+    if not isinstance(step, ReleasePackage) or step.slug or step.package.file or step.package.kind != "slug":
+        return step
+    if not bring(context, step.package):
+        raise UsageError(
+            f"the package {step.package.digest[:12]} is neither here nor in the store: it is lost"
+        )
+    return replace(step, package=here(context, step.package))
 
 
 def _named(file: str, component: str) -> str:

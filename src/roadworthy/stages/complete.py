@@ -88,7 +88,12 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
 def complete(context: Context, request: Request, only_plan: bool = False) -> Result:
     """Take the road, and leave the contract's files in `.artifacts`, whatever the decision."""
     result = release.run(context, request, only_plan=only_plan)
-    if only_plan or result.plan is None or result.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
+    if (
+        only_plan
+        or context.planning
+        or result.plan is None
+        or result.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED)
+    ):
         return result
     # Of what was complete already another machine may have the files; here they come from the journal.
     deployment, seq = result.plan.before["deployment"], result.seq
@@ -119,6 +124,7 @@ def without_deployment(context: Context, request: Request) -> Result:
         "decision": decision.word,
         "commit": commit,
     }
+    context.changes(f"write the decision {decision.word} on {commit[:12]}")
     record = Record("note", NAME, "decide", environment, context.target, "none", "", said)
     entry = context.log(environment).append(record, attach=attach)
     _write(context, environment, entry, commit)

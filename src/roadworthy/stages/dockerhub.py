@@ -71,6 +71,7 @@ def _publish(
     given, found_by, kind = (names, names[3], "release") if platforms else (names[:2], names[0], "push")
     if taken := registry.tagged(rules.repository, names[0], environ=environ):
         image.check_commit(taken, commit, environ)
+    context.changes(f"build {commit[:12]}, or find it, and publish it as {', '.join(given)} of {repository}")
     store = context.paths.packages / f"dockerhub-{kind}"
     with context.screen.step(f"building and pushing {commit[:12]}, or finding it"):
         made = image.find_or_build(root, commit, rules=rules, store=store, environ=environ, tag=found_by)
@@ -98,6 +99,7 @@ def _noted(context: Context, made: image.Image, given: tuple[str, ...]) -> Resul
 def build(context: Context, said: str | None, names: tuple[str, ...]) -> Result:
     """Build the commit's image on this machine alone, under these names."""
     commit = git.resolve(context.paths.root, said)
+    context.changes(f"build {commit[:12]} on this machine as {', '.join(names)}")
     with context.screen.step(f"building {commit[:12]}"):
         chosen = image.keep(
             context.paths.root,
@@ -125,6 +127,7 @@ def login(context: Context, repository: str) -> Result:
         raise UsageError("DOCKERHUB_USERNAME and DOCKERHUB_TOKEN are not both set: give an access token")
     at = references.repository(repository).registry
     chosen = engine.find(wanted, context.environ)
+    context.changes(f"log {chosen} in to {at} as {user}")
     engine.run(engine.login(chosen, at, user), context.environ, engine.QUICKLY, token)
     return Result(Outcome.SUCCEEDED, f"{chosen} is logged in to {at} as {user}")
 
@@ -134,6 +137,7 @@ def logout(context: Context, repository: str) -> Result:
     wanted = context.config.package.engine
     at = references.repository(repository).registry
     chosen = engine.find(wanted, context.environ)
+    context.changes(f"log {chosen} out of {at}")
     engine.run(engine.logout(chosen, at), context.environ, engine.QUICKLY)
     return Result(Outcome.SUCCEEDED, f"{chosen} is logged out of {at}")
 

@@ -39,6 +39,7 @@ def keys(context: Context, name: str, folder: str, existing: str = "") -> Result
     public = root / ".release" / "trust" / f"{name}.pub"
     if public.exists():
         raise UsageError(f"there is a key {name} already, .release/trust/{name}.pub: choose another --name")
+    context.changes(f"{'take in' if existing else 'make'} the key {name}")
     signer: Signer = load_signer(place) if existing else create_key(place.parent, name)
     if signer.keyid in Trust.load(public.parent).keys:
         raise UsageError(f"{signer.keyid} is in .release/trust already, under another name")
@@ -125,6 +126,7 @@ def anchor(context: Context, environment: str, to: str = "", timestamp: str = ""
     if timestamp and not to:
         raise UsageError("a timestamp is of a file: say --to FILE")
     line = f"head {head.seq} {head.sha256[:12]} of {context.target}/{environment} is anchored"
+    context.changes(f"anchor head {head.seq} of {environment} {f'in {to}' if to else 'as a git tag'}")
     if not to:
         return Result(Outcome.SUCCEEDED, f"{line}: tag {anchors.to_tag(head, context.paths.root)}")
     path = context.paths.root / Path(to).expanduser()
@@ -141,6 +143,7 @@ def clock(context: Context, place: str, why: str) -> Result:
     from ..journal import lock
     from ..journal.entry import Record
 
+    context.changes(f"say that {place} goes on by this machine's clock")
     told = {"change": {"id": "", "why": why}, "actor": lock.this_process(), "clock_why": why}
     record = Record("note", "clock", "clock", place, context.target, "none", "", told)
     entry = context.log(place).append(record)
@@ -176,6 +179,7 @@ def export(context: Context, environment: str, said: str, to: str) -> Result:
         lambda place: context.log(place).entries(), environment, said, certified_in=certified_in or ""
     )
     folder = context.paths.root / Path(to).expanduser()
+    context.changes(f"write the release of {release.commit[:12]} to {to}")
     files = {product.file: _product(context, release.commit, product) for product in release.products}
     exporter.write(release, folder, context.signer, files=files, now=context.now())
     line = f"{len(release.steps)} stages of {release.name}: see README.txt there"

@@ -113,6 +113,7 @@ def unlock(context: Context, place: str, token: int, reason: str) -> Result:
         raise UsageError(f"--token {token} does not hold {place}: ask `invoke lock.status` who does")
     if not reason.strip() or not reason.isprintable():
         raise UsageError("--reason is missing: say in one line why the holder is surely dead")
+    context.changes(f"abandon #{start.seq} of {place}")
     details = {"settles": start.seq, "reason": reason.strip(), "actor": lock.this_process()}
     record = start.record
     entry = log.append(

@@ -20,6 +20,7 @@ def up(context: Context, port: int, database: str) -> Result:
     """Start it with the apps that release.toml declares; what runs already is left alone."""
     if database not in ("sqlite", "postgres"):
         raise UsageError(f"unknown database {database!r}: expected sqlite or postgres")
+    context.changes("start the sandbox, unless it is up")
     apps = [app for name in context.config.environments for app in context.config.apps(name).values()]
     address = control.up(
         context.paths.sandbox,
@@ -34,6 +35,7 @@ def up(context: Context, port: int, database: str) -> Result:
 
 def down(context: Context) -> Result:
     """End it and everything that it started."""
+    context.changes("end the sandbox and everything that it started")
     ended = control.down(context.paths.sandbox)
     return Result(Outcome.SUCCEEDED, "the sandbox is down" if ended else "the sandbox was not up")
 
@@ -83,6 +85,7 @@ def faults(context: Context, said: str) -> Result:
             raise UsageError(f"--set is no JSON: {error}") from error
         if not isinstance(wanted, list):
             raise UsageError("--set is no JSON list: say [{…}, …], or none")
+        context.changes(f"arm {len(wanted)} faults")
         control.set_faults(context.paths.sandbox, wanted)
     armed = control.get_faults(context.paths.sandbox)
     for fault in armed:

@@ -77,6 +77,7 @@ def begin(
     """
     from ..journal import lock
 
+    context.changes(f"{action} {commit[:12]} and write it into the journal {place_of(commit)}")
     log = context.log(place_of(commit))
     if left := log.open_start():
         holder = lock.holder(left)

@@ -56,6 +56,7 @@ def reconcile(context: Context, environment: str) -> Result | None:
     seen_of_it = fate(context, holder)
     if not seen_of_it.dead:
         raise lock.HeldBy(holder, seen_of_it)
+    context.changes(f"look at {environment} and settle the {start.record.action} of journal #{start.seq}")
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()
     if start.record.action in ("deploy", "rollback", "config"):

@@ -76,6 +76,7 @@ def rehearse(context: Context, keep: bool) -> Result:
         "ROADWORTHY_TARGET": "sandbox",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
+    context.changes(f"take {head[:12]} down the whole road on a sandbox of its own, in {STATE}")
     control.down(state / "sandbox")
     shutil.rmtree(state, ignore_errors=True)
     screen.title(f"rehearse {head[:12]}: {git.subject(root, head)}")

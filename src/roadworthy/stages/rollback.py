@@ -16,7 +16,6 @@ from ..facts.history import runs, runs_part
 from ..facts.observe import apps_of
 from ..model import Confirmation, Facts, Maintenance, Plan, Receipt, ReleasePackage, Request, Step
 from ..record import after, before, releases
-from .build import here
 from .running import look
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if target is None:
         raise NoPackage(f"no verified package of {facts.name} is known to go back to")
     history, observed, there = facts.history.value, facts.observed.value, target.deployed
-    package = here(context, there.package)
+    package = there.package
     already = ""
     if runs(package, history, observed) and not observed.maintenance:
         already = f"{package.commit[:12]} already runs on {facts.environment.app}"

@@ -60,7 +60,9 @@ def ship(context: Context, request: Request) -> Result:
                 except RoadworthyError as error:
                     rows.append(_row(stage, outcome_of(error), began, str(error)))
                     raise (_after_a_change(context, request, error) if changed else error) from error
-                changed = changed or _changes(result)
+                if _changes(result):
+                    context.changes(f"go on with {stage} of {request.commit[:12]}, and the stages after it")
+                    changed = True
                 rows.append(_row(stage, result.outcome, began, result.line))
                 if result.outcome is not Outcome.SUCCEEDED:
                     break
@@ -191,6 +193,7 @@ def _verification(context: Context, request: Request) -> Result:
 
 def _verified(context: Context, request: Request) -> Result:
     """Compare what runs with the journal, once nobody else is at work there: this waits like any other stage."""
+    context.changes(f"compare what runs on {request.environment} with the journal, and complete it")
     log = context.log(request.environment)
     turn.take(context, log, request, time.monotonic() + request.wait, settle=True)
     return verify.compare(context, request.environment)
