@@ -67,7 +67,7 @@ def test_a_migration_without_an_exit_status_is_unknown_until_its_end_was_seen(de
 def test_a_migration_that_talks_all_the_time_still_meets_its_bound(deployed: Project):
     endless = "\"sh -c 'while :; do echo tick; sleep 0.05; done'\""
     deployed.change_config(('"python migrate.py upgrade {revision}"', endless))
-    deployed.change_config(('oneoff = "5s"', 'oneoff = "500ms"'))
+    deployed.change_config(('oneoff = "5s"', 'oneoff = "2s"'))
     migrate = deployed.process("migrate", "--json")
     assert migrate.code == 4, migrate.text
     assert deployed.kinds()[-1] == "start migrate"
@@ -135,7 +135,7 @@ def test_what_is_seen_is_not_written_down_when_the_database_moves_meanwhile(depl
 def test_a_ship_of_a_database_that_was_migrated_by_hand_goes_to_its_end(project: Project):
     project.migrated_by_hand("0001")
     said = project.json("ship")
-    assert "nothing to migrate" in said["details"]["stages"][4]["line"]
+    assert any("nothing to migrate" in row["line"] for row in said["details"]["stages"])
     assert "end complete" in project.kinds()
     project.json("decide")
 
