@@ -10,12 +10,13 @@ is watched again, for the whole of it: nobody knows what the killed process had 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
 
 from .. import release
-from ..errors import CheckFailed, OutcomeUnknown
+from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError
 from ..facts.drift import drift
 from ..facts.history import history_of
 from ..facts.observe import observe
@@ -230,11 +231,21 @@ def report(context: Context, environment: str) -> Result:
     result = reconcile(context, environment)
     if result is None or result.plan is None:
         return _nothing_open(context, environment, app)
-    runs = observe(context, environment)
+    return replace(
+        result,
+        line=f"{result.line}; {_runs(context, environment, app)}",
+        next=_then(context, result.plan, result),
+    )
+
+
+def _runs(context: Context, environment: str, app: str) -> str:
+    """What runs now. That it cannot be seen takes nothing away from what was settled."""
+    try:
+        runs = observe(context, environment)
+    except RoadworthyError as error:
+        return f"what {app} runs now was not seen ({error})"
     now = f"v{runs.current.version}, {runs.commit[:12] or 'no package'}" if runs.current else "nothing"
-    closed = " in maintenance mode" if runs.maintenance else ""
-    then = _then(context, result.plan, result)
-    return replace(result, line=f"{result.line}; {app} runs {now}{closed}", next=then)
+    return f"{app} runs {now}{' in maintenance mode' if runs.maintenance else ''}"
 
 
 def _nothing_open(context: Context, environment: str, app: str) -> Result:
@@ -259,6 +270,7 @@ def _then(context: Context, plan: Plan, result: Result) -> tuple[str, ...]:
         return (back, f"invoke verify --env {env}") if action != "adopt" else ("invoke status", back)
     if action in ("deploy", "migrate", "complete"):
         running = history_of(context, context.log(env)).running
-        left = progress_of(context, env, commit or (running.package.commit if running else "")).next
-        return left or (f"invoke verify --env {env}",)
+        about = commit or (running.package.commit if running else "")
+        with suppress(RoadworthyError):  # the start is settled, whatever cannot be told of the way from here
+            return (progress_of(context, env, about).next if about else ()) or (f"invoke verify --env {env}",)
     return (f"invoke verify --env {env}", *((f"invoke certify --env {env}",) if action == "certify" else ()))
