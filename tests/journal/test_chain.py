@@ -123,7 +123,9 @@ def test_a_start_waits_for_the_one_that_is_open():
     admit(after(START, settling()), START)
 
 
-@pytest.mark.parametrize("verdicts", [[{"outcome": "refuse"}], ["no verdict", {"outcome": "refuse"}]])
+@pytest.mark.parametrize(
+    "verdicts", [[{"outcome": "refuse"}], [{"outcome": "pass"}, "no verdict", {"outcome": "refuse"}]]
+)
 def test_what_a_guard_refused_is_not_started(verdicts: list[dict[str, str]]):
     with pytest.raises(JournalError, match="one of its guards refused"):
         admit(State(), replace(START, details={"verdicts": verdicts}))
