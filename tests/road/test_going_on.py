@@ -56,6 +56,8 @@ def says_yes(project: Project, env: str = "prod") -> None:
     project.json("verify", "--env", env)
     rows = {row["environment"]: row for row in project.json("status")["details"]["environments"]}
     assert (rows[env]["state"], rows[env]["commit"]) == ("as recorded", commit)
+    assert (rows[env]["complete"], rows[env]["left"]) == (True, [])
+    assert {stage["state"] for stage in rows[env]["stages"]} <= {"done", "not needed"}
     assert project.runs(env) == commit
     assert project.revision(env) == rows[env]["revision"] == "0001"
     kinds = project.kinds(env)
@@ -77,6 +79,10 @@ def test_what_a_person_can_be_asked_for_is_asked_before_production_changes(certi
 def test_a_ship_goes_on_at_the_migration_that_was_refused(certified: Project):
     certified.json("deploy", *PROD, env=KEYS)
     certified.json("migrate", *PROD, env=KEYS, code=3)
+    row = next(r for r in certified.json("status")["details"]["environments"] if r["environment"] == "prod")
+    told = {stage["stage"]: (stage["state"], stage["entry"]) for stage in row["stages"]}
+    assert (told["deploy"], told["migrations"]) == (("done", "prod #2"), ("refused", "prod #3"))
+    assert (row["complete"], row["left"][0]) == (False, "invoke migrate --env prod --approval REF")
     for _ in range(2):
         said = ship(certified, code=3)
         assert said["next"] == [f"{KEYED} invoke ship --env prod --commit {certified.first} --approval REF"]

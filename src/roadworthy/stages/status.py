@@ -73,6 +73,7 @@ def _row(
         "since": running.at if running else "",
         "open": f"{start.record.action} #{start.seq}" if start else "",
         "held": held,
+        **_progress(context, name, history),
         "url": "",
         "drift": [],
         "problem": "",
@@ -90,6 +91,20 @@ def _row(
         return {**row, "state": "as recorded"}
     seen = ", ".join(f"{name} v{number}".strip() for name, number in numbers(observed).items())
     return {**row, "state": "unverified", "problem": f"{seen} was never verified: deploy, or roll back"}
+
+
+def _progress(context: Context, name: str, history: History) -> dict[str, Any]:
+    """Where what should run stands: each stage, and the commands that are left. {} where that cannot be told."""
+    from ..pipeline.reading import progress_of
+
+    if history.running is None:
+        return {}
+    try:
+        found = progress_of(context, name, history.running.package.commit)
+    except RoadworthyError:
+        return {}  # what cannot be read is said by the command that needs it
+    stages = [{"stage": o.stage, "state": o.state, "entry": o.entry, "why": o.why} for o in found.lines]
+    return {"stages": stages, "complete": found.complete, "left": list(found.next)}
 
 
 def history(log: Log, limit: int) -> list[dict[str, Any]]:
@@ -125,6 +140,7 @@ def report(context: Context) -> Result:
     for row in rows:
         what = f"{row['commit'][:12] or 'nothing':12} {shown(row) or 'v0'}, schema {row['revision']}"
         what += f" (pending: {', '.join(row['pending'])})" if row["pending"] else ""
+        what += ", complete" if row.get("complete") else ""
         said = f"{row['state']}{': ' + row['open'] if row['open'] else ''} {row['url']}"
         context.screen.fact(f"{row['environment']} ({row['app']})", f"{what}, {said}")
     odd = tuple(
