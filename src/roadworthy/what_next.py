@@ -29,6 +29,7 @@ FIRST: Final[Mapping[str, tuple[str, ...]]] = {
         "invoke certify --env {before}",
     ),
     "platform_is_as_recorded": ("invoke rollback --env {env} --to {runs}",),
+    "database_is_as_recorded": ("invoke migrate --env {env}",),
     "package_is_running": ("invoke rollback --env {env} --to {runs}",),
     "rollback_is_possible": ("invoke build --commit {runs}",),
     "rollback_target_is_available": ("invoke history --env {env}",),
