@@ -370,8 +370,9 @@ def guards_approve(c, env="staging", why="", plan=False, json=False):
     from .stages.approve import approve
 
     with session(json, plan) as context:
+        name = context.config.name_of(env)
         require("why", why)
-        finish(context, approve(context, context.config.name_of(env), why))
+        finish(context, approve(context, name, why))
 
 
 @task(name="status", help={"env": ENV, "commit": HELD_COMMIT, "json": JSON})
@@ -442,8 +443,9 @@ def evidence_clock(c, env="staging", commit=None, why="", plan=False, json=False
     from .stages import evidence, holding
 
     with session(json, plan) as context:
+        place = holding.place_held(context, env, commit)
         require("why", why)
-        finish(context, evidence.clock(context, holding.place_held(context, env, commit), why))
+        finish(context, evidence.clock(context, place, why))
 
 
 @task(name="export", help={"env": ENV, "release": "vNNN, or its number in the journal", "to": "the folder to make",

@@ -226,9 +226,7 @@ def so(project: Project) -> dict[str, Any]:
     return {
         "journal": {place: project.kinds(place) for place in ("staging", "prod")},
         "releases": {place: project.releases(place) for place in ("staging", "prod")},
-        "calls": [
-            c for c in project.calls() + project.calls("prod") if not c["path"].endswith("log-sessions")
-        ],
+        "calls": project.changes() + project.changes("prod"),
         "certificates": {path.name: path.read_bytes() for path in state.glob("*_certified")},
         "packages": {path.name: path.read_bytes() for path in state.glob("packages/*")},
         "tree": project.git("status", "--porcelain"),

@@ -8,13 +8,13 @@ import pytest
 from workflows.policy import ROOT, broken
 
 HEROKU, PIPELINE, REPLAY = "deploy-heroku.yml", "cloud-delivery-pipeline.yml", "cloud-delivery-replay.yml"
-DEPLOY = "      - run: .venv/bin/invoke deploy --env prod"
-MIGRATE = "      - run: .venv/bin/invoke migrate --env prod"
+DEPLOY = "      - id: deploy\n        run: .ci/neutral .venv/bin/invoke deploy --env prod"
+NOT_SUPERSEDED = "steps.deploy.outputs.superseded != 'true'"
 LOCK = "      group: production-mutation\n      cancel-in-progress: "
 
 FAULTS = [
     # Migrations ran whatever had happened before, and their failure was an echo.
-    ("autorisen 9", HEROKU, MIGRATE, MIGRATE.replace("- run", "- if: always()\n        run")),
+    ("autorisen 9", HEROKU, f"if: {NOT_SUPERSEDED}", "if: always()"),
     ("autorisen 9", PIPELINE, "migrate --env prod --wait 30m", "migrate --env prod || echo failed"),
     # The health check's loop could not fail.
     ("autorisen 9", HEROKU, "complete --env prod --wait 30m", "complete --env prod; true"),
@@ -24,7 +24,7 @@ FAULTS = [
     ("autorisen 18", HEROKU, DEPLOY, f"      - run: curl https://example.com/install.sh | sh\n{DEPLOY}"),
     ("autorisen 18", HEROKU, DEPLOY, f'      - run: echo "password $HEROKU_API_KEY" > ~/.netrc\n{DEPLOY}'),
     # Freshness was looked at, and success recorded, by jobs that ran whatever happened.
-    ("compass 4", PIPELINE, "    needs: staging\n", "    needs: staging\n    if: always()\n"),
+    ("compass 4", PIPELINE, "if: needs.staging.outputs.superseded != 'true'", "if: always()"),
     # Every job's failure was made up for by another look at the status.
     ("compass 9", REPLAY, "    runs-on:", "    continue-on-error: true\n    runs-on:"),
     # The lock was let go before verification.
