@@ -58,9 +58,9 @@ def test_e08_a_deployment_is_a_desired_state_that_is_declared_and_then_is_so(pro
     assert plan["to"].items() <= end.record.details["to"].items()
     assert project.releases()[-1]["version"] == end.record.details["to"]["release"]
     assert project.runs() == plan["to"]["commit"]
-    before = len(project.calls())
+    before = project.changes()
     assert "already runs" in project.json("deploy")["line"]
-    assert len(project.calls()) == before
+    assert project.changes() == before
 
 
 def test_e08_the_artefact_is_the_same_before_and_after(project: Project):
@@ -191,11 +191,11 @@ def test_e10_what_was_not_completed_is_a_failure_that_operators_see(complete: Pr
 def test_e12_a_rollback_goes_to_what_was_released_and_touches_no_data(complete: Project):
     complete.commit("Second")
     complete.json("ship")
-    data, before = complete.database().read_bytes(), len(complete.calls())
+    data, before = complete.database().read_bytes(), len(complete.changes())
     complete.json("rollback")
     assert complete.database().read_bytes() == data
-    made = [(c["method"], c["path"].rpartition("/")[2]) for c in complete.calls()[before:]]
-    assert made == [("POST", "releases")], "no config var, no one-off process, no new artefact"
+    made = [(c["method"], c["path"].rpartition("/")[2]) for c in complete.changes()[before:]]
+    assert made == [("POST", "releases")], "no config var, no process but the question, no new artefact"
     start, end = complete.entries()[-2:]
     assert {v["outcome"] for v in start.record.details["verdicts"]} <= {"pass", "n/a"}
     assert {check["outcome"] for check in end.record.details["checks"]} == {"passed"}

@@ -153,7 +153,8 @@ def went_on(project: Project, safe_under: str) -> None:
 @pytest.mark.slow
 def test_an_older_commit_is_deployed_and_replayed_over_an_expanding_migration(project: Project):
     went_on(project, "expand")
-    project.json("deploy", "--commit", project.first)
+    assert "is superseded" in project.json("deploy", "--commit", project.first, code=6)["line"]
+    project.json("replay", "--sha", project.first)
     assert "already at 0002" in project.json("migrate")["line"]
     assert "'0002' is in no migration" in project.json("certify", code=3)["reasons"][0]
     project.json("deploy")
@@ -171,9 +172,10 @@ def test_no_older_commit_is_deployed_or_replayed_over_a_migration_that_it_cannot
     third = project.commit("Third")
     project.deployed()
     releases = project.releases()
+    for words in (("deploy",), ("deploy", "--maintenance")):
+        said = project.json(*words, "--commit", project.first, code=6)
+        assert "is superseded" in said["line"], words
     for words in (
-        ("deploy", "--commit", project.first),
-        ("deploy", "--maintenance", "--commit", project.first),
         ("replay", "--sha", project.first),
         ("rollback", "--to", project.first),
     ):
