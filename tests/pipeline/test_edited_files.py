@@ -180,6 +180,7 @@ def test_a_ship_says_one_object_with_the_seven_stages(project: Project):
         "verification",
         "release",
         "deploy",
+        "migrations",  # a line of its own: it belongs to the deploy
         "post-deploy verification",
         "completion",
     ]

@@ -75,7 +75,7 @@ def test_ctrl_c_while_the_app_dies_at_boot_and_reconcile_says_that_it_failed(pro
     until(lambda: len(tokens(project)) == 2)
     interrupted(deploy)
     said = project.json("reconcile", code=1)
-    assert "invoke rollback" in said["line"]
+    assert "invoke rollback" in str(said["next"])
     assert project.kinds()[-2:] == ["start deploy", "failed deploy"]
     project.json("rollback", "--to", project.first)
     truly(project, project.first)

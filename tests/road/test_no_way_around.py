@@ -124,7 +124,7 @@ def walk(project: Project, monkeypatch: pytest.MonkeyPatch, dice: random.Random)
             keys = KEYS if opening or dice.random() < 0.9 else None
             ran = project.invoke(*words, "--json", env=keys)
             ended.add(ran.code)
-            assert ran.code in (0, 1, 2, 3), ran.text
+            assert ran.code in (0, 1, 2, 3, 6), ran.text
         assert len(project.releases("prod")) == before + len(watched.effects), "nothing else changed it"
     assert watched.effects[:2] == ["deploy", "deploy"], "production was reached"
     assert {0, 3} <= ended

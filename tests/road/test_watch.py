@@ -207,7 +207,7 @@ def test_reconcile_compares_with_the_baseline_that_the_start_recorded(project: P
     project.mood(health_seconds=0.4)
     said = project.json("reconcile", code=1)
     assert "check health took more than" in said["reasons"][0]
-    assert "invoke rollback" in said["line"]
+    assert "invoke rollback" in str(said["next"])
     assert project.kinds()[-1] == "failed deploy"
 
 
