@@ -51,7 +51,7 @@ def test_a_release_of_two_components(pair: Project) -> None:
     assert list(files) == ["web", "worker"]
     for part in told:
         assert hashlib.sha256(files[part["name"]].read_bytes()).hexdigest() == part["digest"]
-    refused_with_one_byte_changed(out, next(out.glob("*.link")), out / "root.layout", *files.values())
+    refused_with_one_byte_changed(out, next(out.glob("*.*.link")), out / "root.layout", *files.values())
     files["web"].rename(out / "kept")
     files["worker"].rename(files["web"])
     (out / "kept").rename(files["worker"])
