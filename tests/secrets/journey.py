@@ -117,6 +117,8 @@ def _road(project: SecretProject, place: Path, journey: Journey) -> None:
     )  # of ours, for other sandboxes may run
     environs = (_read(path) for path in Path("/proc").glob("[0-9]*/environ"))
     journey.environs = [environ for environ in environs if dyno in environ and home in environ]
+    project.mood(tell=tell, tell_bare=True)
+    both("migrate", code=3)  # the database's answer cannot be read, and is quoted
     project.mood(cannot_connect=True, tell=tell)
     both("migrate", code=1)
     project.mood()

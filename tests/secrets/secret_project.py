@@ -26,8 +26,10 @@ def mood():
         except FileNotFoundError:
             pass
     told = {name: value for name, value in os.environ.items() if name.isupper()}
+    logged = sys.argv[1:2] == ["current"] and not said.get("tell_bare")
+    mark = "INFO  [alembic.runtime.migration] " if logged else ""
     for line in said.get("tell", []):
-        print(line.format(**told), flush=True)
+        print(*(mark + part for part in line.format(**told).split("\\n")), sep="\\n", flush=True)
     if "health" in said:
         said["health"] = said["health"].format(**told)
     if said.get("cannot_connect") and sys.argv[1:2] == ["upgrade"]:
