@@ -12,6 +12,10 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+# An image has no Procfile, and so no release phase that release.toml could declare.
+RELEASE_PHASE = re.search(
+    r"^release_phase = .*\n", (Path(__file__).parents[2] / "release.toml").read_text(), re.MULTILINE
+)[0]
 LEFT_OUT = shutil.ignore_patterns(
     *("__pycache__", "test", "tests", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo"),
     *(

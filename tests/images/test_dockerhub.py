@@ -19,6 +19,7 @@ from roadworthy.report.terminal import Screen
 from roadworthy.stages import dockerhub
 
 from . import servers
+from .base import RELEASE_PHASE
 
 RELEASE_TOML = (Path(__file__).parents[2] / "release.toml").read_text()
 # What buildx does, done by buildah: build what the last word names, push it, note the digest.
@@ -63,7 +64,7 @@ class Hub:
     def files(self, text: str, engine_name: str) -> dict[str, str]:
         toml = RELEASE_TOML.replace(
             'kind = "slug"', f'kind = "image"\nrepository = "ns/app"\nengine = "{engine_name}"', 1
-        )
+        ).replace(RELEASE_PHASE, "")
         dockerfile = "FROM scratch\nARG GIT_SHA\nENV GIT_SHA=$GIT_SHA\nCOPY . /app\n"
         return {"release.toml": toml, "app/Dockerfile": dockerfile, "app/text": text}
 

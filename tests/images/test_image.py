@@ -20,6 +20,7 @@ from roadworthy.packages import image as images
 from roadworthy.packages import references, registry
 
 from . import servers
+from .base import RELEASE_PHASE
 
 DOCKERFILE = """\
 FROM {base}
@@ -274,7 +275,7 @@ def configured(site: Site, test: str = ""):
 
     text = (Path(__file__).parents[2] / "release.toml").read_text()
     wanted = f'kind = "image"\nrepository = "{site.rules.repository}"\nengine = "buildah"'
-    text = text.replace('kind = "slug"', wanted, 1)
+    text = text.replace('kind = "slug"', wanted, 1).replace(RELEASE_PHASE, "")
     if test:
         text = text.replace('test = "python -m pytest -q tests"', f"test = {json.dumps(test)}", 1)
     (site.project.root / "release.toml").write_text(text)

@@ -17,6 +17,7 @@ from roadworthy.packages import registry as images
 from roadworthy.sandbox import control
 
 from . import servers
+from .base import RELEASE_PHASE
 from .test_registry import flip
 from .test_sandbox_images import DOCKER_RELEASES, needs_podman
 
@@ -53,6 +54,7 @@ class ImageProject(Project):
         ]
         self.change_config(
             ('kind = "slug"', kind),
+            (RELEASE_PHASE, ""),
             ("[targets.sandbox]\n", f'[targets.sandbox]\nregistry = "{host}"\n'),
             *others,
             *LIMITS,
