@@ -345,7 +345,7 @@ def bench_log(folder: Path) -> Log:
         environment="bench",
         target="sandbox",
         signer=signer,
-        trust=Trust.only(signer),
+        trust=Trust.load(folder / "keys"),
         clock=lambda: datetime.now(UTC),
     )
 
