@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RoadworthyError
 from ..facts.history import history_of
-from ..facts.running import running
+from ..facts.running import Running, running
 from ..facts.schema import migrations_of
 from ..facts.standing import place_of, read_standing
 from ..model import Fact
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..facts.migrations import Migrations
     from ..journal.entry import Entry
-    from ..journal.index import Settled
     from ..journal.log import Log
 
 MOST: Final = 200  # entries behind the newest deployment in which a refusal is looked for
@@ -50,7 +48,7 @@ def asked_of(context: Context, environment: str, commit: str) -> Asked:
         production=production,
         standing=standing,
         package=Journal(place_of(commit), package.settled(), (), _mark(package.open_start())),
-        there=Journal(environment, settled, _refused(there, settled), _mark(there.open_start())),
+        there=Journal(environment, settled, _refused(there, runs), _mark(there.open_start())),
         no_deploy=no_deploy,
         migrations=_migrations(context, environment, commit),
         required=required,
@@ -58,8 +56,7 @@ def asked_of(context: Context, environment: str, commit: str) -> Asked:
     )
 
 
-def _refused(log: Log, settled: Sequence[Settled]) -> tuple[Mark, ...]:
-    runs = running(settled)
+def _refused(log: Log, runs: Running | None) -> tuple[Mark, ...]:
     since = takewhile(lambda e: runs is None or e.seq > runs.end.seq, islice(log.backwards(), MOST))
     return tuple(Mark(e.seq, e.record.action, e.record.digest) for e in since if e.record.kind == "refused")
 
