@@ -161,7 +161,24 @@ def test_a_put_that_is_refused_is_not_tried_again(bucket: Bucket, server: Server
     server.faults.append(times(9, "PUT", False, answer(403, "AccessDenied")))
     with pytest.raises(UsageError, match=r"do not allow it \(403 AccessDenied\)"):
         bucket.put(ENTRY, b"one")
-    assert len(server.seen) == 1
+    assert [seen.split()[0] for seen in server.seen] == ["PUT", "GET"]  # it is looked at, for it may be there
+
+
+def test_a_put_that_was_refused_and_is_there_all_the_same_is_written(bucket: Bucket, server: Server) -> None:
+    server.faults.append(times(1, "PUT", True, answer(403, "AccessDenied")))
+    assert bucket.put(ENTRY, b"one")
+    server.faults.append(times(1, "PUT", True, answer(403, "AccessDenied")))
+    assert not bucket.put(ENTRY, b"two")
+
+
+def test_a_refused_put_that_cannot_be_looked_at_is_unknown(bucket: Bucket, server: Server) -> None:
+    """Unless the look is refused, too: then these credentials do not open the bucket at all."""
+    server.faults += [times(1, "PUT", True, answer(403, "AccessDenied")), times(99, "GET", False, hang_up)]
+    with pytest.raises(OutcomeUnknown, match=r"do not allow it \(403 AccessDenied\)"):
+        bucket.put(ENTRY, b"one")
+    server.faults[:] = [times(9, method, False, answer(403, "AccessDenied")) for method in ("PUT", "GET")]
+    with pytest.raises(UsageError, match=r"cannot write .*00000001\.json: .*\(403 AccessDenied\)"):
+        bucket.put(ENTRY, b"one")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +261,8 @@ def test_the_environment_cannot_move_the_journal(server: Server, monkeypatch: py
     for scheme, path in (("s3", ""), ("gs", ""), ("az", "/account")):
         with pytest.raises(UsageError, match="403"):
             opened(server, store=f"{scheme}://{BUCKET}/p", endpoint=server.endpoint + path).put(ENTRY, b"x")
-    assert server.seen == [f"PUT {path}{BUCKET}/p/{ENTRY}" for path in ("", "", "account/")]
+    paths = ("", "", "account/")
+    assert server.seen == [f"{word} {path}{BUCKET}/p/{ENTRY}" for path in paths for word in ("PUT", "GET")]
 
 
 def test_a_log_is_read_side_by_side_and_in_order(bucket: Bucket, server: Server) -> None:

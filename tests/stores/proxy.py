@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +46,10 @@ class Exchange(BaseHTTPRequestHandler):
             self.server.seen.append((self.command, reply.status))
         if self.server.lose_reply(self.command):
             return self._hang_up()
+        if self.server.refuse(self.command):
+            reply.status, reply.reason, data = 403, "Forbidden", b"<Error><Code>AccessDenied</Code></Error>"
+        if self.command == "GET" and self.server.lags_behind:
+            data = _without(data, self.server.lags_behind)
         self.send_response_only(reply.status, reply.reason)
         for name, value in reply.getheaders():
             if name.lower() not in HOP:
@@ -69,7 +74,8 @@ class Exchange(BaseHTTPRequestHandler):
 class Proxy(ThreadingHTTPServer):
     """`seen` is what the server behind answered; `delay` is seconds before a request goes on.
 
-    `most` is how many requests were delayed at once.
+    `most` is how many requests were delayed at once. What `refuse` says becomes 403 though the server behind
+    did it; a listing does not show yet what ends in one of `lags_behind`.
     """
 
     daemon_threads = True
@@ -87,6 +93,8 @@ class Proxy(ThreadingHTTPServer):
         self.now = self.most = 0
         self.lose_request: Callable[[str], bool] = lambda method: False
         self.lose_reply: Callable[[str], bool] = lambda method: False
+        self.refuse: Callable[[str], bool] = lambda method: False
+        self.lags_behind: tuple[str, ...] = ()
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def writes(self) -> int:
@@ -95,6 +103,15 @@ class Proxy(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up, or is killed, is no news."""
+
+
+def _without(listing: bytes, names: tuple[str, ...]) -> bytes:
+    """The same listing, of S3, Google or Azure, before what ends in one of `names` was put."""
+    ends = b"|".join(re.escape(name.encode()) for name in names)
+    for item, key in ((b"Contents", b"Key"), (b"Blob", b"Name"), (b"CommonPrefixes", b"Prefix")):
+        one = rb"<%b>(?:(?!</%b>).)*?(?:%b)/?</%b>.*?</%b>" % (item, item, ends, key, item)
+        listing = re.sub(one, b"", listing, flags=re.DOTALL)
+    return listing
 
 
 def the_next(count: int, wanted: str) -> Callable[[str], bool]:

@@ -3,10 +3,10 @@
 The promise of `Store` is kept with the providers' own conditional writes (`If-None-Match: *`, or generation 0 at
 Google): whoever comes second gets an error, on any machine. What can go wrong is only the reply:
 
-- A put is never repeated blindly. After every answer but "done", the name is looked at first: the same bytes
-  mean that we won (a lost reply makes a winner look like a loser), other bytes that somebody else did. Only
-  where there is nothing is the same put sent again; a late first copy and the second one are the same bytes
-  under a name that is written once, so both together are still one write.
+- A put is never repeated blindly. After every answer but "done", a refusal too, the name is looked at first: the
+  same bytes mean that we won (a lost reply makes a winner look like a loser), other bytes that somebody else did.
+  Only where there is nothing is the same put sent again; a late first copy and the second one are the same bytes
+  under a name that is written once, so both together are still one write. A refused one is not sent again.
 - When no look is possible either, that is OutcomeUnknown. Reads are asked again, within a deadline.
 
 Nothing may call os.fork() after the first request: the client's threads would be missing in the child.
@@ -84,21 +84,26 @@ class Bucket:
         doing = f"write {self.place}/{checked(name)}"
         unsure = ""
         for pause in PAUSES:
+            refused = None
             try:
                 ask(lambda: self._client(len(data)).put(name, data, mode="create"))
                 return True
             except Trouble as trouble:
                 if trouble.final and not unsure:
-                    raise UsageError(f"cannot {doing}: {trouble}") from trouble
+                    refused = UsageError(f"cannot {doing}: {trouble}")
                 unsure = unsure or str(trouble)
             try:
                 there = self.get(name)
             except JournalError:
                 raise
             except RoadworthyError as error:
+                if refused and isinstance(error, UsageError):  # who may not even look wrote nothing
+                    raise refused from None
                 raise _unknown(doing, unsure) from error
             if there is not None:
                 return there == data
+            if refused:
+                raise refused
             self._sleep(pause)
         raise _unknown(doing, unsure)
 
@@ -107,7 +112,8 @@ class Bucket:
         return self._patiently(f"read {self.place}/{name}", lambda: self._fetch(name, limit))
 
     def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
-        from concurrent.futures import ThreadPoolExecutor
+        from collections import deque
+        from concurrent.futures import Future, ThreadPoolExecutor
 
         def fetch(name: str) -> bytes | None:
             try:
@@ -115,13 +121,21 @@ class Bucket:
             except (Trouble, JournalError):
                 return None  # it is asked for again in its turn, and then speaks for itself
 
-        left, size = iter(names), 1
-        while batch := list(map(checked, islice(left, size))):
-            with ThreadPoolExecutor(min(AT_ONCE, len(batch))) as pool:
-                found = list(pool.map(fetch, batch))
-            for name, data in zip(batch, found, strict=True):
+        left, ahead = map(checked, names), 1
+        asked: deque[tuple[str, Future[bytes | None]]] = deque()
+        pool = ThreadPoolExecutor(AT_ONCE)
+        try:
+            while True:
+                # A window that moves on with the reader, who judges one entry while the next ones are fetched.
+                asked.extend((name, pool.submit(fetch, name)) for name in islice(left, ahead - len(asked)))
+                if not asked:
+                    return
+                name, found = asked.popleft()
+                data = found.result()
                 yield self.get(name, limit) if data is None else data
-            size = min(4 * size, AHEAD)
+                ahead = min(2 * ahead, AHEAD)  # who wants only a few asks for few
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def names(self, prefix: str, after: str = "") -> list[str]:
         checked(prefix)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RoadworthyError, UsageError
 from ..model import Outcome, Result
 from ..record import evidence_of
+from .copied import journals
 from .holding import say_open
 
 if TYPE_CHECKING:
@@ -53,8 +52,8 @@ def audit(context: Context, anchors: Sequence[str] = (), tsa: str = "") -> Resul
 
     An anchor is a file or `git:REPOSITORY`; `tsa` is the file with an RFC 3161 authority's certificates.
     """
-    with _journals(context) as journals:
-        return _audited(context, journals / context.target, anchors, Path(tsa) if tsa else None)
+    with journals(context) as folder:
+        return _audited(context, folder / context.target, anchors, Path(tsa) if tsa else None)
 
 
 def _audited(context: Context, folder: Path, anchors: Sequence[str], authority: Path | None) -> Result:
@@ -200,24 +199,6 @@ def _product(context: Context, commit: str, product: Product) -> Path | bytes:
 
     build.bring(context, Package(commit, product.digest, 0, component=product.component))
     return build.store_of(context, product.component) / f"{commit}.tgz"
-
-
-@contextmanager
-def _journals(context: Context) -> Iterator[Path]:
-    """The journals as a folder: auditors read files. What lies in a bucket is copied first, all of it."""
-    from ..journal.store import Folder
-
-    if isinstance(context.store, Folder):
-        yield context.paths.journal
-        return
-    with tempfile.TemporaryDirectory(prefix="roadworthy-audit-") as made:
-        for place in (*context.store.names(context.target), "evidence"):
-            for name in context.store.names(place):
-                data = context.store.get(name)  # refuses a name that leads out of the store
-                path = Path(made) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data or b"")
-        yield Path(made)
 
 
 def _trust(context: Context) -> Path:
