@@ -286,7 +286,12 @@ def test_a_journal_that_is_not_in_a_folder_is_audited_too(live: Context, root: P
 
     class Elsewhere:
         def __init__(self, inside: Folder) -> None:
-            self.put, self.get, self.get_all, self.names = inside.put, inside.get, inside.get_all, inside.names
+            self.put, self.get, self.get_all, self.names = (
+                inside.put,
+                inside.get,
+                inside.get_all,
+                inside.names,
+            )
 
     live.log("prod").append(record("note", target="live"), attach={"log.txt": b"line"})
     (root / ".release" / "journal").rename(root / "elsewhere")
