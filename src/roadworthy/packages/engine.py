@@ -1,7 +1,8 @@
 """The engine that builds images: docker with buildx, podman or buildah, driven by its command line.
 
 - The words of each command are made by pure functions, and no secret is among them: engines read their logins
-  themselves. Of the caller's surroundings an engine sees PASSED_ON and nothing else.
+  from files. Of the caller's surroundings an engine sees PASSED_ON and nothing else.
+- Of what it said the end is quoted, for there the reason stands; secrets are hidden before anything is cut off.
 - An engine that takes too long ends with everything that it started.
 """
 
@@ -23,12 +24,17 @@ from ..config_rules import ENGINES
 from ..errors import CheckFailed, UsageError
 from ..http import is_loopback
 from ..mask import Mask
+from . import credentials
 from .references import DIGEST, Repository
 
 WITHIN: Final = 1800.0  # seconds for one command of an engine
 QUICKLY: Final = 20.0  # seconds for a question to an engine
 BUILDER: Final = "multiarch-builder"  # docker's own builder makes one platform at a time
 LAST_LINES: Final = 12  # of an engine that failed, in the message
+LONGEST_LINE: Final = 300  # characters of each, its last
+_LOOKED_AT: Final = (
+    1 << 18
+)  # bytes at the end of what it said; far more than is shown, for secrets are long, too
 PASSED_ON: Final = (
     *(
         "PATH",
@@ -45,7 +51,7 @@ PASSED_ON: Final = (
         "DOCKER_TLS_VERIFY",
         "BUILDX_BUILDER",
     ),  # where it runs
-    *("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE"),  # its logins
+    *("DOCKER_CONFIG", "REGISTRY_AUTH_FILE"),  # its logins; handover.py adds what it does not read
     *("BUILDAH_ISOLATION", "STORAGE_DRIVER", "CONTAINERS_CONF"),  # how it works
     *("CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE"),
@@ -206,7 +212,7 @@ def run(words: Words, environ: Mapping[str, str], within: float = WITHIN, passwo
     """
     passed = {name: environ[name] for name in PASSED_ON if name in environ}
     what = " ".join(words[:3] if words[1] in ("buildx", "manifest") else words[:2])
-    hide = Mask((password,))
+    hide = Mask((password, *credentials.secrets(environ)))
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as given:
         given.write(password.encode())
         given.seek(0)
@@ -236,11 +242,14 @@ def run(words: Words, environ: Mapping[str, str], within: float = WITHIN, passwo
 
 
 def _last(said: IO[bytes], hide: Mask) -> str:
-    """The last lines, hidden before they are cut: of a secret that was cut nothing is found any more."""
-    said.seek(max(0, said.seek(0, os.SEEK_END) - 8192))
-    lines = said.read().decode("utf-8", "replace").splitlines()[-LAST_LINES:]
-    shown = hide("\n".join("".join(c for c in line if c.isprintable()) for line in lines))
-    return "\n".join(f"  {line[:300]}" for line in shown.splitlines())
+    """The last lines, and of a long one its end. Secrets are hidden first: half of one is not found any more."""
+    said.seek(max(0, said.seek(0, os.SEEK_END) - _LOOKED_AT))
+    lines = hide(said.read().decode("utf-8", "replace")).splitlines()[-LAST_LINES:]
+    return "\n".join(f"  {_end(''.join(c for c in line if c.isprintable()))}" for line in lines)
+
+
+def _end(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else f"…{line[-LONGEST_LINE:]}"
 
 
 def _buildx(environ: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ import msgspec
 from ..errors import CheckFailed, UsageError
 from ..facts.git_objects import full
 from ..files import read_file
-from . import archive, engine, references, registry, slug
+from . import archive, engine, handover, references, registry, slug
 from .kept import BUILDING, alone, appearing, disk
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def keep(
         tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder) as work,
     ):
         chosen = engine.find(rules.engine, environ)
-        engine.run(engine.keep(chosen, _job(root, commit, rules, "", Path(work)), names), environ)
+        with_logins = handover.handed(chosen, environ, Path(work))
+        engine.run(engine.keep(chosen, _job(root, commit, rules, "", Path(work)), names), with_logins)
     return chosen
 
 
@@ -167,13 +168,14 @@ def _build(
     """Build the commit's tree and push it; what the registry then has."""
     chosen = engine.find(rules.engine, environ)
     job = _job(root, commit, rules, tag, work)
-    engine.prepare(chosen, job, environ)
+    with_logins = handover.handed(chosen, environ, work, job.to)
+    engine.prepare(chosen, job, with_logins)
     for words in engine.build(chosen, job):
-        engine.run(words, environ)
+        engine.run(words, with_logins)
     if chosen != "docker" and (theirs := registry.tagged(rules.repository, tag, environ=environ)):
         return theirs  # another machine was faster: its image is the commit's, ours was never pushed
     for words in engine.push(chosen, job):
-        engine.run(words, environ)
+        engine.run(words, with_logins)
     digest = engine.digest(chosen, job)
     pushed = registry.read(f"{job.to}@{digest}", environ=environ)
     named = registry.tagged(rules.repository, tag, environ=environ)

@@ -60,10 +60,10 @@ class _Dxf(DXF):
             timeout=TIMEOUT,
         )
         self._sessions = [session]  # dxf's own would read .netrc and take a proxy for loopback
-        self._registry, self._environ = at.registry, environ
+        self._registry, self._name, self._environ = at.registry, at.name, environ
 
     def _sign_in(self, _: DXFBase, refused: requests.Response) -> None:
-        known = login(self._registry, self._environ)
+        known = login(self._registry, self._environ, self._name)
         if self._insecure:
             # dxf refuses any login over http; to this machine it is allowed, by Basic alone.
             if known:
@@ -219,7 +219,7 @@ class Wire:
         status = _status(error)
         if isinstance(error, DXFUnauthorizedError) or status in (401, 403):
             return UsageError(
-                f"{self.at.registry} does not let us at {self.at.name}: log in, and see that {WHERE} says so"
+                f"{self.at.registry} does not let us at {self.at.name}: log in, {WHERE} will do (docs/images.md)"
             )
         if status == 404:
             return CheckFailed(f"{self.at} has no {what}")

@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,12 +96,21 @@ def pull(ref: str, environ: Mapping[str, str]) -> None:
     from roadworthy.packages import registry
 
     registry.verify(ref, environ=environ)
+    take(ref, environ)
+
+
+def take(ref: str, environ: Mapping[str, str]) -> None:
+    """Bring the image into podman's store. It compares what it fetches with the digests, and fetches nothing twice.
+
+    Raises CheckFailed with podman's own words.
+    """
+    from roadworthy.packages import engine, handover, references
+
     plain = "--tls-verify=false" if is_loopback(f"http://{ref}") else "--tls-verify=true"
-    words = ("podman", "--cgroup-manager=cgroupfs", "pull", "--quiet", plain, ref)
-    try:
-        subprocess.run(words, capture_output=True, timeout=PULL, check=True, stdin=subprocess.DEVNULL)
-    except (subprocess.SubprocessError, OSError) as error:
-        raise UsageError(f"podman cannot pull {ref}: {type(error).__name__}") from error
+    words = ("podman", "pull", "--cgroup-manager=cgroupfs", "--quiet", plain, ref)
+    with tempfile.TemporaryDirectory(prefix="roadworthy-") as work:
+        at = references.reference(ref).repository
+        engine.run(words, handover.handed("podman", environ, Path(work), at), PULL)
 
 
 def lacking() -> str:
