@@ -59,6 +59,7 @@ from .model import (
     Verdict,
 )
 from .pipeline.ahead import judge_ahead
+from .pipeline.reading import ACTED
 from .record import (
     claim,
     describe,
@@ -99,7 +100,6 @@ class Stage(Protocol):
 
 
 ACTIONS: Final = ("deploy", "migrate", "rollback", "config", "certify", "adopt", "complete")
-ACTED: Final = ("start", "end", "failed", "abandon")  # entries after which the facts are to be read again
 
 
 def stage_of(action: str) -> Stage:

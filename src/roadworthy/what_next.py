@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from .context import Context
 
 KEYS: Final = ("ALLOW_PROD=1", "ALLOW_PROD_DEPLOY=YES")
-CHANGES: Final = ("deploy", "migrate", "rollback", "config", "adopt", "complete", "ship", "replay")
-WAITS: Final = (*CHANGES, "certify")
+KEYED: Final = (
+    "deploy",
+    "migrate",
+    "rollback",
+    "config",
+    "adopt",
+    "complete",
+    "ship",
+    "replay",
+)  # in production
+WAITS: Final = (*KEYED, "certify")
 WAIT: Final = "10m"
 # Of a guard that refused: what mends it first, and what the same command has to say as well.
 FIRST: Final[Mapping[str, tuple[str, ...]]] = {
@@ -46,7 +55,7 @@ NOT_AGAIN: Final = ("platform_has_drifted", "adopted_package_is_proven", "certif
 def typed(context: Context, command: str) -> str:
     """A command as a person has to type it: with both keys when it changes production."""
     words = shlex.split(command)
-    if words[:1] != ["invoke"] or words[1:2] == [] or words[1] not in CHANGES or "--env" not in words:
+    if words[:1] != ["invoke"] or words[1:2] == [] or words[1] not in KEYED or "--env" not in words:
         return command
     production = context.config.environment(words[words.index("--env") + 1]).production
     return f"{' '.join(KEYS)} {command}" if production else command
@@ -122,10 +131,10 @@ def _left(context: Context, request: Request) -> tuple[str, ...]:
 
 
 def _runs(context: Context, env: str) -> str:
-    from .facts.history import history_of
+    from .facts.running import running
 
-    running = history_of(context, context.log(env)).running
-    return running.package.commit if running else ""
+    runs = running(context.log(env).settled())
+    return runs.end.commit if runs else ""
 
 
 def _past(context: Context, request: Request, verdicts: Iterable[Verdict]) -> list[str]:

@@ -114,11 +114,11 @@ def test_an_older_commit_is_replayed_to_staging_and_then_to_production(project: 
 
 def test_what_was_never_built_or_never_released_is_not_replayed(project: Project, machine: Machine):
     other = machine()
-    assert "INTAKE_MISSING" in other.json("replay", "--sha", project.first, code=3)["line"]
-    other.json("intake")
-    assert "a replay builds nothing" in other.json("replay", "--sha", project.first, code=3)["line"]
-    other.json("build")
-    assert "ACCEPTANCE_MISSING" in machine().json("replay", "--sha", project.first, code=3)["line"]
+    for stage, command in (("intake", "intake"), ("build", "build"), ("verification", "test")):
+        said = machine().json("replay", "--sha", project.first, code=3)
+        assert f"a replay builds nothing: {stage}: not reached" in said["line"]
+        assert said["next"][0].startswith(f"invoke {command} ")
+        other.json(command)
     assert project.calls() == []
 
 

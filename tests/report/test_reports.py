@@ -112,6 +112,16 @@ def report(**changed: Any) -> dict[str, Any]:
         "steps": [
             {"name": "ship", "outcome": "succeeded", "seconds": 2.04, "detail": "ok", "command": "make ship"}
         ],
+        "stages": [
+            {
+                "environment": "prod",
+                "commit": "c" * 40,
+                "stage": "deploy",
+                "state": "done",
+                "entry": "prod #7",
+                "why": "",
+            }
+        ],
         "verdicts": [{"environment": "prod", "guard": "tree_is_clean", "outcome": "n/a", "reason": "why"}],
         "checks": [
             {
@@ -165,6 +175,7 @@ def test_the_page_shows_every_part_of_the_report() -> None:
     page = Page(render(report()))
     for part in (
         *("Rehearsal of 0123", "succeeded", "the whole road", "capecraft", "make ship", "2.0 s"),
+        *("c" * 12, "done", "prod #7"),
         *("tree_is_clean", "n/a", "health", "9 ms", "deploy", "p" * 12, "e" * 12, "f" * 64, AT),
     ):
         assert part in page.text

@@ -3,6 +3,7 @@
 import itertools
 
 from road.project import KEYS, Project
+from road.test_wait import give_up, hold
 
 
 def test_it_names_what_runs_with_everything_that_stood_before_it(project: Project):
@@ -34,10 +35,13 @@ def test_a_release_to_production_names_its_certificate(project: Project):
     project.deployed()
     project.json("certify")
     project.json("deploy", "--env=prod", "--why=because of the audit", "--change=WO-12", env=KEYS)
-    said = project.json("why", "--env=prod")["details"]
-    named = [row["stage"] for row in said["stages"]]
-    assert named == ["intake", "build", "verification", "release", "deploy", "post-deploy verification"]
-    times = [(row["began"], row["ended"]) for row in said["stages"]]
+    said, status = project.json("why", "--env=prod")["details"], project.json("status")
+    rows = {environment["environment"]: environment for environment in status["details"]["environments"]}
+    told = [(row["stage"], row["state"], row["entry"]) for row in said["stages"]]
+    assert told == [(row["stage"], row["state"], row["entry"]) for row in rows["prod"]["stages"]]
+    passed = [row["stage"] for row in said["stages"] if row["state"] == "done"]
+    assert passed == ["intake", "build", "verification", "release", "deploy"]
+    times = [(row["began"], row["ended"]) for row in said["stages"] if row["state"] == "done"]
     assert all(began <= ended for began, ended in times)
     assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(times))
     assert all(row["entry"] in project.invoke("why", "--env=prod").out for row in said["stages"])
@@ -45,14 +49,35 @@ def test_a_release_to_production_names_its_certificate(project: Project):
     assert said["certified"].startswith("staging #")
 
 
-def test_what_was_completed_twice_was_complete_the_first_time(project: Project):
+def completion(project: Project, *words: str) -> tuple[str, str]:
+    (row,) = [row for row in project.json("why", *words)["details"]["stages"] if row["stage"] == "completion"]
+    return row["state"], row["entry"]
+
+
+def test_each_moment_has_the_completion_that_stood_then(project: Project):
     project.released()
     project.deployed()
     project.json("migrate")
+    before = project.entries()[-1].at
     first = project.json("complete")["seq"]
+    then = project.entries()[-1].at
     project.json("replay")
-    (row,) = [row for row in project.json("why")["details"]["stages"] if row["stage"] == "completion"]
-    assert row["entry"] == f"#{first}"
+    ends = [e.seq for e in project.entries() if (e.record.kind, e.record.action) == ("end", "complete")]
+    assert ends[0] == first
+    assert completion(project, "--at", before) == ("not reached", "")
+    assert completion(project, "--at", then) == ("done", f"staging #{first}")
+    assert completion(project) == ("done", f"staging #{ends[1]}")
+
+
+def test_an_action_that_was_open_at_a_moment_is_open_then(project: Project):
+    project.json("ship")
+    start = hold(project)
+    give_up(project, start)
+    then = project.entries()[start.seq - 1].at
+    rows = project.json("why", "--at", then)["details"]["stages"]
+    assert ("deploy", "open", f"staging #{start.seq}") in [
+        (row["stage"], row["state"], row["entry"]) for row in rows
+    ]
 
 
 def test_before_anything_ran_and_for_no_time_at_all_it_says_so(untouched: Project):

@@ -7,7 +7,7 @@ Everything else becomes a missing fact, and the guard that needs it refuses with
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
@@ -344,8 +344,14 @@ def _migrations(
 
     if request.action == "certify":
         return own_migrations(context, package.commit)
-    ran = migrations_that_ran(context, history, observed.commit) if request.action == "rollback" else None
-    return ran or migrations_of(context, package.commit, history, observed.commit)
+
+    def commits() -> Iterator[str]:
+        yield observed.commit
+        yield from (deployed.package.commit for deployed in history.deployed)
+
+    at, back = history.revision, request.action == "rollback"
+    ran = migrations_that_ran(context, at, commits()) if back else None
+    return ran or migrations_of(context, package.commit, at, commits())
 
 
 def _revision(

@@ -57,6 +57,11 @@ def running(settled: Reversible[Settled]) -> Running | None:
     return None
 
 
+def ran(settled: Reversible[Settled]) -> Iterator[str]:
+    """The commits of the verified packages of an environment, newest first."""
+    return (o.commit for o in reversed(settled) if o.kind == "end" and o.action in RUNS and o.digest)
+
+
 def _since(end: Settled, since: Sequence[Settled]) -> Running:
     """`since` is what was settled after `end`, newest first."""
     completed = next((o for o in since if o.action == "complete" and o.deployment == end.seq), None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RoadworthyError, UsageError
@@ -11,38 +13,39 @@ from .migrations import Migrations, migrations_at
 
 if TYPE_CHECKING:
     from ..context import Context
-    from ..model import History
 
 ALEMBIC: Final = "alembic.ini"
 RAN: Final = 20  # packages of the past that are asked for their migrations
 
 
-def migrations_of(context: Context, commit: str, history: History, observed: str = "") -> Migrations:
+def migrations_of(context: Context, commit: str, revision: str | None, ran: Iterable[str] = ()) -> Migrations:
     """The migrations of the package of `commit`, and the later ones that are applied where it has to run.
 
-    Raises UsageError when they cannot be read, and when what is applied does not follow the package's head.
+    The database is at `revision`; `ran` are the commits that ran there, newest first. Raises UsageError when the
+    migrations cannot be read, and when what is applied does not follow the package's head.
     """
     own = own_migrations(context, commit)
-    if history.revision in {None, *(one.revision for one in own.all)}:
+    if _knows(own, revision):
         return own
-    ran = migrations_that_ran(context, history, observed)
-    return own.followed_by(ran, str(history.revision)) if ran else own
+    found = migrations_that_ran(context, revision, ran)
+    return own.followed_by(found, str(revision)) if found else own
 
 
-def migrations_that_ran(context: Context, history: History, observed: str = "") -> Migrations | None:
-    """The migrations of a package that knows the revision which is applied; None when no package does.
+def migrations_that_ran(context: Context, revision: str | None, ran: Iterable[str]) -> Migrations | None:
+    """The migrations of the newest of these commits whose package knows the revision; None when no package does.
 
-    That may be the one that runs (the `observed` commit), even one that failed after its migrations, or one that
-    ran before.
+    That may be the one that runs, even one that failed after its migrations, or one that ran before.
     """
-    for commit in dict.fromkeys(
-        filter(None, (observed, *(d.package.commit for d in history.deployed[:RAN])))
-    ):
+    for commit in dict.fromkeys(filter(None, islice(ran, RAN))):
         with suppress(RoadworthyError):
             found = own_migrations(context, commit)
-            if history.revision in {None, *(one.revision for one in found.all)}:
+            if _knows(found, revision):
                 return found
     return None
+
+
+def _knows(migrations: Migrations, revision: str | None) -> bool:
+    return revision in {None, *(one.revision for one in migrations.all)}
 
 
 def own_migrations(context: Context, commit: str) -> Migrations:

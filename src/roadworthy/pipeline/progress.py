@@ -17,7 +17,7 @@ A change that needs no deployment is done when it is released, but only where wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Reversible, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from ..errors import RoadworthyError
 from ..facts.history import revised
-from ..facts.migrations import Migrations
+from ..facts.migrations import Migration, Migrations
 from ..facts.running import RELEASES, Running, running
 from ..facts.standing import STAGES as OF_A_PACKAGE
 from ..facts.standing import Done, Standing
@@ -92,8 +92,10 @@ class Line(msgspec.Struct, frozen=True):
 class Progress(msgspec.Struct, frozen=True):
     """Where a commit stands. `next` are the commands that are left, in order, as a person types them.
 
-    `ran` is the end of the deployment that still stands, when it is of this very package; `completed` the newest
-    completion of it. `no_deploy` is the contract's code of why the commit need not run here, "" where it has to.
+    `pending` are the migrations that the package has and the database has not, each with its kind, or why that
+    cannot be told. `ran` is the end of the deployment that still stands, when it is of this very package;
+    `completed` the newest completion of it. `no_deploy` is the contract's code of why the commit need not run here,
+    "" where it has to.
     """
 
     commit: str
@@ -101,6 +103,7 @@ class Progress(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
     next: tuple[str, ...]
     no_deploy: str
+    pending: tuple[str, ...] = ()
     ran: Settled | None = None
     completed: Settled | None = None
 
@@ -136,7 +139,7 @@ class Journal(msgspec.Struct, frozen=True):
     """What one journal says by now. `refused` are its refusals since what runs was released, newest first."""
 
     place: str
-    settled: Sequence[Settled] = ()
+    settled: Reversible[Settled] = ()
     refused: Sequence[Mark] = ()
     open: Mark | None = None
 
@@ -159,6 +162,20 @@ class Asked(msgspec.Struct, frozen=True):
     migrations: Fact[Migrations]
     required: tuple[str, ...] = ()
     own_tests: bool = True
+
+    @property
+    def revised(self) -> Settled | None:
+        """The newest outcome that says where the database is; None when none does."""
+        return revised(self.there.settled)
+
+    @property
+    def revision(self) -> str | None:
+        """Where the database is, by the journal."""
+        return self.revised.revision if self.revised else None
+
+    def pending(self) -> tuple[Migration, ...]:
+        """The migrations that are pending by the journal. Raises what makes that impossible to tell."""
+        return self.migrations.value.pending(self.revision)
 
 
 def progress(asked: Asked) -> Progress:
@@ -183,6 +200,7 @@ def progress(asked: Asked) -> Progress:
         lines,
         _next(asked, lines),
         "" if needed else asked.no_deploy,
+        _named(asked),
         ours.end if ours and lines[4].state is State.DONE else None,
         ours.completed if ours else None,
     )
@@ -203,6 +221,13 @@ def as_completed(asked: Asked) -> Asked:
         claim=None,
     )
     return replace(asked, there=replace(asked.there, settled=(*settled, end), open=None))
+
+
+def _named(asked: Asked) -> tuple[str, ...]:
+    try:
+        return tuple(map(str, asked.pending()))
+    except RoadworthyError as error:
+        return (f"it cannot be told: {error}",)
 
 
 def _is_ours(asked: Asked, end: Settled) -> bool:
@@ -281,10 +306,9 @@ def _deploy(asked: Asked, there: Running | None, ours: Running | None) -> Line:
 
 
 def _migrations(asked: Asked, ours: Running | None) -> Line:
-    place, newest = asked.there.place, revised(asked.there.settled)
+    place, newest = asked.there.place, asked.revised
     try:
-        migrations = asked.migrations.value
-        pending = migrations.pending(newest.revision if newest else None)
+        pending = asked.pending()
     except RoadworthyError as error:
         return Line(MIGRATIONS, State.NOT_REACHED, why=f"what is pending cannot be told: {error}")
     doubts = ours.doubts if ours else ()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Reversible
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RoadworthyError
-from ..facts.history import history_of
-from ..facts.running import Running, running
+from ..facts.history import as_of, revised
+from ..facts.running import Running, ran, running
 from ..facts.schema import migrations_of
 from ..facts.standing import place_of, read_standing
 from ..model import Fact
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..facts.migrations import Migrations
     from ..journal.entry import Entry
+    from ..journal.index import Settled
     from ..journal.log import Log
 
 MOST: Final = 200  # entries behind the newest deployment in which a refusal is looked for
+ACTED: Final = ("start", "end", "failed", "abandon")  # entries that begin something or settle it
 
 
 def progress_of(context: Context, environment: str, commit: str) -> Progress:
@@ -27,10 +30,20 @@ def progress_of(context: Context, environment: str, commit: str) -> Progress:
     return progress(asked_of(context, environment, commit))
 
 
-def asked_of(context: Context, environment: str, commit: str) -> Asked:
-    """Everything that the progress of a commit in an environment depends on."""
+def progress_of_what_runs(context: Context, environment: str) -> Progress | None:
+    """Where the package stands that runs there by the journal; None where nothing was ever verified."""
+    runs = running(context.log(environment).settled())
+    return progress_of(context, environment, runs.end.commit) if runs else None
+
+
+def asked_of(context: Context, environment: str, commit: str, until: str = "") -> Asked:
+    """Everything that the progress of a commit in an environment depends on: now, or as it was at a moment.
+
+    `until` is that moment, written as in entries.
+    """
     there, package = context.log(environment), context.log(place_of(commit))
-    standing, settled = read_standing(package.entries()), there.settled()
+    standing = read_standing(e for e in package.entries() if not until or e.at <= until)
+    settled = _settled(there, until)
     production = context.config.environment(environment).production
     runs = running(settled)
     no_deploy, required = "", tuple[str, ...]()
@@ -47,27 +60,42 @@ def asked_of(context: Context, environment: str, commit: str) -> Asked:
         environment=environment,
         production=production,
         standing=standing,
-        package=Journal(place_of(commit), package.settled(), (), _mark(package.open_start())),
-        there=Journal(environment, settled, _refused(there, runs), _mark(there.open_start())),
+        package=Journal(place_of(commit), _settled(package, until), (), _open(package, until)),
+        there=Journal(environment, settled, _refused(there, runs, until), _open(there, until)),
         no_deploy=no_deploy,
-        migrations=_migrations(context, environment, commit),
+        migrations=_migrations(context, commit, settled),
         required=required,
         own_tests=context.config.github is None,
     )
 
 
-def _refused(log: Log, runs: Running | None) -> tuple[Mark, ...]:
-    since = takewhile(lambda e: runs is None or e.seq > runs.end.seq, islice(log.backwards(), MOST))
+def _settled(log: Log, until: str) -> Reversible[Settled]:
+    return as_of(log.settled(), until) if until else log.settled()
+
+
+def _by(log: Log, until: str) -> Iterator[Entry]:
+    """What was written by then, newest first."""
+    return (entry for entry in log.backwards() if not until or entry.at <= until)
+
+
+def _refused(log: Log, runs: Running | None, until: str) -> tuple[Mark, ...]:
+    since = takewhile(lambda e: runs is None or e.seq > runs.end.seq, islice(_by(log, until), MOST))
     return tuple(Mark(e.seq, e.record.action, e.record.digest) for e in since if e.record.kind == "refused")
 
 
-def _mark(start: Entry | None) -> Mark | None:
+def _open(log: Log, until: str) -> Mark | None:
+    if until:
+        newest = next((e for e in _by(log, until) if e.record.kind in ACTED), None)
+        start = newest if newest and newest.record.kind == "start" else None
+    else:
+        start = log.open_start()
     return Mark(start.seq, start.record.action, start.record.digest) if start else None
 
 
-def _migrations(context: Context, environment: str, commit: str) -> Fact[Migrations]:
+def _migrations(context: Context, commit: str, settled: Reversible[Settled]) -> Fact[Migrations]:
+    newest = revised(settled)
     try:
-        history = history_of(context, context.log(environment))
-        return Fact("migrations", migrations_of(context, commit, history))
+        at = newest.revision if newest else None
+        return Fact("migrations", migrations_of(context, commit, at, ran(settled)))
     except RoadworthyError as error:
         return Fact("migrations", missing=str(error))

@@ -7,6 +7,7 @@
     line           the verdict in one sentence
     facts          [[label, value], …]                    environment, app, target, commit, package, …
     steps          [{name, outcome, seconds, detail, command}, …]      outcome as verdict, in order of time
+    stages         [{environment, commit, stage, state, entry, why}, …]   as status tells them
     verdicts       [{environment, guard, outcome, reason}, …]          outcome "pass", "refuse" or "n/a"
     checks         [{environment, name, method, url, outcome, reason, millis}, …]
     journal        [{environment, seq, kind, action, at, package, sha256}, …]
@@ -28,7 +29,7 @@ from .plain import plain
 
 # A scheme, a host, an absolute path or a way out by a backslash is not relative.
 _RELATIVE: Final = re.compile(r"(?![/\\])[^:\\?#\x00-\x20]+")
-_SECTIONS: Final = ("facts", "steps", "verdicts", "checks", "journal", "files")
+_SECTIONS: Final = ("facts", "steps", "stages", "verdicts", "checks", "journal", "files")
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from .. import release
 from ..errors import RoadworthyError, UsageError
-from ..facts.history import read_history, test_run
+from ..facts.history import test_run
 from ..facts.observe import observe
 from ..facts.revision import revision_of
 from ..facts.running import RUNS
@@ -302,14 +302,11 @@ def _checks_pass(context: Context, plan: Plan) -> str:
 
 
 def _schema_is_current(context: Context, plan: Plan) -> str:
-    from ..facts.schema import migrations_of
-
-    history = read_history(context.log(plan.request.environment).settled(), context.paths.state)
+    asked = asked_of(context, plan.request.environment, plan.request.commit)
     seen = revision_of(context, plan.app)
-    if seen != history.revision:
-        return f"the database is at {seen}, the journal says {history.revision}: run `invoke migrate`"
-    there = migrations_of(context, plan.request.commit, history)
-    pending = [m.revision for m in there.pending(seen)]
+    if seen != asked.revision:
+        return f"the database is at {seen}, the journal says {asked.revision}: run `invoke migrate`"
+    pending = [m.revision for m in asked.pending()]
     return f"{', '.join(pending)} was not migrated: run `invoke migrate`" if pending else ""
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from ..context import Context
     from ..facts.migrations import Migration
-    from ..model import History
 
 NAME = "migrate"
 
@@ -92,19 +91,6 @@ def pending_in(facts: Facts) -> tuple[Migration, ...] | None:
 def revisions(pending: Sequence[Migration]) -> tuple[str, ...]:
     """How a plan and its entries name pending migrations."""
     return tuple(one.revision for one in pending)
-
-
-def waiting(context: Context, history: History) -> list[str]:
-    """The migrations that are pending under what runs, as the journal knows it: `0003 irreversible`."""
-    from ..facts.schema import migrations_of
-
-    if history.running is None:
-        return []
-    try:
-        there = migrations_of(context, history.running.package.commit, history)
-        return [str(one) for one in there.pending(history.revision)]
-    except RoadworthyError as error:
-        return [f"it cannot be told: {error}"]
 
 
 def said_of(pending: Sequence[object], environment: str) -> str:

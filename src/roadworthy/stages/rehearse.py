@@ -90,7 +90,8 @@ def rehearse(context: Context, keep: bool) -> Result:
             if row["exit"] != step.expect:
                 problem = f"{step.typed!r} ended with {row['exit']}, not {step.expect}"
                 break
-    page = _page(context, head, walked, problem, environ)
+        told = _json(root, environ, "status").get("details", {})  # while the sandbox is up
+    page = _page(context, head, walked, problem, environ, told.get("environments", []))
     took = time.monotonic() - began
     if problem:
         return Result(Outcome.FAILED, problem, evidence=context.shown(page), code=1)
@@ -183,9 +184,14 @@ def _json(root: Path, environ: Mapping[str, str], *words: str) -> dict[str, Any]
 
 
 def _page(
-    context: Context, head: str, walked: list[dict[str, Any]], problem: str, environ: Mapping[str, str]
+    context: Context,
+    head: str,
+    walked: list[dict[str, Any]],
+    problem: str,
+    environ: Mapping[str, str],
+    environments: list[dict[str, Any]],
 ) -> Path:
-    """The page that a person opens afterwards: every command, the journals, the evidence files."""
+    """The page that a person opens afterwards: every command, where what runs stands, journals and files."""
     from ..report.evidence import write_atomically
     from ..report.html import render
 
@@ -206,6 +212,11 @@ def _page(
             "verdict": "failed" if problem else "succeeded",
             "facts": [["commit", head], ["subject", git.subject(root, head)], ["target", "sandbox"]],
             "steps": walked,
+            "stages": [
+                {"environment": one["environment"], "commit": one["commit"], **stage}
+                for one in environments
+                for stage in one.get("stages", ())
+            ],
             "verdicts": [],
             "checks": [],
             "journal": journal,

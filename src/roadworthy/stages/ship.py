@@ -21,10 +21,10 @@ from ..command import outcome_of
 from ..errors import CheckFailed, Held, OutcomeUnknown, Refused, RoadworthyError
 from ..facts.history import test_run
 from ..facts.running import CHANGES
-from ..facts.standing import place_of, standing_of
+from ..facts.standing import place_of
 from ..model import Outcome, Request, Result
-from ..pipeline.progress import LINES, MIGRATIONS, Line, Progress, State
-from ..pipeline.reading import progress_of
+from ..pipeline.progress import LINES, MIGRATIONS, Line, Progress, State, progress
+from ..pipeline.reading import asked_of, progress_of
 from ..what_next import again
 from . import accept, build, complete, intake, mark_released, turn, verify
 from .running import runs_now
@@ -202,21 +202,17 @@ def _verified(context: Context, request: Request) -> Result:
 def _existing(context: Context, request: Request) -> Result:
     """The package that was built and accepted before. Raises Refused when there is none such."""
     commit = request.commit
-    standing = standing_of(context, commit)
-    if standing.invalid:
-        raise Refused(f"{commit[:12]} cannot be replayed: {standing.invalid[0]}")
-    if standing.build is None:
-        raise Refused(
-            f"{commit[:12]} cannot be replayed: {standing.lacks('accept')}, for a replay builds nothing"
-        )
-    if standing.released is None:
-        raise Refused(
-            f"{commit[:12]} cannot be replayed, its own run did not succeed: {standing.lacks('deploy')}"
-        )
-    build.manifest_of(context, standing.build, commit)
-    package = build.recorded(context, commit, standing.build)
-    line = f"package {package.digest} of {commit[:12]}, built {standing.build.ended[:19]}Z"
-    return Result(Outcome.SUCCEEDED, line, seq=standing.build.seq)
+    asked = asked_of(context, request.environment, commit)
+    found = progress(asked)
+    built = asked.standing.build
+    # It is accepted anew; all the rest of its own run must have ended well.
+    if built is None or not (found.of("build").passed and found.of("release").passed):
+        why = f"its own run did not succeed, and a replay builds nothing: {found.first}"
+        raise Refused(f"{commit[:12]} cannot be replayed, {why}").then(*found.next)
+    build.manifest_of(context, built, commit)
+    package = build.recorded(context, commit, built)
+    line = f"package {package.digest} of {commit[:12]}, built {built.ended[:19]}Z"
+    return Result(Outcome.SUCCEEDED, line, seq=built.seq)
 
 
 def _shipped_line(context: Context, request: Request, rows: list[dict[str, Any]]) -> str:

@@ -16,7 +16,6 @@ from ..model import Drift, History, Observed, Outcome, Result
 from ..record import numbers, shown
 from ..wait import side_by_side
 from .holding import said_of, say_open
-from .migrate import waiting
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -69,11 +68,10 @@ def _row(
             if running and component in running.parts
         ],
         "revision": history.revision,
-        "pending": waiting(context, history),
         "since": running.at if running else "",
         "open": f"{start.record.action} #{start.seq}" if start else "",
         "held": held,
-        **_progress(context, name, history),
+        **_progress(context, name),
         "url": "",
         "drift": [],
         "problem": "",
@@ -93,18 +91,23 @@ def _row(
     return {**row, "state": "unverified", "problem": f"{seen} was never verified: deploy, or roll back"}
 
 
-def _progress(context: Context, name: str, history: History) -> dict[str, Any]:
-    """Where what should run stands: each stage, and the commands that are left. {} where that cannot be told."""
-    from ..pipeline.reading import progress_of
+def _progress(context: Context, name: str) -> dict[str, Any]:
+    """Where what should run stands: each stage, what is pending, and the commands that are left."""
+    from ..pipeline.reading import progress_of_what_runs
 
-    if history.running is None:
-        return {}
     try:
-        found = progress_of(context, name, history.running.package.commit)
-    except RoadworthyError:
-        return {}  # what cannot be read is said by the command that needs it
+        found = progress_of_what_runs(context, name)
+    except RoadworthyError as error:
+        return {"pending": [f"it cannot be told: {error}"]}
+    if found is None:
+        return {"pending": []}
     stages = [{"stage": o.stage, "state": o.state, "entry": o.entry, "why": o.why} for o in found.lines]
-    return {"stages": stages, "complete": found.complete, "left": list(found.next)}
+    return {
+        "pending": list(found.pending),
+        "stages": stages,
+        "complete": found.complete,
+        "left": list(found.next),
+    }
 
 
 def history(log: Log, limit: int) -> list[dict[str, Any]]:

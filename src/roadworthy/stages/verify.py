@@ -15,7 +15,7 @@ from ..facts.revision import revision_of
 from ..journal.lock import held, holder
 from ..model import Deployed, Observed, Outcome, Result
 from .holding import fate
-from .migrate import said_of, waiting
+from .migrate import said_of
 from .running import ask
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def compare(context: Context, environment: str) -> Result:
     if start := context.log(environment).open_start():
         return _while_open(context, environment, start)
     differences = verify(context, environment)
-    waits = waiting(context, history_of(context, context.log(environment)))
+    waits = _pending(context, environment)
     details = {"differences": [msgspec.to_builtins(d) for d in differences], "pending": waits}
     if differences:
         line = f"{app} is not as the journal says"
@@ -111,6 +111,16 @@ def compare(context: Context, environment: str) -> Result:
         return Result(Outcome.FAILED, line, reasons=reasons, details=details, code=1, next=back)
     line = f"{app} is as the journal says{said_of(waits, environment)}"
     return Result(Outcome.SUCCEEDED, line, details=details)
+
+
+def _pending(context: Context, environment: str) -> tuple[str, ...]:
+    from ..pipeline.reading import progress_of_what_runs
+
+    try:
+        found = progress_of_what_runs(context, environment)
+    except RoadworthyError as error:  # what runs is as recorded, whatever cannot be told of its package
+        return (f"it cannot be told: {error}",)
+    return found.pending if found else ()
 
 
 def _while_open(context: Context, environment: str, start: Entry) -> Result:

@@ -6,16 +6,17 @@ Everything is read from the journals; the platform is not asked, so this also an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Reversible, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..facts.history import as_of, read_history, test_run
-from ..facts.running import RUNS
-from ..facts.standing import STAGES, place_of, read_standing
+from ..facts.running import running
+from ..facts.standing import STAGES, place_of
 from ..model import Outcome, Result
+from ..pipeline.progress import Asked, Line, State, progress
+from ..pipeline.reading import asked_of
 from ..record import evidence_of, shown
 from .holding import say_open
 
@@ -36,14 +37,12 @@ def why(context: Context, environment: str, log: Log, at: str) -> dict[str, Any]
         moment += timedelta(seconds=1, microseconds=-1)
     until = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     settled = as_of(log.settled(), until)
-    ends = (one for one in reversed(settled) if one.kind == "end" and one.action in RUNS)
-    ran = next((one for one in ends if one.digest), None)
-    if ran is None:
+    runs = running(settled)
+    if runs is None:
         raise UsageError(f"nothing had been deployed to {environment} by {until[:19]}Z")
-    before = log.backwards(ran)
-    end = next(before)
+    asked = asked_of(context, environment, runs.end.commit, until)
+    start, end = _both(log, runs.end)
     details = end.record.details
-    start = next(entry for entry in before if entry.seq == details["settles"])
     said, to = start.record.details, details["to"]
     return {
         "environment": environment,
@@ -60,9 +59,9 @@ def why(context: Context, environment: str, log: Log, at: str) -> dict[str, Any]
         "change": said["change"]["id"],
         "why": said["change"]["why"],
         "from": said["from"].get("commit", ""),
-        "stages": _stages(context, log, settled, start, end, until),
-        "config": _configured(log, ran.seq, until),
-        "revision": read_history(settled, context.paths.state).revision,
+        "stages": _stages(log, asked, start, end),
+        "config": _configured(log, runs.end.seq, until),
+        "revision": asked.revision,
         "tested": _tested(context, to["commit"], end.record.digest),
         "certified": _certified(context, environment, end.record.digest, start.at),
         "verdicts": [
@@ -90,7 +89,8 @@ def report(context: Context, environment: str, at: str) -> Result:
     for seen in found["adopted"]:
         screen.fact("by hand", seen)
     for row in found["stages"]:
-        screen.fact("stage", f"{row['stage']}, {row['began'][:19]}Z to {row['ended'][:19]}Z, {row['entry']}")
+        took = f", {row['began'][:19]}Z to {row['ended'][:19]}Z" if row["ended"] else ""
+        screen.fact("stage", f"{row['stage']}: {row['state']}{took}, {row['entry'] or 'no entry'}")
     for one in found["config"]:
         names = ", ".join((*one["set"], *(f"no {name}" for name in one["unset"])))
         screen.fact("config vars", f"{names}, {one['at'][:19]}Z by {one['who']}: {one['why']}")
@@ -124,34 +124,43 @@ def _configured(log: Log, deployed: int, until: str) -> list[dict[str, Any]]:
     return changes[::-1]
 
 
-def _stages(
-    context: Context, log: Log, settled: Reversible[Settled], start: Entry, end: Entry, until: str
-) -> list[dict[str, Any]]:
-    """Each stage of the contract that this package had passed by then: when, and the entry that says so.
+def _both(log: Log, end: Settled) -> tuple[Entry, Entry]:
+    """What began an action, and its outcome."""
+    before = log.backwards(end)
+    outcome = next(before)
+    return next(entry for entry in before if entry.seq == outcome.record.details["settles"]), outcome
+
+
+def _stages(log: Log, asked: Asked, start: Entry, end: Entry) -> list[dict[str, Any]]:
+    """Each stage as the progress shows it for that moment; of one that is done also from when to when it took.
 
     Deploy and post-deploy verification share one entry: the first ends with the last of its recorded steps.
     """
-    commit = end.record.details["to"]["commit"]
-    standing = read_standing(e for e in context.log(place_of(commit)).entries() if e.at <= until)
-    passed = (standing.intake, standing.build, standing.accepted, standing.released)
-    rows = [_stage(STAGES[d.action], d.began, d.ended, f"{place_of(commit)} #{d.seq}") for d in passed if d]
     stepped = sum(receipt["millis"] for receipt in end.record.details["receipts"])
     deployed = datetime.fromisoformat(start.at) + timedelta(milliseconds=stepped)
     between = min(deployed.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), end.at)
-    rows.append(_stage("deploy", start.at, between, f"#{start.seq}"))
-    rows.append(_stage("post-deploy verification", between, end.at, f"#{end.seq}"))
-    since = takewhile(lambda one: one.seq > end.seq, reversed(settled))
-    if completions := [one for one in since if (one.kind, one.deployment) == ("end", end.seq)]:
-        completed = completions[-1]
-        before = log.backwards(completed)
-        settles = next(before).record.details["settles"]
-        began = next(entry.at for entry in before if entry.seq == settles)
-        rows.append(_stage("completion", began, completed.at, f"#{completed.seq}"))
-    return rows
+    standing = asked.standing
+    of_package = {
+        STAGES[done.action]: (done.began, done.ended)
+        for done in (standing.intake, standing.build, standing.accepted, standing.released)
+        if done
+    }
 
+    def took(line: Line) -> tuple[str, str]:
+        if line.state is not State.DONE:
+            return "", ""
+        if line.stage in of_package:
+            return of_package[line.stage]
+        if line.seq == end.seq:
+            return (start.at, between) if line.stage == "deploy" else (between, end.at)
+        began, ended = _both(log, next(o for o in reversed(asked.there.settled) if o.seq == line.seq))
+        return began.at, ended.at
 
-def _stage(name: str, began: str, ended: str, entry: str) -> dict[str, Any]:
-    return {"stage": name, "began": began, "ended": ended, "entry": entry}
+    lines = ((line, *took(line)) for line in progress(asked).lines)
+    return [
+        {"stage": o.stage, "state": o.state, "entry": o.entry, "why": o.why, "began": began, "ended": ended}
+        for o, began, ended in lines
+    ]
 
 
 def _moment(said: str) -> datetime:
