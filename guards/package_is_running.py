@@ -6,7 +6,7 @@ def package_is_running(plan: Plan, facts: Facts) -> str | None:
     running = facts.history.value.running
     if running is None:
         return f"nothing was ever deployed to {facts.name}: invoke deploy --env {facts.name}"
-    digest, seen = running.package.digest, facts.observed.value.digest
+    digest, seen = running.package.digest, facts.observed.value.as_of(running.package).digest
     if seen != digest:
         return (
             f"{plan.app} runs {seen[:12] or 'no package'}, the journal says {digest[:12]}: "

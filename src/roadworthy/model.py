@@ -225,6 +225,26 @@ class Observed(msgspec.Struct, frozen=True):
             raise MissingFact(f"component {component!r} has no app here")
         return self.parts[component] if component else next(iter(self.parts.values()), self)
 
+    def as_of(self, package: Package) -> Observed:
+        """What the apps of this package's components show, and nothing of a component that is no part of it.
+
+        A package from before there were several components is the first one's. Raises MissingFact as `of` does.
+        """
+        if not package.parts or not self.parts:
+            return self.of("")
+        parts = {part.component: self.of(part.component) for part in package.parts}
+        return msgspec.structs.replace(
+            next(iter(parts.values())),
+            maintenance=any(one.maintenance for one in parts.values()),
+            digest=digest_of({component: one.digest for component, one in parts.items()}),
+            parts=parts,
+        )
+
+    def apart_from(self, package: Package) -> Mapping[str, Observed]:
+        """The components that are no part of this package, with what their apps show."""
+        ours = {part.component for part in package.parts} or set(list(self.parts)[:1])
+        return {component: one for component, one in self.parts.items() if component not in ours}
+
     @property
     def urls(self) -> Mapping[str, str]:
         """The address of each component; "" is the only one, or the first."""
@@ -353,8 +373,9 @@ class History(msgspec.Struct, frozen=True):
     slug: the last verified, and what failed after it. `claims` are those of starts since then
     whose release may be there unrecorded: given up, or open. `maintenance` says that an action of ours may have
     left maintenance mode on. `parts` is the same of each of several components: `deployed`, `known` and `claims`
-    are then those of its own packages and its own app. `late` says of a release which start of ours made it, though
-    it was settled without it; "" of anybody else's.
+    are then those of its own packages and its own app. `given_up` are the components that were deployed with what
+    runs and are declared no more. `late` says of a release which start of ours made it, though it was settled
+    without it; "" of anybody else's.
     """
 
     deployed: Sequence[Deployed] = ()
@@ -366,6 +387,7 @@ class History(msgspec.Struct, frozen=True):
     claims: tuple[Claim, ...] = ()
     maintenance: bool = False
     parts: Mapping[str, History] = {}
+    given_up: tuple[str, ...] = ()
     late: Callable[[PlatformRelease], str] = _nobodys
 
     def of(self, component: str) -> History:

@@ -439,9 +439,13 @@ def _line(plan: Plan, to: Mapping[str, Any]) -> str:
 
 
 def _left(plan: Plan) -> str:
-    """What a deploy that changed no schema leaves to be migrated."""
+    """What a deploy that changed no schema leaves to be migrated, and what a rollback leaves as it runs."""
     from .stages.migrate import said_of
 
+    if plan.request.action == "rollback":
+        ran, to = ([one["name"] for one in of.get("components", ())] for of in (plan.before, plan.after))
+        apart = [name for name in ran[0 if to else 1 :] if name not in to]
+        return f"; {', '.join(apart)} is no part of it and stays as it is" if apart else ""
     if plan.request.action != "deploy" or plan.request.maintenance:
         return ""
     return said_of(plan.migrations, plan.request.environment)

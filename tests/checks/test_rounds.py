@@ -8,9 +8,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from roadworthy import config
-from roadworthy.checks.rounds import ask_round
+from roadworthy.checks.rounds import ask_round, checks_of
 from roadworthy.config import HttpCheck
-from roadworthy.model import Observed
+from roadworthy.model import Observed, Package
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMIT = "c" * 40
@@ -20,7 +20,13 @@ def asked(url: str, *checks: HttpCheck, http: float = 5.0, **parts: Observed) ->
     whole = config.read(ROOT)
     asking = replace(whole, checks=checks, limits=replace(whole.limits, http=http))
     observed = Observed(url, False, (), (), parts=parts)
-    return [(r.name, r.outcome, r.attempts) for r in ask_round(asking, observed, COMMIT)]
+    return [(r.name, r.outcome, r.attempts) for r in ask_round(asking, observed, together(*parts))]
+
+
+def together(*components: str) -> Package:
+    """The package of a commit with these components; of none, one from before there were several."""
+    parts = tuple(Package(COMMIT, "d" * 64, 1, component=name) for name in components)
+    return Package.together(parts) if parts else Package(COMMIT, "d" * 64, 1)
 
 
 def test_a_fault_is_counted_and_not_asked_again(serve: Any, reply: Any) -> None:
@@ -50,3 +56,17 @@ def test_each_component_is_asked_at_its_own_address(serve: Any, reply: Any) -> N
     checks = (HttpCheck("a", "/"), HttpCheck("b", "/b", component="worker"))
     assert asked(web.url, *checks, **seen) == [("a", "passed", 1), ("b", "passed", 1)]
     assert [r.path for r in web.requests] == ["/"] and [r.path for r in worker.requests] == ["/b"]
+
+
+def test_the_checks_of_a_component_that_is_no_part_of_the_package_are_not_asked() -> None:
+    whole = config.read(ROOT)
+    checks = (HttpCheck("a", "/"), HttpCheck("b", "/b", component="worker"))
+    asking = replace(whole, checks=checks)
+    first = whole.package.component
+    for components, names in (
+        ((), ["a"]),
+        ((first,), ["a"]),
+        (("worker",), ["b"]),
+        ((first, "worker"), ["a", "b"]),
+    ):
+        assert [check.name for check in checks_of(asking, together(*components))] == names

@@ -31,6 +31,7 @@ from roadworthy.errors import NoPackage
 from roadworthy.model import (
     CiState,
     Deployed,
+    Dyno,
     Eligibility,
     Fact,
     History,
@@ -196,14 +197,20 @@ class Two(Context):
             return {"web": "capecraft", "worker": "capecraft-worker"}
 
 
-def pair(action: str, worker: int, **known: object):
-    """The web app runs something new; the worker runs release `worker`, and was verified as 4."""
+def pair(action: str, worker: int, left: tuple[int, ...] = (4,), state: str = "up", **known: object):
+    """The web app runs something new; the worker runs release `worker`, and was verified as 4.
+
+    `left` are the releases that the journal knows of it.
+    """
     web = seen(release(8, "x", True), of=NEW)
     other = seen(release(worker, SLUG, True), of=WORKER)
+    other = replace(other, dynos=(Dyno("web.1", "web", state, worker),))
     observed = replace(web, digest="0" * 64, parts={"web": web, "worker": other})
     parts = {"web": ran(WEB, 7), "worker": ran(WORKER, 4)}
     whole = ran(PAIR, 7, **parts)
-    history = History((whole,), "0002", parts={name: History((one,)) for name, one in parts.items()})
+    known_of = {"web": (), "worker": tuple((number, SLUG) for number in left)}
+    each = {name: History((one,), known=known_of[name]) for name, one in parts.items()}
+    history = History((whole,), "0002", parts=each)
     back = RollbackTarget(whole, True, "", frozenset({WEB.digest}))
     facts = facts_of(action, UNWATCHED, history=history, observed=observed, package=PAIR, back=back, **known)
     context = Two(Path("/nowhere"), None, {})  # type: ignore[arg-type]
@@ -219,7 +226,7 @@ def test_components_are_deployed_in_their_order_each_on_its_app():
     ]
 
 
-def test_components_go_back_in_the_opposite_order_and_what_runs_verified_is_left():
+def test_components_go_back_in_the_opposite_order_and_what_is_back_already_is_left():
     both = pair("rollback", 5)
     assert [(s.package.component, s.app, s.slug) for s in both.steps] == [
         ("worker", "capecraft-worker", ""),
@@ -232,6 +239,12 @@ def test_components_go_back_in_the_opposite_order_and_what_runs_verified_is_left
         ("web", None, None),
         ("worker", 4, SLUG),
     ]
+    # A rollback that was cut off had brought it back already, as a release that the journal knows of it.
+    again = pair("rollback", 6, left=(6, 4))
+    assert [s.package.component for s in again.steps] == ["web"]
+    assert again.after["components"][1]["release"] == 6
+    crashed = pair("rollback", 4, state="crashed")
+    assert [s.package.component for s in crashed.steps] == ["worker", "web"]
 
 
 def test_a_package_of_two_does_not_run_where_only_one_of_them_is():

@@ -2,15 +2,11 @@
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterator
 
 import pytest
 
-from road.fixtures import living
 from road.project import KEYS, Project, paths
 from roadworthy.model import digest_of
-from roadworthy.sandbox import control
 
 BOTH = ("web", "worker")
 
@@ -242,84 +238,3 @@ def test_each_component_is_told_where_those_before_it_answer(pair: Project):
     assert accepted.details["checks"]["runtime-browser-acceptance"] == "success"
     names = {item.name for item in accepted.evidence}
     assert {"web-web.txt", "web-worker.txt"} <= names
-
-
-@pytest.mark.slow
-def test_a_package_from_before_a_component_is_gone_back_to(project: Project):
-    """A component is added; the first deploy with it fails; what ran before is run again."""
-    project.deployed()
-    first = project.first
-    app = f"{project.staging}-worker"
-    control.up(project.sandbox, apps=(app, f"{project.prod}-worker"))
-    more = '\n[[components]]\ncomponent = "worker"\npath = "worker"\ntest = "python -S -c pass"\n'
-    config = project.root / "release.toml"
-    text = config.read_text() + more
-    for name in (project.staging, project.prod):
-        text = text.replace(
-            f'app = "{name}"\n', f'app = "{name}"\napps = {{ worker = "{name}-worker" }}\n', 1
-        )
-    config.write_text(text)
-    shutil.copytree(project.root / "app", project.root / "worker")
-    project.commit("Add a worker that dies", {"worker/mood.json": json.dumps({"boot": "die"})})
-    project.json("test")
-    try:
-        assert "rolled back to" in project.json("deploy", code=1)["line"]
-        assert project.runs() == first
-        assert project.json("status", code=1)["details"]["environments"][0]["state"] == "unverified"
-        project.commit("Mend the worker", {"worker/mood.json": "{}"})
-        project.json("test")
-        project.json("deploy")
-        assert project.json("status")["details"]["environments"][0]["state"] == "as recorded"
-    finally:
-        for name in (app, f"{project.prod}-worker"):
-            project.api("DELETE", f"/apps/{name}")
-
-
-@pytest.fixture
-def three(tmp_path, platform) -> Iterator[Project]:
-    yield from living(tmp_path / "three", platform, ("worker", "mailer"))
-
-
-@pytest.mark.slow
-def test_of_three_components_one_can_be_given_up(three: Project):
-    three.deployed()
-    config = three.root / "release.toml"
-    text = config.read_text()
-    parts = text.split("\n\n[[")
-    text = "\n\n[[".join(part for part in parts if 'component = "mailer"' not in part)
-    for app in (three.staging, three.prod):
-        text = text.replace(f', mailer = "{app}-mailer"', "")
-    config.write_text(text)
-    second = three.commit("Give up the mailer")
-    assert three.json("status")["details"]["environments"][0]["state"] == "as recorded"
-    three.json("test")
-    three.json("deploy")
-    apps = ("staging", "staging worker", "staging mailer")
-    assert [three.runs(app) for app in apps] == [second, second, three.first]
-    third = three.commit("Sick", of="worker", health="sick")
-    three.json("test")
-    assert "rolled back to" in three.json("deploy", code=1)["line"]
-    three.json("rollback")
-    assert [three.runs(app) for app in apps] == [three.first] * 3 and third
-    assert three.json("verify")["details"]["differences"] == []
-    assert three.json("evidence.audit")["code"] == 0
-
-
-@pytest.mark.slow
-def test_a_component_that_is_declared_no_more_is_left_alone(pair: Project):
-    pair.deployed()
-    config = pair.root / "release.toml"
-    text = config.read_text()
-    text = (
-        text[: text.index("[[components]]")] + text[text.index("[[checks]]", text.index("[[components]]")) :]
-    )
-    text = text[: text.index('[[checks]]\nname = "worker')]
-    config.write_text("".join(line for line in text.splitlines(True) if not line.startswith("apps = ")))
-    alone = pair.commit("Give up the worker")
-    assert pair.json("status")["details"]["environments"][0]["state"] == "as recorded"
-    pair.json("test")
-    pair.json("deploy")
-    assert (pair.runs(), pair.runs("staging worker")) == (alone, pair.first)
-    assert pair.json("verify")["details"]["differences"] == []
-    pair.json("rollback")
-    assert pair.runs() == pair.first

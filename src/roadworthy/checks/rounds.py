@@ -1,4 +1,4 @@
-"""One round of questions that change nothing, asked once each: what is repeated before and after a deploy."""
+"""Which checks are asked of a package, and one round of those that change nothing, asked once each."""
 
 from __future__ import annotations
 
@@ -10,22 +10,32 @@ from ..config import HARMLESS
 from . import http
 
 if TYPE_CHECKING:
-    from ..config import Config
-    from ..model import Observed
+    from ..config import Config, HttpCheck
+    from ..model import Observed, Package
 
 
-def ask_round(config: Config, observed: Observed, commit: str) -> Sequence[http.CheckResult]:
-    """Ask the checks of GET, HEAD and OPTIONS side by side, without a second try: each fault is counted.
+def checks_of(config: Config, package: Package) -> Sequence[HttpCheck]:
+    """The checks of the components that a package consists of: what is no part of it is not asked.
+
+    A package from before there were several components is the first one's.
+    """
+    first = config.package.component
+    ours = {"" if part.component == first else part.component for part in package.each}
+    return [check for check in config.checks if check.component in ours]
+
+
+def ask_round(config: Config, observed: Observed, package: Package) -> Sequence[http.CheckResult]:
+    """Ask a package's checks of GET, HEAD and OPTIONS side by side, without a second try: each fault is counted.
 
     It is over within `limits.http`.
     """
     within = config.limits.http
-    checks = [check for check in config.checks if check.method in HARMLESS]
+    checks = [check for check in checks_of(config, package) if check.method in HARMLESS]
     deadline = time.monotonic() + within
     return http.run(
         checks,
         observed.url,
-        commit=commit,
+        commit=package.commit,
         deadline=deadline,
         retry=False,
         timeout=within,

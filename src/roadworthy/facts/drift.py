@@ -22,15 +22,33 @@ SHOWN: Final = 40  # characters of what the platform tells of a release and its 
 def drift(environment: str, history: History, observed: Observed) -> tuple[Drift, ...]:
     """Every release past the journal that still counts, newest first, and maintenance mode that nobody recorded.
 
-    Each component has an app of its own, which drifts on its own.
+    Each component has an app of its own, which drifts on its own. What an app of ours runs that is no part of the
+    package that should run is none: `apart` names it, and the next deploy releases over it.
     """
-    if observed.parts:
-        return tuple(
-            replace(one, component=name)
-            for name, seen in observed.parts.items()
-            for one in _drift(environment, history.of(name), seen)
-        )
-    return _drift(environment, history, observed)
+    if not observed.parts:
+        return _drift(environment, history, observed)
+    left = observed.apart_from(history.running.package) if history.running else {}
+    return tuple(
+        replace(one, component=name)
+        for name, seen in observed.parts.items()
+        for one in _drift(environment, history.of(name), seen)
+        if one.what != "release" or name not in left or not history.of(name).known
+    )
+
+
+def apart(environment: str, history: History, observed: Observed) -> tuple[str, ...]:
+    """What each component runs that is no part of the package that should run, in one line each."""
+    if history.running is None:
+        return ()
+    package = history.running.package
+    lines: list[str] = []
+    for name, seen in observed.apart_from(package).items():
+        runs = f"v{seen.current.version}" if seen.current and seen.digest else "no package"
+        runs += f" ({seen.commit[:12]})" if seen.digest and seen.commit else ""
+        strange = next((one.seen for one in _drift(environment, history.of(name), seen)), "")
+        by = f", which this road did not leave: {strange}" if strange else ""
+        lines.append(f"{name} is no part of {package.commit[:12]} and is left as it is: {runs}{by}")
+    return tuple(lines)
 
 
 def _drift(environment: str, history: History, observed: Observed) -> tuple[Drift, ...]:

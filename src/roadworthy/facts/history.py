@@ -53,15 +53,18 @@ def history_of(context: Context, log: Log) -> History:
         app = apps.get(component) or next(iter(apps.values()))
         return lambda release: late_effect(context, log, app, release)
 
+    runs = running(settled)
+    given_up = tuple(p.component for p in runs.end.parts if p.component not in names) if runs else ()
     if len(names) == 1:
-        return replace(read_history(seen(names[0]), state, start), late=late(names[0]))
+        found = read_history(seen(names[0]), state, start)
+        return replace(found, given_up=given_up, late=late(names[0]))
     parts = {}
     for name in names:
         told = components_of(start) if start else ()
         begun = start if name in (told or names[:1]) else None
         parts[name] = replace(read_history(seen(name), state, begun, name), late=late(name))
     whole = read_history(_Seen(settled, lambda one: one.only(names)), state, start)
-    return replace(whole, parts=parts)
+    return replace(whole, parts=parts, given_up=given_up)
 
 
 class _Seen:
@@ -195,9 +198,11 @@ def _left(settled: Reversible[Settled]) -> tuple[tuple[tuple[int, str], ...], tu
 def runs(package: Package, history: History, observed: Observed) -> bool:
     """Whether this package runs, verified: as the very release that was, for a change of config makes another.
 
-    Of several components, whether each does.
+    Of several components, whether each of its own does; what the others run is no part of it.
     """
-    if set(observed.parts) != {part.component for part in package.parts}:
+    if history.running is None or history.running.package.digest != package.digest:
+        return False
+    if not {part.component for part in package.parts} <= set(observed.parts):
         return False
     return all(runs_part(part, history, observed) for part in package.each)
 

@@ -184,6 +184,11 @@ def _running(request: Request, history: History) -> Package:
             f"nothing was ever deployed to {request.environment}: "
             f"run `invoke deploy --env {request.environment}`"
         )
+    if history.given_up:  # an entry about the rest would speak of a package that was never deployed
+        raise NoPackage(
+            f"{request.environment} runs {history.running.package.commit[:12]} with {', '.join(history.given_up)}, "
+            "which release.toml declares no more: deploy a package without it first, or say it from that commit"
+        )
     return history.running.package
 
 
@@ -259,7 +264,8 @@ def _still(context: Context, app: str, deployed: Deployed, observed: Observed) -
 def _left_behind(history: History, observed: Observed) -> bool:
     """Does the platform run, of any component, a release of ours that failed, and not what was verified last?"""
     if observed.parts:
-        return any(_left_behind(history.of(name), seen) for name, seen in observed.parts.items())
+        ours = history.running.package.each if history.running else ()
+        return any(_left_behind(history.of(one.component), observed.of(one.component)) for one in ours)
     current, running = observed.current, history.running
     failed = [release for release in history.known if running is None or release[0] != running.release]
     return current is not None and (current.version, current.slug) in failed

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from .. import release
 from ..config_rules import NONE
 from ..errors import RoadworthyError
-from ..facts.observe import observe
+from ..facts.observe import apps_of, observe
 from ..facts.revision import revision_in
 from ..model import Confirmation, Facts, Outcome, Plan, PlatformRelease, Receipt, Request, Result
 from . import migrate
@@ -67,13 +67,13 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     problems += [f"after the migration {problem}" for problem in migrate.missing(plan, first)]
     if second != first:
         problems.append(f"the second migration changed the database from {first} to {second}")
-    observed = observe(context, plan.request.environment)
+    observed = observe(context, plan.request.environment).as_of(plan.package)
     if observed.digest != plan.package.digest:
         problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
-    results = ask(context, plan.request.environment, observed.urls, plan.package.commit)
+    results = ask(context, plan.request.environment, observed.urls, plan.package)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
-    for component, app in context.config.apps(plan.request.environment).items():
-        current = observed.of(component if observed.parts else "").current
+    for part, app in apps_of(context, plan.request.environment, plan.package):
+        current = observed.of(part.component).current
         problems += scan(context, app, current) if current else [f"{app} has no release"]
     if not any("{commit}" in check.json.values() for check in context.config.checks):
         problems.append("no check of release.toml compares the commit that runs")

@@ -50,6 +50,12 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if running is None:
         raise UsageError(f"nothing was ever deployed to {request.environment}: there is nothing to complete")
     package = running.package
+    built = standing_of(context, package.commit).digest
+    if built and built != package.digest:
+        raise UsageError(
+            f"what runs of {package.commit[:12]} is not all that was built and accepted of it (a component was "
+            "given up since): it cannot be completed, so deploy a newer commit"
+        )
     done = facts.history.value.complete and not request.replay
     already = (
         f"the deployment of {package.commit[:12]} to {facts.environment.app} is complete" if done else ""
@@ -289,15 +295,17 @@ def _stages_in_order(context: Context, plan: Plan) -> str:
 
 
 def _package_runs(context: Context, plan: Plan) -> str:
-    observed = observe(context, plan.request.environment)
-    if plan.package is None or observed.digest != plan.package.digest:
+    if plan.package is None:
+        raise ValueError("a completion is about a package")
+    observed = observe(context, plan.request.environment).as_of(plan.package)
+    if observed.digest != plan.package.digest:
         return f"the platform runs package {observed.digest[:12] or 'none'}"
     return f"{plan.app} is in maintenance mode" if observed.maintenance else ""
 
 
 def _checks_pass(context: Context, plan: Plan) -> str:
     environment = plan.request.environment
-    results = ask(context, environment, addresses(context, environment), plan.request.commit)
+    results = ask(context, environment, addresses(context, environment), plan.package)
     return "; ".join(f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed")
 
 

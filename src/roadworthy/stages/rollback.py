@@ -12,9 +12,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import NoPackage
-from ..facts.history import runs, runs_part
+from ..facts.history import runs
 from ..facts.observe import apps_of
-from ..model import Confirmation, Facts, Maintenance, Plan, Receipt, ReleasePackage, Request, Step
+from ..model import (
+    Confirmation,
+    Facts,
+    History,
+    Maintenance,
+    Observed,
+    Package,
+    Plan,
+    Receipt,
+    ReleasePackage,
+    Request,
+    Step,
+)
 from ..record import after, before, releases
 from .running import look
 
@@ -25,7 +37,10 @@ NAME = "rollback"
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
-    """Release the target's package again: its slug when the platform has it, else its bytes from where they are."""
+    """Release the target's package again: its slug when the platform has it, else its bytes from where they are.
+
+    A component that is no part of it is left as it runs, but for maintenance mode, which is of ours.
+    """
     target = facts.back.value
     if target is None:
         raise NoPackage(f"no verified package of {facts.name} is known to go back to")
@@ -35,20 +50,22 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if runs(package, history, observed) and not observed.maintenance:
         already = f"{package.commit[:12]} already runs on {facts.environment.app}"
     apps = [(part, app if part.component else "") for part, app in apps_of(context, facts.name, package)]
-    # What a deploy that failed never came to is left as it runs.
-    left = {part.component for part, _ in apps if part.component and runs_part(part, history, observed)}
+    # What a deploy never came to, or a rollback that was cut off brought back already, is left as it runs.
+    left = {part.component for part, _ in apps if part.component and _back_already(part, history, observed)}
+    left = left if len(left) < len(apps) else set()  # and yet it is not well: all of them are started anew
     steps: list[Step] = [
         ReleasePackage(part, there.of(part.component).slug if part.digest in target.on_platform else "", app)
         for part, app in reversed(apps)
         if part.component not in left
     ]
     # It must be seen healthy.
-    steps += [Maintenance(False, app) for part, app in apps if observed.of(part.component).maintenance]
+    closed = [name for name, seen in (observed.parts or {"": observed}).items() if seen.maintenance]
+    steps += [Maintenance(False, context.config.apps(facts.name)[name] if name else "") for name in closed]
     to = after(package)
     for told in to.get("components", ()):
         if told["name"] in left:
-            ran = there.of(told["name"])
-            told |= {"release": ran.release, "slug": ran.slug}
+            current = observed.of(told["name"]).current
+            told |= {"release": current.version, "slug": current.slug} if current else {}
     return Plan(
         request=request,
         app=facts.environment.app,
@@ -58,6 +75,16 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         after=to,
         already=already,
     )
+
+
+def _back_already(part: Package, history: History, observed: Observed) -> bool:
+    """Whether one component runs this package as a release that the journal knows, and all its processes do."""
+    seen, known = observed.of(part.component), history.of(part.component).known
+    current = seen.current
+    if current is None or seen.digest != part.digest or (current.version, current.slug) not in known:
+        return False
+    served = [dyno for dyno in seen.dynos if dyno.type not in ("run", "release")]
+    return all((dyno.state, dyno.release) == ("up", current.version) for dyno in served)
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:

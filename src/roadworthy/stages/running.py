@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from ..checks.rounds import checks_of
 from ..errors import RoadworthyError
 from ..facts.observe import observe
 from ..model import Confirmation, Observed, Package, Plan, ReleasePackage
@@ -18,7 +19,6 @@ from ..wait import until
 
 if TYPE_CHECKING:
     from ..checks.http import CheckResult
-    from ..config import HttpCheck
     from ..context import Context
 
 
@@ -29,7 +29,7 @@ def look(context: Context, plan: Plan, expected: Mapping[str, int]) -> Confirmat
     """
     environment = plan.request.environment
     observed = observe(context, environment)
-    results = ask(context, environment, observed.urls, package_of(plan).commit)
+    results = ask(context, environment, observed.urls, package_of(plan))
     problems = misplaced(plan, expected, observed)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     checks = [{"name": r.name, "outcome": r.outcome, "millis": r.millis} for r in results]
@@ -48,12 +48,10 @@ def before_the_next(context: Context, plan: Plan, done: int) -> Confirmation | N
     if not (deploys and more and isinstance(step, ReleasePackage)):
         return None
     environment, component = plan.request.environment, step.package.component
-    first = component == context.config.package.component
-    checks = [c for c in context.config.checks if c.component == ("" if first else component)]
-    if not checks:
+    if not checks_of(context.config, step.package):
         return None
     url = context.platform.url(step.app or plan.app)
-    results = ask(context, environment, {"": url, component: url}, step.package.commit, checks)
+    results = ask(context, environment, {"": url, component: url}, step.package)
     problems = [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     return Confirmation(tuple(problems), {}, as_evidence(results)) if problems else None
 
@@ -122,20 +120,20 @@ def ask(
     context: Context,
     environment: str,
     urls: Mapping[str, str],
-    commit: str,
-    checks: Sequence[HttpCheck] | None = None,
+    package: Package | None,
 ) -> Sequence[CheckResult]:
     """Ask the checks of `release.toml` side by side, and show them; what an answer told of a secret is hidden.
 
-    `urls` says where each component answers, "" being the first; without `checks` all are asked.
+    `urls` says where each component answers, "" being the first. Those of a component that is no part of the
+    package are not asked; where no package is known to run, all are.
     """
     from ..checks import http
 
     limits = context.config.limits
     results = http.run(
-        context.config.checks if checks is None else checks,
+        checks_of(context.config, package) if package else context.config.checks,
         urls[""],
-        commit=commit,
+        commit=package.commit if package else "",
         deadline=time.monotonic() + limits.verify,
         timeout=limits.http,
         others=urls,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..facts.history import read_history
+from ..facts.history import history_of
 from ..model import Outcome, Result
 from .holding import say_open
 from .running import addresses, ask
@@ -31,9 +31,9 @@ def smoke(
     from ..report.evidence import write_atomically
 
     app = context.config.environment(environment).app
-    running = read_history(log.settled(), context.paths.state).running
-    commit = running.package.commit if running else ""
-    results = ask(context, environment, addresses(context, environment), commit)
+    running = history_of(context, log).running
+    package = running.package if running else None
+    results = ask(context, environment, addresses(context, environment), package)
     at = context.now()
     path = context.evidence / f"smoke_{app}_{at:%Y%m%dT%H%M%S_%fZ}.json"
     stamp = f"{at:%Y-%m-%dT%H:%M:%SZ}"

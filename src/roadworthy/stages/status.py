@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ..errors import RoadworthyError
-from ..facts.drift import drift
+from ..facts.drift import apart, drift
 from ..facts.history import history_of, runs
 from ..facts.observe import observe
 from ..model import Drift, History, Observed, Outcome, Result
@@ -74,12 +74,14 @@ def _row(
         **_progress(context, name),
         "url": "",
         "drift": [],
+        "apart": [],
         "problem": "",
     }
     if isinstance(observed, str):
         return {**row, "state": "unknown", "problem": observed}
     row["url"] = observed.url
     found = drift(name, history, observed)
+    row["apart"] = list(apart(name, history, observed))
     row["drift"] = [msgspec.to_builtins(d) for d in found]
     if start or found:
         return {**row, "state": "open" if start else "drift"}
@@ -146,6 +148,8 @@ def report(context: Context) -> Result:
         what += ", complete" if row.get("complete") else ""
         said = f"{row['state']}{': ' + row['open'] if row['open'] else ''} {row['url']}"
         context.screen.fact(f"{row['environment']} ({row['app']})", f"{what}, {said}")
+        for line in row["apart"]:
+            context.screen.line(f"  {line}")
     odd = tuple(
         f"{r['environment']}: {why}"
         for r in rows

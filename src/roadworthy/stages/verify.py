@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import Held, NoPackage, OutcomeUnknown, RoadworthyError
-from ..facts.drift import drift
+from ..facts.drift import apart, drift
 from ..facts.history import history_of
 from ..facts.observe import observe
 from ..facts.revision import revision_of
@@ -50,9 +50,11 @@ def verify(context: Context, environment: str) -> tuple[Difference, ...]:
     for part in running.package.each:
         strange = any((d.what, d.component) == ("release", part.component) for d in drifts)
         found += _component(running.of(part.component), observed.of(part.component), strange)
-    if observed.maintenance and history.maintenance:
+    if observed.as_of(running.package).maintenance and history.maintenance:
         found.append(Difference("maintenance", "off", "on, left by a deploy that did not succeed"))
-    results = ask(context, environment, observed.urls, running.package.commit)
+    for line in apart(environment, history, observed):
+        context.screen.line(f"  {line}")
+    results = ask(context, environment, observed.urls, running.package)
     found += [Difference(f"check {r.name}", "passes", r.reason) for r in results if r.outcome != "passed"]
     with context.screen.step("asking the database for its revision"):
         seen = _revision(context, app)

@@ -78,14 +78,14 @@ def through(context: Context, plan: Plan, expected: Mapping[str, int], seen: Con
 
 def _ask(context: Context, plan: Plan, watch: Watch, observed: Observed) -> list[Sequence[CheckResult]]:
     """Ask round after round until the window is over, or failure is certain."""
-    commit, window = package_of(plan).commit, watch.millis / 1000
+    package, window = package_of(plan), watch.millis / 1000
     every = max(context.config.targets[context.target].poll, window / MOST_ROUNDS)
     rounds: list[Sequence[CheckResult]] = []
     with context.screen.step(f"watch for {window:g} s") as say:
         began = time.monotonic()
 
         def look() -> bool | None:
-            rounds.append(ask_round(context.config, observed, commit))
+            rounds.append(ask_round(context.config, observed, package))
             if failed := [r.name for r in rounds[-1] if r.outcome != "passed"]:
                 say(f"round {len(rounds)}: {', '.join(failed)} failed")
             left = max(0.0, began + window - time.monotonic())
