@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 
 import hypothesis
@@ -27,9 +28,23 @@ def pytest_unconfigure() -> None:
 
 # How long an example takes is the machine's business, not the test's.
 hypothesis.settings.register_profile("default", deadline=None)
+# `nox -s unit`, between two edits.
+hypothesis.settings.register_profile("edit", deadline=None, max_examples=20)
 
 # Thousands of tests stay in memory to the end: neither collecting nor running them should look through them again.
 gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what `later` says to `nox -s slow`: `make test` has the first cases, CI has all."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if mark := item.get_closest_marker("later"):
+            name = item.nodeid.split("[")[0]
+            seen[name] += 1
+            if seen[name] > (mark.args[0] if mark.args else 0):
+                item.add_marker("slow")
 
 
 def pytest_collection_finish() -> None:

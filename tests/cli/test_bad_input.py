@@ -242,6 +242,7 @@ def secrets(project: Project) -> list[str]:
     ]
 
 
+@pytest.mark.later(60)
 @pytest.mark.parametrize("name", TABLE)
 def test_bad_input_is_one_line_the_right_code_and_nothing_half_done(living: Project, name: str):
     row, before = TABLE[name], so(living)

@@ -152,6 +152,7 @@ def test_of_a_commit_that_is_not_built_nothing_is_built_or_written(watched: Watc
     assert "refused by ci_is_green" in watched.plan("deploy").text
 
 
+@pytest.mark.later
 def test_where_everything_was_done_nothing_is_written_either(watched: Watched) -> None:
     project = watched.project
     project.released()

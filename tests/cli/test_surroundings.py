@@ -85,6 +85,7 @@ def test_an_ambiguous_commit_is_not_guessed(living: Project, tmp_path: Path):
     )
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(
     ("name", "value"),
     [

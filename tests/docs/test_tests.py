@@ -27,6 +27,7 @@ def functions() -> dict[str, list[tuple[Path, Function]]]:
     return found
 
 
+@cache
 def asserts(function: ast.AST) -> bool:
     """Whether it says itself what must be so."""
     for node in ast.walk(function):
@@ -34,15 +35,17 @@ def asserts(function: ast.AST) -> bool:
             return True
         if isinstance(node, ast.withitem) and re.search("raises|warns", ast.unparse(node)):
             return True
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.fail":
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "fail":
             return True
     return False
 
 
-def called(function: ast.AST) -> set[str]:
-    """The names of what it calls."""
+@cache
+def called(function: ast.AST) -> frozenset[str]:
+    """The last names of what it calls."""
     targets = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
-    return {ast.unparse(target).rpartition(".")[2] for target in targets}
+    names = (getattr(target, "attr", None) or getattr(target, "id", "") for target in targets)
+    return frozenset(names)
 
 
 @cache

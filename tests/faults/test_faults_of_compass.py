@@ -41,6 +41,7 @@ def test_fault_05_what_was_pushed_and_not_deployed_is_not_lost(project: Project)
     assert found.runtime and found.deploy_required and not found.docs_only
 
 
+@pytest.mark.later
 def test_fault_05_each_environment_has_a_base_of_its_own_and_a_rollback_moves_it(project: Project):
     # One parent served every environment, though production is often some commits behind.
     project.deployed()

@@ -48,6 +48,7 @@ def accepted(project: Project, files: dict[str, str], code: int = 0) -> dict[str
     return said
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(
     ("files", "who", "what"),
     [
@@ -87,6 +88,7 @@ def test_what_is_made_at_the_first_request_is_seen_too(project: Project) -> None
     assert "table users is new" in "\n".join(said["reasons"])
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(
     "files",
     [
@@ -99,6 +101,7 @@ def test_an_app_that_leaves_its_schema_alone_is_accepted(project: Project, files
     accepted(project, files)
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(
     ("phase", "reason"),
     [

@@ -17,6 +17,7 @@ LINES = (
 )
 
 
+@pytest.mark.later(2)
 @pytest.mark.parametrize("line", LINES)
 def test_each_form_of_a_line_is_accepted_and_then_runs(project: Project, line: str) -> None:
     commit = project.commit("Start it so", {"app/Procfile": f"# don't panic\r\nweb: {line}\r\n"})

@@ -44,6 +44,7 @@ def test_an_unknown_outcome_leaves_a_note_of_what_was_tried_again(project: Proje
     audited(project)
 
 
+@pytest.mark.later
 def test_a_start_with_a_note_still_holds_and_is_reconciled(project: Project):
     unknown(project)
     assert "token 1); that process is gone" in project.json("lock.status")["line"]
@@ -57,6 +58,7 @@ def test_a_start_with_a_note_still_holds_and_is_reconciled(project: Project):
     audited(project)
 
 
+@pytest.mark.later
 def test_an_unknown_outcome_with_nothing_tried_again_leaves_no_note(project: Project):
     project.json("test")
     project.faults({"kind": "release_pending", "method": "POST", "path": "/releases"})
@@ -65,6 +67,7 @@ def test_an_unknown_outcome_with_nothing_tried_again_leaves_no_note(project: Pro
     assert project.kinds() == ["start deploy"]
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt(), SystemError("odd")])
 def test_a_note_that_cannot_be_written_changes_no_outcome(
     project: Project, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -107,6 +110,7 @@ def test_an_outcome_that_cannot_be_written_leaves_its_attempts_in_a_note(
     audited(project)
 
 
+@pytest.mark.later
 def test_one_who_was_given_up_notes_what_was_tried_again(project: Project):
     project.json("test")
     project.faults(

@@ -93,6 +93,7 @@ def test_certify_runs_what_is_pending_and_proves_that_a_second_run_changes_nothi
     assert project.entries()[-1].record.details["revision"] == "0001"
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(
     ("mood", "reason"),
     [
@@ -109,6 +110,7 @@ def test_a_check_that_fails_means_no_certificate(shared: Project, mood, reason):
     assert reason in refused(shared)
 
 
+@pytest.mark.later
 def test_a_second_migration_that_changes_something_means_no_certificate(project: Project):
     files = {"app/migrations/0002.py": migration("0002", "0001")}
     project.commit("Two migrations", files)
@@ -237,6 +239,7 @@ def test_an_expired_certificate_opens_nothing(staged: Project):
     assert staged.process(*words, env=KEYS).code == 3
 
 
+@pytest.mark.later
 def test_a_certificate_of_another_package_opens_nothing(staged: Project):
     staged.json("certify")
     staged.commit("Second")

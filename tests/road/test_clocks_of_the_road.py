@@ -23,6 +23,7 @@ def dated_ahead(project: Project, place: str = "staging") -> None:
     context.log(place).append(Record("note", "deploy", "deploy", place, "sandbox", "none", "", {}))
 
 
+@pytest.mark.later
 def test_after_an_entry_from_the_future_a_word_goes_on_and_one_is_enough(project: Project):
     project.deployed()
     dated_ahead(project)
@@ -62,6 +63,7 @@ def test_a_package_too_goes_on_after_a_word(project: Project):
     assert project.json("build")["outcome"] == "succeeded"
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("ahead", [-605, 605, 63_072_000])
 def test_a_clock_that_the_platform_contradicts_writes_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch, ahead: int

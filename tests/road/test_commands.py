@@ -28,6 +28,7 @@ def test_an_unknown_environment_is_one_line_that_names_the_known_ones(untouched:
     assert untouched.staging in ran.said["line"]
 
 
+@pytest.mark.later
 def test_every_command_says_exactly_one_json_object(project: Project):
     project.json("sandbox.up")
     project.json("sandbox.status")

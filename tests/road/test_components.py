@@ -65,6 +65,7 @@ def test_components_are_released_in_the_declared_order(pair: Project):
     assert ours == [f"/apps/{pair.staging}/releases", f"/apps/{pair.staging}-worker/releases"]
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("how", [{"boot": "die"}, {"health": "sick"}, {"version": "unknown"}])
 def test_when_the_second_component_fails_the_first_goes_back(pair: Project, how):
     pair.deployed()

@@ -59,6 +59,7 @@ def test_what_is_so_already_changes_nothing(project: Project):
     assert "COLOUR" not in config_vars(project)
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("how", [{"boot": "die"}, {"health": "sick"}])
 def test_one_that_does_harm_is_put_back(project: Project, how):
     """The app looks at its config: with the colour black it does not do well."""

@@ -237,6 +237,7 @@ def test_e05_what_runs_a_package_for_acceptance_sees_nothing_of_the_environment(
 # ---- E6, E7: verified, then released ---------------------------------------------------------------------
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(("mood", "code"), BROKEN.values(), ids=BROKEN)
 def test_e06_a_failed_verification_blocks_everything_after_it(project: Project, mood: dict, code: str):
     project.commit("Break it", **mood)

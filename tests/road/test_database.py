@@ -20,6 +20,7 @@ def migrated(project: Project) -> Project:
     return project
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("seen", [None, "0001", "0009"])
 def test_nothing_is_deployed_onto_a_database_that_is_not_where_the_journal_says(
     migrated: Project, seen: str | None

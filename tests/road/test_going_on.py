@@ -132,6 +132,7 @@ def test_what_is_refused_after_something_changed_is_a_failure_that_says_what_run
     assert project.runs() == commit
 
 
+@pytest.mark.later
 def test_while_another_deploy_is_open_and_when_it_failed_and_stayed_the_decision_is_no(project: Project):
     project.json("ship")
     decided = ("decide", "--commit", project.first)
@@ -156,6 +157,7 @@ def test_while_another_deploy_is_open_and_when_it_failed_and_stayed_the_decision
     assert project.runs() == project.first
 
 
+@pytest.mark.later
 def test_a_deploy_that_failed_before_it_changed_anything_asks_for_one_more_look(project: Project):
     project.json("ship")
     project.commit("Second")

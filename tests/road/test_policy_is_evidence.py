@@ -74,6 +74,7 @@ def refused(project: Project, action: str, *, keys: bool, env: str = "prod") -> 
     return {v["guard"]: v["reason"] for v in ran.said["verdicts"] if v["outcome"] == "refuse"}
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("hidden", ["", "--assume-unchanged", "--skip-worktree"])
 def test_a_line_that_is_not_committed_opens_nothing(released: Project, hidden: str):
     edit(released, UNLOCKED)
@@ -95,6 +96,7 @@ def test_a_line_that_is_not_committed_opens_nothing(released: Project, hidden: s
     assert released.json("rollback", "--env", "prod", env=KEYS)["outcome"] == "succeeded"
 
 
+@pytest.mark.later
 def test_what_the_journal_knows_as_production_stays_so_and_a_weaker_policy_is_taken_in_first(
     project: Project,
 ):
@@ -123,6 +125,7 @@ def test_what_the_journal_knows_as_production_stays_so_and_a_weaker_policy_is_ta
     assert f"commit {head[:12]} was not made on top of that one" in said and tight[:12] in said
 
 
+@pytest.mark.later
 def test_an_environment_or_app_that_is_called_otherwise_is_still_production(released: Project):
     """The journal of the app's old environment knows it; that of the environment knows it under any app."""
     released.change_config(("[environments.prod]", "[environments.other]"), ("production = true", ""))
@@ -164,6 +167,7 @@ def test_a_rule_is_what_the_commit_says(released: Project):
     assert released.process("rollback", "--env", "prod", env=KEYS).code == 0
 
 
+@pytest.mark.later
 def test_a_guard_that_an_action_no_longer_asks_is_named(released: Project):
     edit(released, ("        rollback_target_was_verified,\n", ""), of="guards/__init__.py")
     released.git("commit", "-qam", "Ask less")

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from road.project import NOT_INHERITED, Project
 
 PAGE = Path(__file__).parents[2] / "docs" / "runbooks" / "evidence.md"
 
 
+@pytest.mark.later
 def test_a_package_is_built_again_as_documented_in_a_clone_without_a_journal(
     project: Project, tmp_path: Path
 ):

@@ -69,6 +69,7 @@ def test_a_replay_takes_an_older_commit_on_purpose(project: Project):
     assert project.runs("prod") == project.first
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("command", SHIPS)
 def test_elsewhere_a_commit_is_overtaken_by_what_was_deployed_since_it_was_taken_in(
     project: Project, command: str
@@ -101,6 +102,7 @@ def test_a_commit_beside_what_runs_is_not_older(project: Project):
     truly(project, aside)
 
 
+@pytest.mark.later
 def test_what_was_rolled_back_overtook_nothing(project: Project):
     project.deployed()
     between = project.commit("Between")
@@ -112,6 +114,7 @@ def test_what_was_rolled_back_overtook_nothing(project: Project):
     truly(project, between)
 
 
+@pytest.mark.later
 def test_where_git_cannot_tell_nothing_is_superseded(project: Project):
     """A clone that was cut off does not know what is older. In production a guard refuses it then."""
     project.released()

@@ -120,6 +120,7 @@ def test_a_plan_that_a_newer_commit_overtook_is_superseded(project: Project):
     truly(project, new)
 
 
+@pytest.mark.later(2)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_wait_ends_in_time_with_5_and_the_holder_is_named(project: Project, command: str):
     project.deployed()
@@ -366,6 +367,7 @@ def test_a_run_that_ends_while_somebody_waits_is_taken_over(project: Project, gi
     assert github.asked >= 3
 
 
+@pytest.mark.later(2)
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -456,6 +458,7 @@ def test_a_holder_that_may_live_is_not_taken_over_however_long_it_was_not_heard_
     assert project.entries()[-1] == start
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("moment", [(2**40, 2**40), (-(2**30), -(2**30))])
 def test_a_beat_proves_no_life(project: Project, moment: tuple[int, int]):
     """Of a killed holder the last beat may be young, or forged: its work is settled all the same."""

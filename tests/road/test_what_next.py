@@ -79,6 +79,7 @@ def test_a_deploy_says_what_is_left_of_its_release(project: Project):
     ]
 
 
+@pytest.mark.later
 def test_a_failed_deploy_is_verified_and_a_mended_commit_follows(project: Project):
     project.deployed()
     project.json("migrate")
@@ -127,6 +128,7 @@ def test_an_unknown_outcome_is_reconciled_and_the_command_said_again(project: Pr
     assert project.runs() == project.first
 
 
+@pytest.mark.later
 def test_a_superseded_commit_names_how_to_go_back_on_purpose(project: Project):
     project.released()
     project.commit("Newer")

@@ -64,6 +64,7 @@ async def switching_under_load(it: World, requests: int, web: int) -> tuple[Load
 
 
 @in_loop
+@pytest.mark.later
 async def test_switching_under_load_fails_no_request(tmp_path):
     async with world(tmp_path) as it:
         load, version = await switching_under_load(it, 1500, web=1)

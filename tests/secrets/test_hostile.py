@@ -76,6 +76,7 @@ def echo(status: int) -> Callable[[Asked], Answer]:
     return answer
 
 
+@pytest.mark.later(3)
 @pytest.mark.parametrize("status", [200, 201, 400, 401, 403, 404, 409, 422, 429, 500, 503])
 def test_a_platform_that_gives_the_key_back_does_not_make_us_say_it(status: int, capfd, caplog):
     caplog.set_level(logging.DEBUG)

@@ -89,6 +89,7 @@ def app(tmp_path: Path) -> App:
     return App(tmp_path)
 
 
+@pytest.mark.later
 def test_what_was_read_is_what_alembic_runs(app: App):
     app.write("app/migrations/versions/0002.py", migration("0002", "0001"))
     assert app.problems() == []

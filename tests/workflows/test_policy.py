@@ -163,6 +163,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.later(20)
 @pytest.mark.parametrize(("name", "old", "new", "problem"), BROKEN)
 def test_a_copy_that_breaks_a_rule_is_found(name, old, new, problem):
     good = text(name)
