@@ -175,6 +175,7 @@ def permitted($keyid):
     | ($mine == [] and .target == "sandbox") or any($mine[];
         ((.from // "")[:19] <= ($said | clock))
         and ((.until // "") == "" or ($said | clock) < (.until | sub("Z$"; ".000000Z")))
+        and (.good == null or any(.good[]; .place == "\($target)/\($environment)" and .seq >= $said.seq))
         and any(.environments[]; IN("*", $said.environment))
         and any(.stages[]; IN("*", $said.stage)) and any(.actions[]; IN("*", $said.action))
         and ($said.kind != "start" or ((.needs // []) - [$said | proofs[] | objects | .action]) == []));
@@ -338,9 +339,11 @@ def place: "[a-z0-9][a-z0-9._-]{0,99}";
 def head: [capture("\\A(?<place>\(place)/\(place)) (?<seq>[1-9][0-9]{0,7}) (?<sha256>[0-9a-f]{64})\\z")]
     | if length == 1 then .[0] | .seq |= tonumber else error("a head that is malformed") end;
 def id: . as $said | $names | split("\n")[:-1] | (index($said) / 2 | floor) as $i | .[2 * $i];
-def rule: if ((keys - ["from", "needs", "until"]) == ["actions", "environments", "key", "stages", "target"])
+def heads: if ([.[].place] | unique | length) == length then . else error("a head that is repeated") end;
+def rule: if ((keys - ["from", "good", "needs", "until"]) == ["actions", "environments", "key", "stages", "target"])
     and (.actions | texts) and (.environments | texts) and (.stages | texts) and (.target | type) == "string"
-    and ((.needs // []) | texts) and known and (.from | bound) and (.until | bound) then . else error("a rule that is malformed") end;
+    and ((.needs // []) | texts) and ((.good // []) | texts) and known and (.from | bound) and (.until | bound)
+    then (if has("good") then .good |= (map(head) | heads) else . end) else error("a rule that is malformed") end;
 def revocation: if keys == ["good", "key"] and (.good | texts) and known
     then .key |= id | .good |= map(head) else error("a revocation that is malformed") end;
 reduce inputs as $text ({tables: []};
@@ -470,9 +473,9 @@ EOF
 jq -se --slurpfile policy "$work/policy" 'all(.[].policy; .version < $policy[0].version or . == {
     version: $policy[0].version, sha256: $policy[0].sha256})' "$work/anchors" >/dev/null ||
     bad trust policy 'another or newer policy was in force when the log was anchored'
-# What entries must be: anchors, and the heads that revocations name.
+# What entries must be: anchors, and the heads that revocations and rules that are over name.
 jq -s --arg place "$target/$environment" --slurpfile policy "$work/policy" \
-    '[.[], $policy[0].revoked[].good[]] | map(select(.place == $place))' "$work/anchors" >"$work/pins"
+    '[.[], $policy[0].revoked[].good[], ($policy[0].rules[].good // [])[]] | map(select(.place == $place))' "$work/anchors" >"$work/pins"
 
 # --- the entries ----------------------------------------------------------------------------------------
 

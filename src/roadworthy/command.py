@@ -219,6 +219,8 @@ def finish(context: Context, result: Result) -> None:
 
 def plain(result: Result) -> dict[str, Any]:
     """A result as plain values for JSON."""
+    from .signing import works
+
     shown: dict[str, Any] = {
         "outcome": result.outcome,
         "line": result.line,
@@ -241,6 +243,7 @@ def plain(result: Result) -> dict[str, Any]:
             "pending": plan.pending,
             "migrations": [msgspec.to_builtins(one) for one in plan.migrations],
             "already": plan.already,
+            "signs": [str(work) for work in works((plan.request.action,))],
             **({"watch": msgspec.to_builtins(plan.watch)} if plan.watch else {}),
         }
     loaded: dict[str, Any] = json.loads(json.dumps(shown, default=str))

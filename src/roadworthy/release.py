@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from . import guard
+from . import guard, signing
 from .clock import refuse_wrong_clock
 from .errors import (
     CheckFailed,
@@ -123,12 +123,13 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
 
     Raises Held when another release holds the environment, and still does after `request.wait` seconds;
     OutcomeUnknown when an earlier or this one's outcome is not known; Superseded when a newer commit had its
-    turn before this one; UsageError and CheckFailed when it cannot even be planned. Refusals and failures are
-    results, not errors.
+    turn before this one; Refused when this command's key may not sign all that it may have to; UsageError and
+    CheckFailed when it cannot even be planned. The refusals of guards and failures are results, not errors.
     """
     from .stages import turn
 
     only_plan = only_plan or context.planning
+    signing.require(context, request.environment, (request.action, *request.then))
     log = context.log(request.environment)
     begun = log.head()
     deadline = time.monotonic() + request.wait
@@ -161,6 +162,8 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
         why = "is not as committed: it counts here, and production would refuse it"
         screen.fact("policy", f"{', '.join(policy.differs)} {why}")
     refused = guard.refusals(verdicts)
+    if only_plan:
+        screen.fact("signs", ", ".join(map(str, signing.works((request.action, *request.then)))))
     if refused or only_plan:
         screen.verdicts(verdicts)
     else:
@@ -168,6 +171,10 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
         screen.fact("guards", f"{asked} pass, {len(verdicts) - asked} do not apply")
     if refused:
         return _refused(context, log, stage, plan, facts, verdicts, refused, only_plan)
+    named = proofs(plan, facts)
+    if not plan.already:
+        proven = [one["action"] for one in named.get("proofs", ())]
+        signing.require_proofs(context, request.environment, request.action, proven)
     if only_plan or plan.already:
         line = plan.already or "the plan may go ahead; nothing was changed"
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
@@ -175,7 +182,7 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     from .stages.build import fetched
 
     plan = fetched(context, plan)
-    told = {**said(plan, verdicts), **policy_said(facts), **proofs(plan, facts)}
+    told = {**said(plan, verdicts), **policy_said(facts), **named}
     if any(isinstance(step, ReleasePackage) for step in plan.steps):
         told |= phases(facts)
     start = log.append(record(context, "start", stage.NAME, plan, told))

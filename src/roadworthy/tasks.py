@@ -405,13 +405,14 @@ def lock_unlock(c, env="staging", commit=None, token=0, reason="", plan=False, j
 
 @task(name="keys", help={"name": "name of the key", "folder": "where the private half goes",
                          "import": "take in this private key file (OpenSSH, PEM); it stays in place",
+                         "policy": "write trust.toml for the keys build, verification, approval and deploy",
                          "plan": PLAN, "json": JSON})  # fmt: skip
-def evidence_keys(c, name="release", folder="", import_="", plan=False, json=False):
+def evidence_keys(c, name="release", folder="", import_="", policy=False, plan=False, json=False):
     """Make or import a signing key: the private half outside the project, the public half in .release/trust."""
-    from .stages import evidence
+    from .stages import evidence, trusting
 
     with session(json, plan) as context:
-        finish(context, evidence.keys(context, name, folder, import_))
+        finish(context, trusting.policy(context) if policy else evidence.keys(context, name, folder, import_))
 
 
 @task(name="audit", iterable=["anchor"], help={

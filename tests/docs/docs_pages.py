@@ -31,7 +31,13 @@ def prose(page: Path) -> str:
 
 def typed(page: Path) -> list[str]:
     """Every command line behind a `$ ` of a console block, continued lines joined."""
-    joined = "".join(blocks(page, "console")).replace("\\\n", " ")
+    return typed_in(text(page))
+
+
+def typed_in(said: str) -> list[str]:
+    """The same, of a part of a page."""
+    consoles = (match[3] for match in FENCE.finditer(said) if match[2] == "console")
+    joined = "".join(consoles).replace("\\\n", " ")
     return [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
 
 

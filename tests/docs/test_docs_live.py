@@ -1,54 +1,74 @@
-"""The trust policy that the runbook shows is one that the code takes, and it lets what it says be signed."""
+"""The policy that the docs show is the one that `evidence.keys --policy` writes, and each action is somebody's."""
+
+import subprocess
 
 import pytest
-from docs_pages import ROOT, blocks
-from msgspec.structs import replace
+from docs_pages import ROOT, blocks, rows, section
 
-from roadworthy.journal.entry import NO_PREV, Entry, JournalError, Record
+from roadworthy.config import decode
+from roadworthy.journal.policy import Asked
 from roadworthy.journal.sign import Trust, create_key
+from roadworthy.signing import ON_FAILURE, STAGE, works
+from roadworthy.stages import trusting
 
-RULES, REVOKED = (b for b in blocks(ROOT / "docs/runbooks/live.md", "toml") if "version" in b)
-
-
-@pytest.fixture
-def signed(tmp_path):
-    """A trust folder with the runbook's key, and an entry that this key could have signed."""
-    signer = create_key(tmp_path, "release")
-    record = Record("start", "deploy", "deploy", "prod", "live", "slug:" + "c" * 40, "d" * 64)
-    return tmp_path, Entry(
-        record, 42, NO_PREV, "2030-01-01T00:00:00.000000Z", "0" * 32, signer.keyid, "e" * 64
-    )
+PAGE = ROOT / "docs/trust.md"
+OF_A_PACKAGE = ("intake", "build", "publish", "test", "accept", "release")
+NOW = "2030-01-01T00:00:00.000000Z"
 
 
-@pytest.mark.parametrize(
-    ("place", "stage", "action"),
-    [
-        ("prod", "deploy", "deploy"),
-        ("staging", "verification", "certify"),
-        ("package-" + "c" * 40, "verification", "test"),
-        ("staging", "completion", "ship"),
-        ("prod", "rollback", "rollback"),
-        ("prod", "migrate", "migrate"),
-    ],
-)
-def test_the_rule_of_the_runbook_lets_every_command_be_signed(signed, place, stage, action):
-    folder, entry = signed
-    (folder / "trust.toml").write_text(RULES)
-    record = replace(entry.record, environment=place, stage=stage, action=action)
-    Trust.load(folder).check(replace(entry, record=record))
+@pytest.fixture(scope="module")
+def trust(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trust")
+    for name in trusting.KEYS:
+        create_key(folder, name)
+    (folder / "trust.toml").write_text(trusting.reference())
+    return Trust.load(folder)
 
 
-def test_a_key_without_a_rule_signs_nothing_live(signed):
-    folder, entry = signed
-    with pytest.raises(JournalError, match="no rule"):
-        Trust.load(folder).check(entry)
+def may(trust, environment, action):
+    """The names of the keys that may sign this on live."""
+    asked = Asked("live", environment, STAGE[action], action, NOW)
+    return [trust.policy.names[key] for key in trust.policy.who_may(asked)]
 
 
-def test_the_revocation_of_the_runbook_ends_a_key(signed):
-    folder, entry = signed
-    rules = RULES.replace("version = 1", "").partition("\n")[2]
-    (folder / "trust.toml").write_text(f"{REVOKED}\n{rules}")
-    with pytest.raises(JournalError, match="revoked"):
-        Trust.load(folder).check(entry)
-    prod = "5d41402abc4b2a76b9719d911017c592ae1f5d3c1b2f0a4f6c1de2b3a4958677"
-    Trust.load(folder).check(replace(entry, seq=41, sha256=prod))
+def test_the_page_shows_the_policy_that_is_written_for_this_project():
+    (shown,) = blocks(PAGE, "toml")[:1]
+    assert shown == trusting.reference()
+    assert trusting.for_project(decode((ROOT / "release.toml").read_bytes())) == trusting.reference()
+
+
+def test_each_action_is_the_work_of_one_key(trust):
+    for action in STAGE:
+        places = ("package-" + "c" * 40,) if action in OF_A_PACKAGE else ("staging", "prod")
+        for place in places:
+            keys = may(trust, place, action)
+            assert len(keys) == 1, (action, place, keys)
+    assert may(trust, "prod", "deploy") == ["deploy"]
+    assert may(trust, "staging", "deploy") == ["verification"]
+
+
+def test_whoever_may_begin_an_action_may_also_put_it_right(trust):
+    for action in ON_FAILURE:
+        for place in ("staging", "prod"):
+            (key,) = may(trust, place, action)
+            assert all(may(trust, place, work.action) == [key] for work in works((action,)))
+
+
+def test_the_page_names_every_action_that_is_signed():
+    said = " ".join(" ".join(row) for row in rows(section(PAGE, "### What a command signs")))
+    for action, stage in STAGE.items():
+        assert f"`{action}`" in said or f"`{stage}/{action}`" in said, action
+
+
+def test_what_is_written_has_the_names_of_the_project():
+    text = (ROOT / "release.toml").read_text().replace("[environments.prod]", "[environments.shop]")
+    text = text.replace('certified_in = "staging"', "").replace("[targets.live]", "[targets.real]")
+    written = trusting.for_project(decode(text.encode()))
+    assert 'environments = ["shop"]' in written and '"prod"' not in written
+    assert 'needs = ["accept", "release"]' in written, "without a certificate none is needed"
+    assert 'target = "real"' in written and '"live"' not in written
+
+
+def test_git_keeps_the_policy_and_the_keys():
+    ignored = ["git", "check-ignore", ".release/trust/trust.toml", ".release/trust/deploy.pub"]
+    assert subprocess.run(ignored, cwd=ROOT, capture_output=True, check=False).returncode == 1

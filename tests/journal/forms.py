@@ -44,8 +44,8 @@ PIECES = [
     *(b"0", b"1", b"+1", b"-1", b"0x2", b"1_0", b"12.0", b"1e1", b"1E0", b"00", b"null", b"9" * 20),
     *(b"key", b'"key"', b"'key'", b"rule.key", b"[[rule]]", b"[rule]", b"[[ rule ]]", b"[[revoked]]"),
     *(b'"deployer"', b"rule = []\n", b"2027-01-01T00:00:00Z", b'"2027-01-01T00:00:00Z"', b'["*"]', b"[]", b"[\n]"),
-    *(b"until = ", b"from = ", b"needs = ", b"extra = 1\n", b'needs = ["test"]\n', b"version"),
-    *(b'"*"', b'"policy": ', b'"seq": 5, ', b'"seq"'),
+    *(b"until = ", b"from = ", b"needs = ", b"good = ", b"good = []\n", b"extra = 1\n", b'needs = ["test"]\n'),
+    *(b"version", b'"*"', b'"policy": ', b'"seq": 5, ', b'"seq"'),
 ]  # fmt: skip
 
 

@@ -86,6 +86,13 @@ POLICIES: dict[str, tuple[Tamper, tuple[str, str]]] = {
     "another action": (policy(**ALLOWED, actions="[]"), ("00000001.json", "policy")),
     "expired": (policy(**ALLOWED, until='"2026-11-20T18:30:00Z"'), ("00000001.json", "policy")),
     "one second before it expired": (policy(**ALLOWED, until='"2026-11-20T18:30:01Z"'), ("", "")),
+    "over at once": (policy(**ALLOWED, good="[]"), ("00000001.json", "policy")),
+    "over in another log": (
+        policy(**ALLOWED, good=f'["live/else 9 {"5" * 64}"]'),
+        ("00000001.json", "policy"),
+    ),
+    "over at a text": (policy(**ALLOWED, good='"*"'), ("trust", "policy")),
+    "over at no head": (policy(**ALLOWED, good='["live/prod 1"]'), ("trust", "policy")),
     "a rule for nobody": (policy(**ALLOWED, key='"nobody"'), ("trust", "policy")),
     "an unknown line": (policy(**ALLOWED, extra='"x"'), ("trust", "policy")),
     "a line left out": (policy(**ALLOWED, actions=""), ("trust", "policy")),

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from roadworthy.context import Context
-from roadworthy.errors import UsageError
+from roadworthy.errors import Planned, UsageError
 from roadworthy.journal.sign import Trust, create_key, load_signer
 from roadworthy.journal.store import Folder
 from roadworthy.model import Outcome
 from roadworthy.report.terminal import Screen
-from roadworthy.stages import evidence
+from roadworthy.stages import evidence, trusting
 
 from .exporting import COMMIT, PACKAGE, did
 from .making import needs, record, secret_line
@@ -67,6 +67,26 @@ def test_a_key_is_made_outside_the_project_and_shown_by_its_id_alone(root: Path,
     assert set(Trust.load(root / ".release" / "trust").keys) == {load_signer(private).keyid}
     assert load_signer(private).keyid in result.line
     assert secret_line(private) not in str(result)
+
+
+def test_the_policy_of_four_keys_is_written_once_its_keys_are_there(root: Path, tmp_path: Path) -> None:
+    there = root / ".release" / "trust" / "trust.toml"
+    with pytest.raises(
+        UsageError, match=r"has no build\.pub, verification\.pub, approval\.pub, deploy\.pub"
+    ) as caught:
+        trusting.policy(context(root))
+    assert caught.value.next[-1] == "invoke evidence.keys --policy"
+    for name in trusting.KEYS:
+        evidence.keys(context(root), name, str(tmp_path / "private"))
+    with pytest.raises(Planned, match=r"write \.release/trust/trust\.toml"):
+        trusting.policy(Context(root, Screen(json=True, stream=io.StringIO()), {}, planning=True))
+    assert not there.exists()
+    assert trusting.policy(context(root)).next == trusting.COMMIT
+    assert trusting.policy(context(root)).line.endswith("already"), "said twice"
+    assert there.read_text() == trusting.reference()
+    there.write_text(there.read_text().replace("version = 1 ", "version = 2 "))
+    with pytest.raises(UsageError, match="there is another"):
+        trusting.policy(context(root))
 
 
 @needs("ssh-keygen", "openssl")

@@ -46,6 +46,15 @@ def log(root: Path, key: str = "deployer") -> Log:
     )
 
 
+def narrowed(root: Path, *heads: Entry) -> None:
+    """Policy 4: what both keys could sign is over at these heads, and from then on they may deploy."""
+    good = ", ".join(f'"sandbox/{e.record.environment} {e.seq} {e.sha256}"' for e in heads)
+    over = "".join(f"{RULE.format(key=key)}good = [{good}]  # over\n" for key in ("deployer", "stranger"))
+    narrow = "".join(RULE.format(key=key) for key in ("deployer", "stranger"))
+    narrow = narrow.replace('stages = ["*"]', 'stages = ["deploy"]')
+    (root / "trust" / "trust.toml").write_text(f"version = 4\n{over}{narrow}")
+
+
 def revoked(key: str, *heads: Entry) -> str:
     good = ", ".join(f'"sandbox/{e.record.environment} {e.seq} {e.sha256}"' for e in heads)
     return f'[[revoked]]\nkey = "{key}"  # lost\ngood = [{good}]\n'
@@ -169,6 +178,50 @@ def test_a_log_that_ends_before_the_last_good_entry_was_cut(two: Path) -> None:
     trust(two, 4, "deployer", "stranger", more=revoked("stranger", entries[6]))
     path_of(two, 7).unlink()
     refused(two, 7, "anchor")
+
+
+@pytest.fixture
+def wide(two: Path) -> Path:
+    """Entry 8 was signed under the wide rule, and no narrower one would let it."""
+    log(two).append(record("note", stage="clock", action="clock"))
+    return two
+
+
+def test_what_a_wider_rule_let_through_stays_good_and_nothing_later(wide: Path) -> None:
+    narrowed(wide, log(wide).entries()[7])
+    assert both_of(wide) == ("", "")
+    log(wide).append(record("note"))
+    assert both_of(wide) == ("", "")
+    with pytest.raises(RoadworthyError, match=r"its rule is over since entry 8 of sandbox/prod; no key"):
+        log(wide).append(record("note", stage="clock", action="clock"))
+    statement = statement_of(wide, 9)
+    statement["predicate"].update(stage="clock", action="clock")
+    resign(wide, 9, canonical(statement))
+    refused(wide, 9)
+
+
+def test_without_its_heads_a_narrower_rule_refuses_what_came_before(wide: Path) -> None:
+    narrowed(wide)
+    refused(wide, 8)
+
+
+def test_the_head_of_a_rule_that_is_over_is_pinned(wide: Path) -> None:
+    entries = log(wide).entries()
+    narrowed(wide, entries[7])
+    lie(8, said(nonce="0" * 32))(wide)
+    refused(wide, 8, "anchor")
+
+
+def test_a_log_that_ends_before_the_head_of_a_rule_was_cut(wide: Path) -> None:
+    entries = log(wide).entries()
+    narrowed(wide, entries[7])
+    path_of(wide, 8).unlink()
+    refused(wide, 8, "anchor")
+
+
+def test_two_heads_of_one_log_in_a_rule_are_refused(wide: Path) -> None:
+    narrowed(wide, *log(wide).entries()[6:8])
+    assert both_of(wide) == ("trust", "policy")
 
 
 def test_two_heads_of_one_log_for_one_key_are_refused(two: Path) -> None:

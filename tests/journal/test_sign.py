@@ -173,7 +173,7 @@ def test_until_ends_a_rule_to_the_microsecond(tmp_path: Path) -> None:
     signer = create_key(tmp_path, "ci")
     trust = policy(tmp_path)
     trust.check(signed(signer, at="2026-12-31T23:59:59.999999Z"))
-    with pytest.raises(JournalError, match=r"at 2027-01-01T00:00:00\.000000Z"):
+    with pytest.raises(JournalError, match="it expired at 2027-01-01T00:00:00Z"):
         trust.check(signed(signer, at="2027-01-01T00:00:00.000000Z"))
     policy(tmp_path, until="").check(signed(signer, at="2099-01-01T00:00:00.000000Z"))
 

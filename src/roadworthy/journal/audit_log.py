@@ -96,6 +96,7 @@ def _permitted(said: Said[Any], keyid: str, log: Log, walk: Walk, clock: str) ->
         until = rule.get("until") or "9999-99-99T99:99:99Z"
         in_time = rule.get("from", "")[:-1] <= clock < until[:-1] + ".000000Z"
         proven = said.kind != "start" or proves(said, rule.get("needs", []))
-        if in_time and proven and all({"*", word} & set(rule[many]) for many, word in asked):
+        stands = "good" not in rule or said.seq <= rule["good"].get("/".join(log.place), (0, ""))[0]
+        if in_time and stands and proven and all({"*", word} & set(rule[many]) for many, word in asked):
             return policy
     raise Bad("policy", f"{keyid} may not sign {said.stage}/{said.action} at {clock}")

@@ -18,13 +18,13 @@ from roadworthy.journal import audit_text
 from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, is_time, text
 
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
-_RULE = frozenset(("key", "target", "environments", "stages", "actions", "needs", "from", "until"))
+_RULE = frozenset(("key", "target", "environments", "stages", "actions", "needs", "from", "until", "good"))
 _SMALL, _KEY, _TAGS = 64 * 1024, 16 * 1024, 64 * 1024**2
 
 
 class Keys(Struct, frozen=True):
     """Raw public keys by id, file stems by id; the policy's number, digest and rules, and by revoked key and
-    log the last good entry and its digest."""
+    log the last good entry and its digest. So is `good` of a rule that is over, by log."""
 
     raw: dict[str, bytes]
     stems: dict[str, str]
@@ -112,7 +112,8 @@ def rules_of(keys: Keys, target: str) -> dict[str, list[dict[str, Any]]]:
 def of_log(anchors: Sequence[Anchor], keys: Keys, place: str) -> dict[int, set[str]]:
     """The digests that entries of one log must have, by number. Raises Bad when the policy is too old."""
     pins: dict[int, set[str]] = {}
-    for heads in keys.revoked.values():
+    over = (rule["good"] for rule in keys.rules if "good" in rule)
+    for heads in (*keys.revoked.values(), *over):
         if place in heads:
             pins.setdefault(heads[place][0], set()).add(heads[place][1])
     for anchor in anchors:
@@ -168,6 +169,19 @@ def _is_moment(bound: Any) -> bool:
     return isinstance(bound, str) and bound[19:] == "Z" and is_time(f"{bound[:19]}.000000Z")
 
 
+def _heads(said: Any, heads: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+    """`heads` with those that `good` names, one for each log. Raises ValueError."""
+    if not isinstance(said, list):
+        raise ValueError("good is no list")
+    for head in said:
+        place, number, digest = head.split(" ")
+        formed = text(place, f"{_PLACE}/{_PLACE}") and text(number, "[1-9][0-9]{0,7}") and text(digest, SHA)
+        if not formed or place in heads:
+            raise ValueError("a head is malformed, or a second one of its log")
+        heads[place] = int(number), digest
+    return heads
+
+
 def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Keys:
     ids = {**{stem: keyid for keyid, stem in stems.items()}, **{keyid: keyid for keyid in raw}}
     revoked: dict[str, dict[str, tuple[int, str]]] = {}
@@ -182,18 +196,11 @@ def _with_policy(path: Path, raw: dict[str, bytes], stems: dict[str, str]) -> Ke
             bounds = (rule.get("from", ""), rule.get("until", ""))
             ok &= all(bound == "" or _is_moment(bound) for bound in bounds)
             ok &= all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists)
+            if "good" in rule:
+                rule["good"] = _heads(rule["good"], {})
         for one in said["revoked"]:
-            ok &= set(one) == {"key", "good"} and isinstance(one["good"], list)
-            heads = revoked.setdefault(ids[one["key"]], {})
-            for head in one["good"]:
-                place, number, digest = head.split(" ")
-                ok &= (
-                    text(place, f"{_PLACE}/{_PLACE}")
-                    and text(number, "[1-9][0-9]{0,7}")
-                    and place not in heads
-                )
-                ok &= text(digest, SHA)
-                heads[place] = int(number), digest
+            ok &= set(one) == {"key", "good"}
+            _heads(one["good"], revoked.setdefault(ids[one["key"]], {}))
         if not ok:
             raise ValueError("a rule or a revocation is malformed")
     except Bad as error:

@@ -13,6 +13,7 @@
     needs = ["test", "certify"]        # a start names entries that prove these of its package; may be left out
     from = "2026-01-01T00:00:00Z"      # entries made earlier are refused
     until = "2027-01-01T00:00:00Z"     # entries made then or later are refused; earlier ones stay good
+    good = ["live/prod 41 5d41…"]      # the rule is over, it covers entries up to these heads; may be left out
 
     [[revoked]]
     key = "laptop"
@@ -22,7 +23,8 @@
 - Every entry names the number and digest of the policy that its writer used. A log that has named a number is
   never read or written under a lower one, nor under another policy of the same number, so an older policy
   cannot be put back.
-- A revocation names heads, not a time: the thief of a key also chooses the time that an entry claims.
+- A revocation names heads, not a time: the thief of a key also chooses the time that an entry claims. So does a
+  rule that is over because a narrower one took its place.
 - `from` and `until` are compared with the writer's own clock (`clock`, else `at`): an entry that was dated two
   years ahead by accident lifts `at` for ever, and must not lock out every key with an end.
 - Its text is the part of TOML that docs/format.md allows, one key and value a line: both audits read it, too.
@@ -31,7 +33,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,7 +41,7 @@ import msgspec
 
 from roadworthy.errors import UsageError
 from roadworthy.files import read_file
-from roadworthy.journal.entry import MOMENT, Entry, JournalError, Record, clock_of
+from roadworthy.journal.entry import MOMENT, SEQ_LIMIT, Entry, JournalError, Record, clock_of
 
 _POLICY_LIMIT = 1 << 20
 _VERSION_LIMIT = 999_999_999
@@ -51,8 +53,45 @@ Named = tuple[int, str]
 """The number and digest of a policy; (0, "") where there is none."""
 
 
+REVOKED, UNNAMED, EXPIRED, NOT_YET, OVER, UNPROVEN, COVERED = range(7)
+"""Why a key may not sign something, from the farthest to the nearest, and that it may."""
+Heads = Mapping[str, tuple[int, str]]
+"""`<target>/<environment>` → number and digest of the last good entry there."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What is to be signed, or was: where, of what work, and when by the writer's clock.
+
+    `seq` is the entry's number; one that is still to come has the highest. `proven` are the actions that a start
+    names proofs of; None for what is no start, or is not known yet.
+    """
+
+    target: str
+    environment: str
+    stage: str
+    action: str
+    clock: str
+    seq: int = SEQ_LIMIT
+    proven: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, entry: Entry) -> Asked:
+        """What an entry asks of its key."""
+        said = entry.record
+        proven = frozenset(_proven(said)) if said.kind == "start" else None
+        words = (said.target, said.environment, said.stage, said.action)
+        return cls(*words, clock_of(entry), entry.seq, proven)
+
+    @property
+    def place(self) -> str:
+        return f"{self.target}/{self.environment}"
+
+
 class Rule(msgspec.Struct, frozen=True):
-    """What one key may sign on one target. "*" stands for everything; times are UTC, "" sets no bound."""
+    """What one key may sign on one target. "*" stands for everything; times are UTC, "" sets no bound.
+
+    A rule with `good` is over: it covers entries up to these heads alone.
+    """
 
     keyid: str
     target: str
@@ -62,29 +101,38 @@ class Rule(msgspec.Struct, frozen=True):
     since: str = ""
     until: str = ""
     needs: tuple[str, ...] = ()
+    good: Heads | None = None
 
-    def covers(self, entry: Entry) -> bool:
-        said = entry.record
-        asked = (
-            (said.environment, self.environments),
-            (said.stage, self.stages),
-            (said.action, self.actions),
+    def names(self, asked: Asked) -> bool:
+        """Whether this work stands in the rule, in time or not."""
+        words = (
+            (asked.environment, self.environments),
+            (asked.stage, self.stages),
+            (asked.action, self.actions),
         )
-        clock = clock_of(entry)
-        begun = not self.since or clock >= _micro(self.since)
-        in_time = begun and (not self.until or clock < _micro(self.until))
-        if said.kind == "start" and not set(self.needs) <= _proven(said):
-            return False
-        return in_time and all("*" in allowed or value in allowed for value, allowed in asked)
+        return self.target == asked.target and all("*" in named or one in named for one, named in words)
+
+    def lacks(self, asked: Asked) -> tuple[int, str]:
+        """Why a rule that names the work does not cover it, of the kinds above and in words."""
+        if self.since and asked.clock < _micro(self.since):
+            return NOT_YET, f"it is not valid before {self.since}"
+        if self.until and asked.clock >= _micro(self.until):
+            return EXPIRED, f"it expired at {self.until}"
+        if self.good is not None and asked.seq > (last := self.good.get(asked.place, (0, ""))[0]):
+            return OVER, f"its rule is over since entry {last} of {asked.place}"
+        if missing := [one for one in self.needs if asked.proven is not None and one not in asked.proven]:
+            return UNPROVEN, f"it needs a proof of {', '.join(missing)}, which the start does not name"
+        return COVERED, ""
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """`revoked` is key id → `<target>/<environment>` → (seq, sha256) of the last good entry."""
+    """`revoked` is key id → the last good entries; `names` is key id → the name of its file, without `.pub`."""
 
     version: int = 0
     sha256: str = ""
     rules: tuple[Rule, ...] = ()
-    revoked: Mapping[str, Mapping[str, tuple[int, str]]] = {}
+    revoked: Mapping[str, Heads] = {}
+    names: Mapping[str, str] = {}
 
     def said(self) -> dict[str, Any]:
         """What an entry says of the policy that its writer used; nothing where there is none."""
@@ -100,23 +148,57 @@ class Policy(msgspec.Struct, frozen=True):
             )
         if version == self.version and sha256 != self.sha256:
             raise JournalError(f"it was written under another policy {version} than this one")
-        place = f"{said.target}/{said.environment}"
-        for heads in self.revoked.values():
-            seq, good = heads.get(place, (0, ""))
+        asked = Asked.of(entry)
+        for heads in self._heads():
+            seq, good = heads.get(asked.place, (0, ""))
             if seq == entry.seq and good != entry.sha256:
-                raise JournalError(f"trust.toml names another entry {seq} of {place} as good")
-        if entry.keyid in self.revoked and entry.seq > self.revoked[entry.keyid].get(place, (0, ""))[0]:
-            raise JournalError(f"{entry.keyid} was revoked before it signed this entry")
-        mine = [rule for rule in self.rules if rule.keyid == entry.keyid and rule.target == said.target]
-        if (mine or said.target != "sandbox") and not any(rule.covers(entry) for rule in mine):
-            raise JournalError(
-                f"{entry.keyid} may not sign {said.stage}/{said.action} of {place} at {clock_of(entry)}: no rule "
-                "of trust.toml says so, or the proofs that it needs are not named"
-            )
+                raise JournalError(f"trust.toml names another entry {seq} of {asked.place} as good")
+        if why := self.refusal(entry.keyid, asked):
+            raise JournalError(why)
+
+    def refusal(self, keyid: str, asked: Asked) -> str:
+        """Why a key may not sign this, and which may; "" when it may."""
+        rank, why = self._lacks(keyid, asked)
+        if rank == COVERED:
+            return ""
+        said = f"{self.name(keyid)} {why}"
+        if rank == UNPROVEN:  # another key would not help
+            return said
+        may = " or ".join(f"{self.names[key]}.pub" for key in self.who_may(asked))
+        return f"{said}; {may or 'no key of trust.toml'} may"
+
+    def who_may(self, asked: Asked) -> list[str]:
+        """The ids of the keys that may sign this."""
+        return [key for key in self.names if self._lacks(key, asked)[0] == COVERED]
+
+    def ends_between(self, keyid: str, begins: str, ends: str) -> list[str]:
+        """The moments from `begins` to `ends` at which a rule of a key ends, in order."""
+        mine = (_micro(rule.until) for rule in self.rules if rule.keyid == keyid and rule.until)
+        return sorted(until for until in mine if begins <= until <= ends)
+
+    def name(self, keyid: str) -> str:
+        """A key for people: its file and its fingerprint."""
+        return f"{self.names[keyid]}.pub ({keyid})" if keyid in self.names else keyid
+
+    def _lacks(self, keyid: str, asked: Asked) -> tuple[int, str]:
+        if keyid in self.revoked and asked.seq > self.revoked[keyid].get(asked.place, (0, ""))[0]:
+            return REVOKED, "was revoked" + ("" if asked.seq == SEQ_LIMIT else " before it signed this entry")
+        mine = [rule for rule in self.rules if rule.keyid == keyid and rule.target == asked.target]
+        if not mine and asked.target == "sandbox":
+            return COVERED, ""
+        unnamed = UNNAMED, "no rule of trust.toml says so"
+        rank, why = max((rule.lacks(asked) for rule in mine if rule.names(asked)), default=unnamed)
+        work = f"{asked.stage}/{asked.action} of {asked.place} at {asked.clock[:19]}Z"
+        return rank, f"may not sign {work}: {why}"
+
+    def _heads(self) -> Iterator[Heads]:
+        """All heads that the policy names, of revocations and of rules that are over."""
+        yield from self.revoked.values()
+        yield from (rule.good for rule in self.rules if rule.good is not None)
 
     def check_end(self, place: str, seq: int) -> None:
-        """Raises JournalError when a log that ends at `seq` lacks an entry that a revocation names."""
-        named = max((heads.get(place, (0, ""))[0] for heads in self.revoked.values()), default=0)
+        """Raises JournalError when a log that ends at `seq` lacks an entry that the policy names as good."""
+        named = max((heads.get(place, (0, ""))[0] for heads in self._heads()), default=0)
         if named > seq:
             raise JournalError(f"{place} ends at {seq}, trust.toml names {named}")
 
@@ -152,11 +234,12 @@ def read_policy(path: Path, keys: Mapping[str, str], digest_of: str) -> Policy:
 
     from .policy_text import parse
 
+    names = {keyid: stem for stem, keyid in keys.items()}
     try:
         data = read_file(path, _POLICY_LIMIT)
     except FileNotFoundError:
         if not path.is_symlink():
-            return Policy()
+            return Policy(names=names)
         raise UsageError(f"{path} is a link to nothing: put the policy back, or remove the link") from None
     said = parse(path, data)
     rules, revoked, version = said.get("rule", []), said.get("revoked", []), said.get("version")
@@ -166,14 +249,14 @@ def read_policy(path: Path, keys: Mapping[str, str], digest_of: str) -> Policy:
     heads: dict[str, dict[str, tuple[int, str]]] = {}
     for number, one in enumerate(revoked, 1):
         _revoke(f"{path}, revocation {number}", one, keys, heads)
-    return Policy(version, hashlib.sha256(digest_of.encode() + data).hexdigest(), found, heads)
+    return Policy(version, hashlib.sha256(digest_of.encode() + data).hexdigest(), found, heads, names)
 
 
 def _rule(where: str, said: Any, keys: Mapping[str, str]) -> Rule:
     needed = {"key", "target", *_LISTS}
-    if not isinstance(said, dict) or not needed <= set(said) <= needed | {"needs", "from", "until"}:
-        _wrong(where, f"needs {', '.join(sorted(needed))}, and may have needs, from and until")
-    for name in (*_LISTS, "needs"):
+    if not isinstance(said, dict) or not needed <= set(said) <= needed | {"needs", "from", "until", "good"}:
+        _wrong(where, f"needs {', '.join(sorted(needed))}, and may have needs, from, until and good")
+    for name in (*_LISTS, "needs", "good"):
         if not _texts(said.get(name, [])):
             _wrong(where, f"{name} is not a list of texts")
     for name in ("from", "until"):
@@ -184,6 +267,8 @@ def _rule(where: str, said: Any, keys: Mapping[str, str]) -> Rule:
         _wrong(where, "target is not a text")
     environments, stages, actions = (tuple(said[name]) for name in _LISTS)
     key = _key(where, said["key"], keys)
+    heads: dict[str, tuple[int, str]] = {}
+    _good(where, said.get("good", ()), heads)
     return Rule(
         key,
         said["target"],
@@ -193,6 +278,7 @@ def _rule(where: str, said: Any, keys: Mapping[str, str]) -> Rule:
         said.get("from", ""),
         said.get("until", ""),
         tuple(said.get("needs", ())),
+        heads if "good" in said else None,
     )
 
 
@@ -201,8 +287,12 @@ def _revoke(
 ) -> None:
     if not isinstance(said, dict) or set(said) != {"key", "good"} or not _texts(said["good"]):
         _wrong(where, "needs key and good, a list of texts")
-    heads = into.setdefault(_key(where, said["key"], keys), {})
-    for text in said["good"]:
+    _good(where, said["good"], into.setdefault(_key(where, said["key"], keys), {}))
+
+
+def _good(where: str, said: Iterable[str], heads: dict[str, tuple[int, str]]) -> None:
+    """Take in the texts of `good`, each the head of another log."""
+    for text in said:
         found = re.fullmatch(_HEAD, text)
         if not found or found[1] in heads:
             _wrong(where, f'{text[:100]!r} is not a log\'s one head, "<target>/<environment> <seq> <sha256>"')

@@ -9,6 +9,7 @@ from ..facts import git
 from ..facts.policy_files import FIELD, committed, differing, digests
 from ..model import Outcome, Result
 from ..record import evidence_of
+from ..signing import require
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -30,6 +31,7 @@ def approve(context: Context, environment: str, why: str) -> Result:
         "actor": lock.this_process(),
         FIELD: {"commit": head, **digests(files)},
     }
+    require(context, environment, ("approve",))
     context.changes(f"approve the policy of {head[:12]} for {environment}")
     record = Record("note", "policy", "approve", environment, context.target, "none", "", told)
     entry = context.log(environment).append(record)

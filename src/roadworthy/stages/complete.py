@@ -25,6 +25,7 @@ from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, 
 from ..pipeline.progress import State, as_completed, progress
 from ..pipeline.reading import asked_of, progress_of
 from ..report import artifacts
+from ..signing import require
 from . import commit_stage, decide, files, times
 from .build import MANIFEST
 from .holding import say_open
@@ -130,6 +131,7 @@ def without_deployment(context: Context, request: Request) -> Result:
         "decision": decision.word,
         "commit": commit,
     }
+    require(context, environment, ("decide",))
     context.changes(f"write the decision {decision.word} on {commit[:12]}")
     record = Record("note", NAME, "decide", environment, context.target, "none", "", said)
     entry = context.log(environment).append(record, attach=attach)

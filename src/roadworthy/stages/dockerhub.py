@@ -19,6 +19,7 @@ from ..facts.standing import place_of
 from ..model import Outcome, Result
 from ..packages import engine, image, references, registry
 from ..record import evidence_of
+from ..signing import require
 
 if TYPE_CHECKING:
     from ..config import PackageRules
@@ -64,6 +65,7 @@ def _publish(
     if context.signer is None:
         raise UsageError("there is no signing key to note what is published: set ROADWORTHY_SIGNING_KEY_FILE")
     commit = git.resolve(root, said)
+    require(context, place_of(commit), ("publish",))
     rules = _rules(context, repository, platforms)
     built_by = engine.version(engine.find(rules.engine, environ), environ)
     names = tags(version or git.describe(root, commit), built_by, git.short(root, commit))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import RoadworthyError, UsageError
 from ..model import Outcome, Result
 from ..record import evidence_of
+from ..signing import require
 from .copied import journals
 from .holding import say_open
 
@@ -142,6 +143,7 @@ def clock(context: Context, place: str, why: str) -> Result:
     from ..journal import lock
     from ..journal.entry import Record
 
+    require(context, place, ("clock",))
     context.changes(f"say that {place} goes on by this machine's clock")
     told = {"change": {"id": "", "why": why}, "actor": lock.this_process(), "clock_why": why}
     record = Record("note", "clock", "clock", place, context.target, "none", "", told)

@@ -8,6 +8,7 @@ import msgspec
 
 from ..errors import RoadworthyError, UsageError
 from ..model import Outcome, Result
+from ..signing import require_settling
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -113,6 +114,7 @@ def unlock(context: Context, place: str, token: int, reason: str) -> Result:
         raise UsageError(f"--token {token} does not hold {place}: ask `invoke lock.status` who does")
     if not reason.strip() or not reason.isprintable():
         raise UsageError("--reason is missing: say in one line why the holder is surely dead")
+    require_settling(context, start)
     context.changes(f"abandon #{start.seq} of {place}")
     details = {"settles": start.seq, "reason": reason.strip(), "actor": lock.this_process()}
     record = start.record

@@ -18,6 +18,7 @@ from ..facts.policy_files import FIELD, digests
 from ..facts.standing import STAGES, place_of, read_standing
 from ..model import Package
 from ..record import evidence_of
+from ..signing import require, require_settling
 from .holding import fate
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ def begin(
 ) -> Iterator[Turn]:
     """Claim a package for one action.
 
-    Raises Held while another one that may still live works on it, Refused when it is not its turn (any more).
+    Raises Held while another one that may still live works on it, Refused when it is not its turn (any more) or
+    this command's key may not sign it.
     """
     from ..journal import lock
 
+    require(context, place_of(commit), (action,))
     context.changes(f"{action} {commit[:12]} and write it into the journal {place_of(commit)}")
     log = context.log(place_of(commit))
     if left := log.open_start():
@@ -84,6 +87,7 @@ def begin(
         seen = fate(context, holder)
         if not seen.dead:
             raise lock.HeldBy(holder, seen)
+        require_settling(context, left)
         context.screen.line(
             f"{holder.place} was held by {holder}; {seen.said}: it is given up, and {action} begins"
         )

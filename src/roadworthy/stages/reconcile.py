@@ -23,6 +23,7 @@ from ..facts.observe import observe
 from ..facts.revision import revision_of
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
 from ..record import claim, releases
+from ..signing import require_settling
 from ..wait import until
 from . import adopt, watch
 from .migrate import missing
@@ -45,7 +46,8 @@ ON_ITS_WAY: Final = 2.0
 def reconcile(context: Context, environment: str) -> Result | None:
     """Settle the open start of an environment; None when there is none.
 
-    Raises Held while its holder may live, OutcomeUnknown when even looking cannot tell.
+    Raises Held while its holder may live, Refused when this command's key may not settle it, OutcomeUnknown when
+    even looking cannot tell.
     """
     from ..journal import lock
     from .holding import fate
@@ -57,6 +59,7 @@ def reconcile(context: Context, environment: str) -> Result | None:
     seen_of_it = fate(context, holder)
     if not seen_of_it.dead:
         raise lock.HeldBy(holder, seen_of_it)
+    require_settling(context, start)
     context.changes(f"look at {environment} and settle the {start.record.action} of journal #{start.seq}")
     plan = _plan_of(context, environment, start)
     receipts: tuple[Receipt, ...] = ()

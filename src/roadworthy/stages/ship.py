@@ -25,6 +25,7 @@ from ..facts.standing import place_of
 from ..model import Outcome, Request, Result
 from ..pipeline.progress import LINES, MIGRATIONS, Line, Progress, State, progress
 from ..pipeline.reading import asked_of, progress_of
+from ..signing import require
 from ..what_next import again
 from . import accept, build, complete, intake, mark_released, turn, verify
 from .running import runs_now
@@ -237,6 +238,7 @@ def logged(context: Context, said: str, wanted: bool) -> Iterator[None]:
     from ..report.evidence import exclusive
 
     environment = context.config.name_of(said)
+    require(context, environment, ("ship",))
     app = context.config.environment(environment).app
     path = context.evidence / f"ship_{app}_{context.now():%Y%m%dT%H%M%S_%fZ}.log"
     with exclusive(path) as stream:
