@@ -256,3 +256,15 @@ def test_an_authority_that_cannot_be_asked_says_so(root: Path) -> None:
     with pytest.raises(anchor.AnchorError, match="no timestamp from http://127"):
         anchor.timestamp(root / "anchor.json", "http://127.0.0.1:9/", timeout=1)
     assert not (root / "anchor.json.tsr").exists()
+
+
+def test_a_timestamp_that_nobody_can_check_here_is_no_pass(
+    root: Path, tmp_path: Path, authority: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, file = log(root).head(), root / "anchor.json"
+    assert head
+    anchor.to_file(head, file)
+    anchor.timestamp(file, authority)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(Bad, match="cannot be checked"):
+        list(read_anchors(str(file), "sandbox", tmp_path / "tsa" / "cert.pem"))

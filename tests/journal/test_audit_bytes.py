@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import itertools
 import json
+import os
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -159,3 +162,18 @@ def test_other_letters_at_the_end_of_a_text_are_judged_as_by_all_of_it(sound: by
         for three in itertools.product(b"ABQRgw048+/=-_ \\\n\x00\x7f\xff", repeat=3):
             other = data[:at] + bytes(three) + data[at + 3 :]
             assert (answer(as_written, other) == "True") == (answer(written_anew, other) == "True")
+
+
+@pytest.mark.parametrize("call", ["open", "read"])
+def test_a_file_that_a_failing_disk_keeps_is_no_empty_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str
+) -> None:
+    path = tmp_path / "00000001.json"
+    path.write_bytes(b"{}")
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(Bad, match="it cannot be read: Input/output error"):
+        audit_entry.bytes_of(str(path))

@@ -89,3 +89,44 @@ def test_maintenance_that_the_start_was_to_begin_is_not_forgotten(
     seen = module._never_released(SimpleNamespace(), plan)  # type: ignore[arg-type]
     assert says in seen.problems[0]
     assert (module._nothing_changed(plan, seen) == seen.problems) is (says == module.NOTHING)
+
+
+class Recording:
+    """A platform that knows one release from the look `from_look` on, and counts the looks."""
+
+    def __init__(self, from_look: int) -> None:
+        self.from_look, self.looks = from_look, 0
+
+    def find(self, _app: str, _claim: object) -> object:
+        self.looks += 1
+        return SimpleNamespace(version=5) if self.looks >= self.from_look else None
+
+
+@pytest.mark.parametrize(("from_look", "looks"), [(1, 1), (3, 3), (99, module.LOOKS)])
+def test_a_release_is_looked_for_until_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, from_look: int, looks: int
+):
+    monkeypatch.setattr(module, "claim", lambda *_: None)
+    platform = Recording(from_look)
+    config = SimpleNamespace(
+        apps=lambda _: {},
+        limits=SimpleNamespace(release=9.0),
+        targets={"sandbox": SimpleNamespace(poll=0.001)},
+    )
+    context = SimpleNamespace(platform=platform, config=config, target="sandbox")
+    start = SimpleNamespace(record=SimpleNamespace(action="deploy"))
+    found = module._found(context, plan_of(), start)  # type: ignore[arg-type]
+    assert (found[""] is not None, platform.looks) == (from_look <= module.LOOKS, looks)
+
+
+def test_who_only_asks_for_the_revision_is_not_waited_for():
+    dynos = [
+        SimpleNamespace(name="web.1", type="web", command="serve"),
+        SimpleNamespace(name="run.1", type="run", command="alembic current"),
+        SimpleNamespace(name="run.2", type="run", command="alembic upgrade head"),
+    ]
+    context = SimpleNamespace(
+        config=SimpleNamespace(commands=SimpleNamespace(revision="alembic current")),
+        platform=SimpleNamespace(observe=lambda _: SimpleNamespace(dynos=dynos)),
+    )
+    assert module._busy(context, "capecraft") == ["run.2"]  # type: ignore[arg-type]
