@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import atexit
 import gc
+from functools import partial
 from pathlib import Path
 
 from invoke.collection import Collection
-from invoke.tasks import Task, task
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
 
 from .command import asking, finish, look, require, session, use
-from .usage import answer_in_our_words
+from .usage import answer_in_our_words, list_in_groups
+
+# Invoke would make -h of --change and -a of four different options; here -h is help, everywhere.
+task = partial(invoke_task, auto_shortflags=False)
 
 # A command is short, and what it imports lives to its end. The collector would look at it again and again, and
 # twice more when the process ends: a sixth of the time of `invoke status`.
@@ -525,8 +530,14 @@ def mount(root: Path) -> Collection:
     """The namespace of a project whose `tasks.py` lies in `root`; its guards are `root/guards`."""
     use(root)
     answer_in_our_words()
-    commands = (intake, build, accept, release, deploy, migrate, verify, complete, decide, ship, replay, rollback,
-                config, certify, adopt, smoke, test, reconcile, status, history, why, rehearse)  # fmt: skip
+    groups = {
+        "The stages, in their order": (intake, build, accept, release, deploy, migrate, complete),
+        "Several stages at once": (ship, replay, rehearse),
+        "Beside the road": (test, certify, config, rollback, reconcile, adopt),
+        "What is so, and why": (status, verify, smoke, history, why, decide),
+    }
+    list_in_groups({title: [one.name for one in tasks] for title, tasks in groups.items()})
+    commands = [one for tasks in groups.values() for one in tasks]
     return Collection(
         *commands,
         _group(

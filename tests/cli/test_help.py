@@ -50,6 +50,28 @@ def test_every_option_of_a_command_is_explained(name: str):
     assert "json" in options()[name]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_has_no_short_options_so_that_h_is_help(name: str):
+    short = [flag for context in mount(ROOT).to_contexts() if context.name == name for flag in context.flags]
+    assert [flag for flag in short if not flag.startswith("--")] == []
+
+
+def test_h_is_help_and_changes_nothing():
+    assert run("-m", "invoke", "deploy", "-h") == run("-m", "invoke", "--help", "deploy")
+
+
+def test_the_list_has_the_stages_in_their_order():
+    shown = run("-m", "invoke", "--list")
+    groups = {
+        part.partition(":")[0]: re.findall(r"^  (\S+) ", part, re.MULTILINE)
+        for part in re.split(r"\n(?=\S)", shown)
+    }
+    stages = ["intake", "build", "accept", "release", "deploy", "migrate", "complete"]
+    assert groups["The stages, in their order"] == stages
+    assert groups["lock"] == ["lock.status", "lock.unlock"]
+    assert run("-m", "invoke", "--list", "lock").startswith("Available 'lock' tasks:")
+
+
 def test_the_help_of_a_command_shows_what_it_does_and_its_options():
     text = run("-m", "invoke", "--help", "deploy")
     assert "what already runs is left alone" in text
