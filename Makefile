@@ -46,7 +46,9 @@ export IMAGE ?= autorisen:local
   docker-build dockerhub-release dockerhub-build dockerhub-push dockerhub-build-push dockerhub-login dockerhub-logout
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^# ---- / { gsub(/^# ---- | -+$$/, ""); printf "\n%s:\n", $$0 } \
+	  /^[a-z-]+:.*## / { other = $$0; sub(/^[a-z-]+: */, "", other); sub(/ .*/, "", other); \
+	    printf "  %-22s %s%s\n", $$1, other ~ /^[a-z]/ ? "= " other ", " : "", $$2 }' $(MAKEFILE_LIST)
 
 # ---- this repository -------------------------------------------------------------------------------------
 
@@ -71,7 +73,13 @@ clean:  ## end the sandbox and remove what can be made again; journals and certi
 	@if $(INVOKE) --version >/dev/null 2>&1; then $(INVOKE) sandbox.down; fi
 	@rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .release/rehearsal
 
-# ---- the playbook ----------------------------------------------------------------------------------------
+# ---- the app, on this machine ---------------------------------------------------------------------------
+
+test-backend: $(READY)  ## run the app's own tests on the package of a commit (COMMIT=)
+	@$(INVOKE) test --commit="$$COMMIT"
+
+smoke-local:  ## ask an app that runs here the three checks of the playbook (BASE_URL=http://127.0.0.1:8000)
+	@scripts/smoke.sh "$$BASE_URL"
 
 migrate-up: $(READY)  ## migrate the app's local database (DATABASE_URL)
 	@cd app && ../$(BIN)/python -m alembic upgrade head
@@ -83,31 +91,59 @@ migrate-revision: $(READY)  ## begin a new migration of the app (message="…")
 project-info:  ## the commit, the branch and what is not committed
 	@git log -1 --format='commit   %H%nsubject  %s' && git status --short --branch
 
-test-backend: $(READY)  ## run the app's own tests on the package of a commit (COMMIT=)
-	@$(INVOKE) test --commit="$$COMMIT"
+# ---- to staging -----------------------------------------------------------------------------------------
 
-deploy-heroku: deploy-autorisen  ## deploy HEAD to staging
+ship-autorisen: $(READY)  ## take HEAD through all seven stages, on staging
+	@$(INVOKE) ship --env=autorisen --commit="$$COMMIT"
+
+ship-autorisen-log: $(READY)  ## the same, with an evidence log in EVIDENCE_DIR
+	@$(INVOKE) ship --env=autorisen --commit="$$COMMIT" --log
 
 deploy-autorisen: $(READY)  ## deploy HEAD to staging
 	@$(INVOKE) deploy --env=autorisen --commit="$$COMMIT"
 
+deploy-heroku: deploy-autorisen  ## deploy HEAD to staging
+
 deploy-staging: deploy-autorisen  ## deploy HEAD to staging
 
 heroku-deploy-stg: deploy-autorisen  ## deploy HEAD to staging
+
+certify-autorisen: $(READY)  ## prove that staging is fit for production, write .release/autorisen_certified
+	@$(INVOKE) certify --env=autorisen
+
+# ---- to production, with ALLOW_PROD=1 -------------------------------------------------------------------
 
 deploy-capecraft: $(READY)  ## deploy HEAD to production (ALLOW_PROD=1)
 	@. scripts/keys.sh $@ $(GIVEN); $(INVOKE) deploy --env=capecraft --commit="$$COMMIT"
 
 heroku-deploy-prod: deploy-capecraft  ## deploy HEAD to production (ALLOW_PROD=1)
 
-promote-prod: deploy-capecraft  ## the same: what staging certified goes to production (ALLOW_PROD=1)
+promote-prod: deploy-capecraft  ## what staging certified goes to production (ALLOW_PROD=1)
+
+heroku-config-prod: $(READY)  ## the playbook's config vars of production (ALLOW_PROD=1)
+	@. scripts/keys.sh $@ $(GIVEN); \
+	  ENV=prod RUN_DB_MIGRATIONS_ON_STARTUP=0 DISABLE_RECAPTCHA=false $(INVOKE) config --env=capecraft --set ENV \
+	  --set RUN_DB_MIGRATIONS_ON_STARTUP --set DISABLE_RECAPTCHA --why "the playbook's config vars"
+
+heroku-rollback: $(READY)  ## roll production back (REL=vNNN ALLOW_PROD=1)
+	@. scripts/keys.sh $@ $(GIVEN); $(INVOKE) rollback --env=capecraft --to="$$REL"
 
 require-prod:  ## end with an error unless this command holds both keys of production
 	@. scripts/keys.sh $@ $(GIVEN); if [ "$${ALLOW_PROD-}" != 1 ] || [ "$${ALLOW_PROD_DEPLOY-}" != YES ]; then \
 	  echo "production is locked: if you mean it, give ALLOW_PROD the value 1 on the command line" >&2; exit 2; fi
 
+# ---- to either (HEROKU_APP_NAME=autorisen) --------------------------------------------------------------
+
 heroku-run-migrate: $(READY)  ## run pending migrations (HEROKU_APP_NAME=autorisen; production: ALLOW_PROD=1 APPROVAL=ref)
 	@. scripts/keys.sh $@ $(GIVEN); $(INVOKE) migrate --env="$$HEROKU_APP_NAME" --approval="$$APPROVAL"
+
+history: $(READY)  ## what happened in an environment (HEROKU_APP_NAME=autorisen)
+	@$(INVOKE) history --env="$$HEROKU_APP_NAME"
+
+# ---- look -----------------------------------------------------------------------------------------------
+
+status: $(READY)  ## what should run where, what does
+	@$(INVOKE) status
 
 verify-autorisen: $(READY)  ## compare staging's platform, app and database with the journal
 	@$(INVOKE) verify --env=autorisen
@@ -125,31 +161,7 @@ heroku-smoke-staging: smoke-staging  ## ask staging the checks of release.toml
 
 heroku-smoke-prod: smoke-prod  ## ask production the checks of release.toml
 
-smoke-local:  ## ask an app that runs here the three checks of the playbook (BASE_URL=http://127.0.0.1:8000)
-	@scripts/smoke.sh "$$BASE_URL"
-
-certify-autorisen: $(READY)  ## prove that staging is fit for production, write .release/autorisen_certified
-	@$(INVOKE) certify --env=autorisen
-
-ship-autorisen: $(READY)  ## take HEAD through all seven stages, on staging
-	@$(INVOKE) ship --env=autorisen --commit="$$COMMIT"
-
-ship-autorisen-log: $(READY)  ## the same, with an evidence log in EVIDENCE_DIR
-	@$(INVOKE) ship --env=autorisen --commit="$$COMMIT" --log
-
-heroku-config-prod: $(READY)  ## the playbook's config vars of production (ALLOW_PROD=1)
-	@. scripts/keys.sh $@ $(GIVEN); \
-	  ENV=prod RUN_DB_MIGRATIONS_ON_STARTUP=0 DISABLE_RECAPTCHA=false $(INVOKE) config --env=capecraft --set ENV \
-	  --set RUN_DB_MIGRATIONS_ON_STARTUP --set DISABLE_RECAPTCHA --why "the playbook's config vars"
-
-heroku-rollback: $(READY)  ## roll production back (REL=vNNN ALLOW_PROD=1)
-	@. scripts/keys.sh $@ $(GIVEN); $(INVOKE) rollback --env=capecraft --to="$$REL"
-
-status: $(READY)  ## what should run where, what does
-	@$(INVOKE) status
-
-history: $(READY)  ## what happened in an environment (HEROKU_APP_NAME=autorisen)
-	@$(INVOKE) history --env="$$HEROKU_APP_NAME"
+# ---- images ---------------------------------------------------------------------------------------------
 
 docker-build: $(READY)  ## build the image of a commit on this machine (IMAGE=autorisen:local COMMIT=)
 	@$(INVOKE) dockerhub.local --commit="$$COMMIT" --image="$$IMAGE"
@@ -163,7 +175,7 @@ dockerhub-build: $(READY)  ## build it on this machine, as its version and lates
 dockerhub-push: $(READY)  ## publish a commit's image for this machine's platform
 	@$(INVOKE) dockerhub.push --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG"
 
-dockerhub-build-push: dockerhub-push  ## the same: what is not built yet is built
+dockerhub-build-push: dockerhub-push  ## what is not built yet is built
 
 dockerhub-login: $(READY)  ## log the engine in (DOCKERHUB_USERNAME, DOCKERHUB_TOKEN)
 	@$(INVOKE) dockerhub.login --repository="$$DH_NAMESPACE/$$APP"

@@ -134,10 +134,11 @@ def test_help_lists_every_target_with_its_words(copy: Copy):
     assert phony
     targets = set(phony[1].replace("\\\n", " ").split()) - {"anew"}
     said = copy.make().stdout
-    listed = dict(line.split(None, 1) for line in said.splitlines())
+    listed = dict(line.split(None, 1) for line in said.splitlines() if line.startswith("  "))
     assert set(listed) == targets
     assert all(len(words) > 10 for words in listed.values())
     assert copy.make("help").stdout == said
+    assert listed["deploy-staging"].startswith("= deploy-autorisen, "), "an alias says whose"
     defined = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
     assert defined == targets
 
