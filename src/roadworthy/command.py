@@ -168,7 +168,8 @@ def asking(
     request = replace(request, said=words)
     context.asked = request
     app = context.config.environment(name).app
-    what = f"{action} {full[:12]} {OF_A_COMMIT[action]}" if action in OF_A_COMMIT else action
+    shown = full[:12] if commit in (None, "HEAD", full) else full  # what was said in short is shown in full
+    what = f"{action} {shown} {OF_A_COMMIT[action]}" if action in OF_A_COMMIT else action
     context.screen.title(f"{what} {app} ({name}) on {context.target}")
     return request
 

@@ -33,8 +33,8 @@ atexit.register(gc.freeze)
 ENV = "environment of release.toml, or its app's name"
 JSON = "print one JSON object on stdout, everything else on stderr"
 PLAN = "say what would be done, change nothing"
-COMMIT = "full 40-character SHA; default: HEAD"
-HELD_COMMIT = "full SHA, for the journal of its package instead of an environment's"
+COMMIT = "SHA, or enough of it to be the only one; default: HEAD"
+HELD_COMMIT = "SHA, for the journal of its package instead of an environment's"
 WHY = "why this is done; default for a deploy: the commit's subject"
 CHANGE = "id of the change, for example a work order or pull request"
 REPOSITORY = "where it is published: namespace/name on Docker Hub, or registry/name"
@@ -243,7 +243,7 @@ def decide(c, env="staging", commit=None, json=False):
         finish(context, decision_of(context, asking(context, "decide", env, commit, "", "")))
 
 
-@task(help={"env": ENV, "sha": "full SHA of a package that was released before; default: HEAD",
+@task(help={"env": ENV, "sha": "SHA of a package that was released before; default: HEAD",
             "why": WHY, "change": CHANGE, "approval": APPROVAL, "wait": WAIT, "plan": PLAN,
             "json": JSON})  # fmt: skip
 def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None, plan=False, json=False):

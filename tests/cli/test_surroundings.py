@@ -79,10 +79,7 @@ def test_an_ambiguous_commit_is_not_guessed(living: Project, tmp_path: Path):
             break
         seen[sha[:4]] = sha
     said = other.json("deploy", "--commit", sha[:4], code=2)
-    assert (
-        said["line"]
-        == f"commit '{sha[:4]}' is short and ambiguous (2 commits begin with it): say 40 hex characters"
-    )
+    assert said["line"] == f"commit '{sha[:4]}' is ambiguous, 2 commits begin with it: say more of it"
 
 
 @pytest.mark.later(1)

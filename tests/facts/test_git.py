@@ -141,13 +141,15 @@ def test_other_words_are_no_commit(repository: Repository, text: str) -> None:
     assert len(refusal(git.resolve, repository.root, text)) < 200
 
 
-def test_a_short_sha_is_answered_with_the_full_one(repository: Repository) -> None:
+def test_a_short_sha_is_the_commit_that_begins_with_it(repository: Repository) -> None:
     commit = repository.commit(PROCFILE)
-    repository.git("branch", commit[:7], commit)  # a branch of that name changes nothing
-    said = refusal(git.resolve, repository.root, commit[:7])
-    assert said == f"commit '{commit[:7]}' is short: say {commit}"
-    assert f"say {commit}" in refusal(git.resolve, repository.root, commit[:39].upper())
+    other = repository.commit({**PROCFILE, "other": "1"})
+    repository.git("branch", commit[:7], other)  # a branch of that name changes nothing
+    assert git.resolve(repository.root, commit[:7]) == commit
+    assert git.resolve(repository.root, commit[:39].upper()) == commit
     assert "too short" in refusal(git.resolve, repository.root, commit[:3])
+    tree = repository.git("rev-parse", f"{commit}^{{tree}}")
+    assert "no commit here begins with" in refusal(git.resolve, repository.root, tree[:12])
 
 
 def test_an_ambiguous_sha_says_so(repository: Repository) -> None:
@@ -161,7 +163,7 @@ def test_an_ambiguous_sha_says_so(repository: Repository) -> None:
         bodies[prefix] = body
     for twin in (bodies[prefix], body):
         repository.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=twin)
-    assert "is short and ambiguous (2 commits begin" in refusal(git.resolve, repository.root, prefix)
+    assert "is ambiguous, 2 commits begin" in refusal(git.resolve, repository.root, prefix)
 
 
 def test_what_is_not_a_commit_is_named(repository: Repository) -> None:
@@ -172,7 +174,7 @@ def test_what_is_not_a_commit_is_named(repository: Repository) -> None:
     assert f"'{blob}' is a blob, not a commit" in refusal(git.resolve, repository.root, blob)
     assert "is a tree" in refusal(git.resolve, repository.root, repository.git("rev-parse", "HEAD:app"))
     assert "unknown here: check it, or git fetch" in refusal(git.resolve, repository.root, "0" * 40)
-    assert "no commit here begins with it" in refusal(git.resolve, repository.root, blob[:12])
+    assert "no commit here begins with" in refusal(git.resolve, repository.root, blob[:12])
 
 
 # ---- what a commit says ----------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def read_tree(root: Path) -> Tree:
 
 
 def resolve(root: Path, text: str | None) -> str:
-    """The full SHA of HEAD (for None or "HEAD") or of the commit that `text` is the full SHA of.
+    """The full SHA of HEAD (for None or "HEAD") or of the one commit whose SHA is `text` or begins with it.
 
     Raises UsageError for everything else a person may say, with the full SHA where one can be told.
     """
@@ -69,7 +69,7 @@ def resolve(root: Path, text: str | None) -> str:
     if not re.fullmatch(r"[0-9a-f]{1,40}", name):
         raise UsageError(f"{shown} is no commit: say HEAD or 40 hex characters (git rev-parse shows them)")
     if len(name) < 40:
-        raise UsageError(f"commit {shown} {_short(root, name)}")
+        return _whole(root, name)
     found, peeled = look(root, name, f"{name}^{{commit}}")
     if found is None:
         fetch = "git fetch --unshallow" if is_shallow(root) else "git fetch"
@@ -158,17 +158,18 @@ def _at(root: Path, commit: str, path: str) -> tuple[str, str] | None:
     return (found.oid, found.kind) if found else None
 
 
-def _short(root: Path, prefix: str) -> str:
-    """What to say about a SHA that is not whole."""
+def _whole(root: Path, prefix: str) -> str:
+    """The SHA of the one commit that begins with `prefix`. Raises UsageError when none does, or several do."""
+    shown = f"commit {prefix!r}"
     if len(prefix) < 4:
-        return "is too short: say its 40 hex characters"
+        raise UsageError(f"{shown} is too short: say 4 of its hex characters or more")
     oids = ask(root, "rev-parse", f"--disambiguate={prefix}").decode().split()[:1000]
     commits = [found.oid for found in look(root, *oids) if found and found.kind == "commit"]
     if not commits:
-        return "is short, and no commit here begins with it: say 40 hex characters"
+        raise UsageError(f"no commit here begins with {prefix!r}: check it, or git fetch")
     if len(commits) > 1:
-        return f"is short and ambiguous ({len(commits)} commits begin with it): say 40 hex characters"
-    return f"is short: say {commits[0]}"
+        raise UsageError(f"{shown} is ambiguous, {len(commits)} commits begin with it: say more of it")
+    return commits[0]
 
 
 def _commit(root: Path, commit: str) -> bytes:
