@@ -210,11 +210,12 @@ def test_fault_09_a_replay_is_of_a_good_run_of_this_very_commit_and_its_own_mani
     # Failed source runs were replayed, the manifest's commit was not compared, and it had no digest.
     good = shipped.first
     never = shipped.commit("Never built")
-    assert "INTAKE_MISSING" in shipped.json("replay", "--sha", never, code=3)["line"]
+    assert "a replay builds nothing: intake" in shipped.json("replay", "--sha", never, code=3)["line"]
     bad = shipped.commit("Bad", health="degraded")
     for command, code in (("intake", 0), ("build", 0), ("test", 0), ("accept", 1)):
         shipped.json(command, code=code)
-    assert "ACCEPTANCE_DECISION_NOT_YES" in shipped.json("replay", "--sha", bad, code=3)["line"]
+    said = shipped.json("replay", "--sha", bad, code=3)["line"]
+    assert "its own run did not succeed, and a replay builds nothing: verification: failed" in said
     manifest = shipped.root / f".artifacts/release-package/{good}/manifest.json"
     text = manifest.read_text()
     for altered in (text.replace(good, bad), text.replace("sha256:", "sha256:0"), text + " "):
@@ -342,7 +343,9 @@ def test_fault_18_one_set_of_names_a_decision_in_each_and_whole_commits_only(shi
     assert re.fullmatch(r".+@sha256:[0-9a-f]{64}", refs[0]["webRef"])
     for name in ("acceptance/result.json", "production/result.json"):
         assert found[name]["decision"] == "YES"
-    for wrong in (shipped.first[:12], "main", "x" * 40, f"{shipped.first}0", "", "--help"):
+    shipped.json("decide", f"--commit={shipped.first[:12]}")
+    assert sorted(files(shipped)) == sorted(found), "what is said in short is written in full"
+    for wrong in ("main", "x" * 40, f"{shipped.first}0", "", "--help"):
         for command in ("intake", "build", "accept", "release", "decide"):
             shipped.json(command, f"--commit={wrong}", code=2)
         shipped.json("replay", f"--sha={wrong}", code=2)
