@@ -174,5 +174,5 @@ def of_drift(context: Context, env: str, drifts: Iterable[Drift]) -> tuple[str, 
     """What ends a drift: putting back what the journal says, or accepting what is there."""
     runs = _runs(context, env)
     back = [f"invoke rollback --env {env} --to {runs}"] if runs else []
-    adopted = [f"invoke adopt --env {env} --why WHY" for one in drifts if one.what == "release"]
+    adopted = [f"invoke adopt --env {env} --why WHY" for one in drifts if "invoke adopt" in one.do]
     return tuple(dict.fromkeys((*back, *adopted)))

@@ -4,108 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from journal.verifying import VERIFY, refused_with_one_byte_changed, verified
-from road.project import KEYS, Project, ended, until
+from road.project import KEYS, ended, until
 
 from roadworthy.packages import registry as images
 from roadworthy.sandbox import control
 
 from . import servers
-from .base import RELEASE_PHASE
+from .image_project import ImageProject, project_on, sandboxed
 from .test_registry import flip
-from .test_sandbox_images import DOCKER_RELEASES, needs_podman
+from .test_sandbox_images import needs_podman
 
 pytestmark = needs_podman
-DOCKERFILE = """\
-FROM {base}
-ARG GIT_SHA
-ENV GIT_SHA=$GIT_SHA
-COPY . /app
-WORKDIR /app
-CMD ["python3", "-S", "-E", "-u", "web.py"]
-"""
-LIMITS = (
-    ('http = "1s"', 'http = "30s"'),
-    ('release = "1s"', 'release = "5s"'),
-    ('boot = "5s"', 'boot = "60s"'),
-    ('oneoff = "5s"', 'oneoff = "60s"'),
-    ('verify = "2s"', 'verify = "20s"'),
-)
-
-
-class ImageProject(Project):
-    """A project whose package is an image; `repository` is where it is pushed."""
-
-    def images_from(self, host: str, base: str) -> None:
-        self.host, self.repository = host, f"{host}/build/{self.staging}"
-        kind = f'kind = "image"\nrepository = "{self.repository}"\nengine = "buildah"'
-        others = [
-            (
-                f'path = "{name}"\n',
-                f'path = "{name}"\n{kind.replace(self.staging, f"{self.staging}-{name}")}\n',
-            )
-            for name in self.others
-        ]
-        self.change_config(
-            ('kind = "slug"', kind),
-            (RELEASE_PHASE, ""),
-            ("[targets.sandbox]\n", f'[targets.sandbox]\nregistry = "{host}"\n'),
-            *others,
-            *LIMITS,
-        )
-        dockerfile = DOCKERFILE.format(base=base)
-        folders = ("app", *self.others)
-        self.first = self.commit("Be an image", {f"{name}/Dockerfile": dockerfile for name in folders})
-
-    def of_app(self, place: str) -> str:
-        return f"{self.host}/{self.app(place)}/web"
-
-    def runs_image(self, place: str) -> str:
-        """What the platform says that `web` runs."""
-        here = control.find(self.sandbox)
-        headers = {"Authorization": f"Bearer {here.api_key}", "Accept": DOCKER_RELEASES}
-        request = urllib.request.Request(f"{here.url}/apps/{self.app(place)}/formation", headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as response:
-            (web,) = json.load(response)
-        return str(web["docker_image"]["id"])
-
-    def released_images(self, place: str = "staging") -> list[str]:
-        return [r["description"] for r in self.releases(place) if r["description"].startswith("Deployed web")]
-
-    def patches(self) -> list[dict[str, Any]]:
-        return [c for c in self.calls() if c["method"] == "PATCH" and c["path"].endswith("/formation")]
 
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory, registry, engine) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("sandbox")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in engine.items():
-            patch.setenv(name, value)
-        control.up(folder, boot_timeout=60, registry=registry.host)
+    with sandboxed(tmp_path_factory.mktemp("sandbox"), registry.host, engine) as folder:
         yield folder
-        control.down(folder)
 
 
 @pytest.fixture
-def project(
-    request, tmp_path, sandbox, registry, engine, python_image, monkeypatch
-) -> Iterator[ImageProject]:
+def project(request, tmp_path, sandbox, registry, python_image) -> Iterator[ImageProject]:
     """Of one component, or beside it of those that the test names."""
-    for name, value in engine.items():
-        monkeypatch.setenv(name, value)
     made = ImageProject(tmp_path / "project", sandbox, getattr(request, "param", ()))
-    made.images_from(registry.host, python_image)
-    yield made
-    control.clear_faults(sandbox)
-    for name in made.apps:
-        made.api("DELETE", f"/apps/{name}")
+    with project_on(made, registry.host, python_image):
+        yield made
 
 
 def seen_by_skopeo(repository: str, digest: str) -> str:

@@ -180,10 +180,14 @@ def test_one_flipped_bit_in_a_layer_is_refused_before_it_runs(
     ref = web_image("rotten", app, tmp_path, python_image, registry, engine)
     found = images.read(ref, environ={})
     flip(registry.blob(found.layers[-1].digest))
+    servers.run(
+        ["buildah", "rmi", "--force", found.config.digest.removeprefix("sha256:")], engine
+    )  # the good one
     before = heroku.get(f"/apps/{app}/releases")
     body = {"updates": [{"type": "web", "docker_image": found.config.digest}]}
     answer = heroku.call("PATCH", f"/apps/{app}/formation", body, Accept=DOCKER_RELEASES)
-    assert answer.status_code == 422 and "other bytes" in answer.json()["message"]
+    assert answer.status_code == 422 and "podman pull ended" in answer.json()["message"]
+    assert "igest did not match" in answer.json()["message"]
     assert heroku.get(f"/apps/{app}/releases") == before
 
 

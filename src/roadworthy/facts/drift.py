@@ -83,18 +83,24 @@ def _recorded(history: History, observed: Observed, current: PlatformRelease) ->
 
 
 def _release(environment: str, history: History, observed: Observed, release: PlatformRelease) -> Drift:
+    running = history.running
+    back, journal = _back(environment, history), f"v{history.known[0][0]}" if history.known else "nothing"
+    if running and (release.version, release.slug) == (running.release, running.slug) and not observed.digest:
+        gone = (
+            f"v{release.version}, whose image is not found in its registry (any more): it cannot start again"
+        )
+        return Drift("release", f"{journal} with package {running.package.digest[:12]}", gone, "", "", back)
     who = repr(release.user[:SHOWN])[1:-1] or "somebody unknown"
     when = release.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     seen = f"v{release.version} {release.description[:SHOWN]!r} by {who}, {when}"
     if late := history.late(release):
         seen = f"v{release.version} of {when}, the late effect of our own {late}"
-    running = history.running
     if release == observed.current and (running is None or observed.digest != running.package.digest):
         seen += f", with package {observed.digest[:12] or 'none'}"
     accept = f"accept it with `invoke adopt --env {environment} --why …`"
-    back = _back(environment, history)
-    journal = f"v{history.known[0][0]}" if history.known else "nothing"
-    return Drift("release", journal, seen, who, when, f"{accept}, or {back}" if back else accept)
+    if back and not observed.digest:
+        accept = ""  # of what nobody can name, nothing can be adopted
+    return Drift("release", journal, seen, who, when, ", or ".join(filter(None, (accept, back))))
 
 
 def _back(environment: str, history: History) -> str:

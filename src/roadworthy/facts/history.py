@@ -208,13 +208,14 @@ def runs(package: Package, history: History, observed: Observed) -> bool:
 
 
 def runs_part(part: Package, of_all: History, seen: Observed) -> bool:
-    """Whether one component runs this package, verified, as the very release that was."""
-    running, current = of_all.of(part.component).running, seen.of(part.component).current
-    return (
-        running is not None
-        and current is not None
-        and (running.package.digest, running.release) == (part.digest, current.version)
-    )
+    """Whether one component runs this package, verified, as the very release that was.
+
+    An image that its registry lost does not run for long: at the next restart there is nothing to start.
+    """
+    running, shown = of_all.of(part.component).running, seen.of(part.component)
+    if running is None or shown.current is None or (part.kind == "image" and shown.digest != part.digest):
+        return False
+    return (running.package.digest, running.release) == (part.digest, shown.current.version)
 
 
 def _deployed(end: Settled, revision: str | None, component: str) -> Deployed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ..errors import RoadworthyError, UsageError
-from ..model import Deployed, Package, RollbackTarget
+from ..model import Deployed, Observed, Package, RollbackTarget
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -21,6 +21,17 @@ def releasable(context: Context, app: str, package: Package) -> None:
             f"the image of {package.commit[:12]} is for several platforms, and Heroku runs an image of one: "
             "name one in package.platforms and commit again"
         )
+
+
+def lost(context: Context, app: str, seen: Observed) -> str:
+    """Why what runs could not be started again, where it is an image; "" when it could, and of a slug."""
+    from ..packages import registry
+
+    current = seen.current
+    if not seen.digest or current is None or "-" in current.slug:  # a slug's id is a UUID
+        return ""
+    ref = f"{context.platform.repository(app)}@sha256:{seen.digest}"
+    return registry.lacks(ref, environ=context.environ)
 
 
 def image_target(context: Context, app: str, deployed: Deployed) -> RollbackTarget:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from ..context import Context
 
 
-def observe(context: Context, environment: str) -> Observed:
-    """Look at every app of the environment, once each and side by side. Raises what the driver raises."""
+def observe(context: Context, environment: str, *, whole: bool = False) -> Observed:
+    """Look at every app of the environment, once each and side by side. Raises what the driver raises.
+
+    With `whole`, an image of which the app's repository lost a part counts as no package, as one that it lost.
+    """
     apps = context.config.apps(environment)
-    looks = [partial(context.platform.observe, app) for app in apps.values()]
+    look = partial(_startable, context) if whole else context.platform.observe
+    looks = [partial(look, app) for app in apps.values()]
     seen = dict(zip(apps, side_by_side(looks), strict=True))
     first = next(iter(seen.values()))
     if len(seen) == 1:
@@ -29,6 +33,13 @@ def observe(context: Context, environment: str) -> Observed:
         digest=digest_of({component: one.digest for component, one in seen.items()}),
         parts=seen,
     )
+
+
+def _startable(context: Context, app: str) -> Observed:
+    from .images import lost
+
+    seen = context.platform.observe(app)
+    return replace(seen, digest="", commit="") if lost(context, app, seen) else seen
 
 
 def apps_of(context: Context, environment: str, package: Package) -> list[tuple[Package, str]]:

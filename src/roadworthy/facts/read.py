@@ -61,7 +61,7 @@ def read_facts(context: Context, request: Request) -> Facts:
     log = context.log(request.environment)
     head = log.head()
     history = history_of(context, log)
-    observed = observe(context, request.environment)
+    observed = observe(context, request.environment, whole=True)
     drifts = drift(request.environment, history, observed)
     if drifts and log.head() != head:
         raise Overtaken(

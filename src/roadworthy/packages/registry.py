@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from ..errors import CheckFailed, UsageError
+from ..errors import CheckFailed, Unreachable, UsageError
 from . import references
 from .references import Reference
 from .wire import KINDS, Wire, opened
@@ -128,9 +128,25 @@ def verify(ref: str, *, environ: Mapping[str, str]) -> Manifest:
     return found
 
 
-def promote(source: str, repository: str, *, environ: Mapping[str, str]) -> str:
-    """Copy an image to another repository and read it back; its name there, with the same digest.
+def lacks(ref: str, *, environ: Mapping[str, str]) -> str:
+    """Why the image cannot be pulled from where it is, as far as can be seen without reading it; "" when it can."""
+    asked = references.reference(ref)
+    with opened(asked.repository, environ) as wire:
+        try:
+            for blob in _read(wire, asked).blobs:
+                if not wire.has(blob.digest, blob.size):
+                    return f"{asked} has lost blob {blob.digest}"
+        except Unreachable:
+            raise
+        except CheckFailed as error:
+            return str(error)
+    return ""
 
+
+def promote(source: str, repository: str, *, environ: Mapping[str, str], whole: bool = False) -> str:
+    """Copy an image to another repository and read back what was sent; its name there, with the same digest.
+
+    With `whole` every byte of it is read there, once, also of what was taken over.
     Raises UsageError for a tag as a source, CheckFailed when anything is not what its digest says.
     """
     asked, to = references.reference(source), references.repository(repository)
@@ -142,7 +158,7 @@ def promote(source: str, repository: str, *, environ: Mapping[str, str]) -> str:
         arrived = _read(there, Reference(to, asked.digest))
         if _documents(arrived) != _documents(image):
             raise CheckFailed(f"{to} gives other manifests than it was sent: nothing there is to be deployed")
-        for blob in copied:
+        for blob in image.blobs if whole else copied:
             there.check(blob.digest, blob.size)
     return arrived.ref
 
@@ -181,7 +197,7 @@ def _documents(image: Manifest) -> list[tuple[str, str, bytes]]:
 def _read(wire: Wire, asked: Reference, depth: int = MOST_DEPTH) -> Manifest:
     found = wire.manifest(asked.digest)
     if found is None:
-        raise CheckFailed(f"{asked} is not there: promote or build it first")
+        raise CheckFailed(f"{asked} is not there")
     kind, data = found
     if _digest(data) != asked.digest:
         raise CheckFailed(f"the registry gives other bytes than {asked}: do not trust it")

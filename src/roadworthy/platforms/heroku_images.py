@@ -9,13 +9,16 @@ The tag finds the image again. It is no proof: what it names must have a config 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..errors import CheckFailed, OutcomeUnknown, UsageError
+from ..errors import CheckFailed, OutcomeUnknown, Unreachable, UsageError
 from ..model import Claim, Package, PlatformRelease
 from . import Progress
 from .heroku_api import Api
 from .heroku_releases import Releases
+
+if TYPE_CHECKING:
+    from ..packages.registry import Manifest
 
 TYPE: Final = "web"  # the process type whose image a package is
 ACCEPT: Final = "application/vnd.heroku+json; version=3.docker-releases"
@@ -39,31 +42,51 @@ class Images:
     def package_of(self, app: str, image: str) -> tuple[str, str]:
         """(digest, commit) of the image whose config digest begins so; ("", "") when the registry has none."""
         from ..packages import image as images
-        from ..packages import registry
 
         if (app, image) not in self._known:
-            found = registry.tagged(self.repository(app), image, environ=self._environ)
+            found = self._tagged(app, image)
             if found is None or found.config is None or short(found.config.digest) != image:
                 return "", ""
-            commit = images.commit_of(found, self._environ)
+            try:
+                commit = images.commit_of(found, self._environ)
+            except Unreachable:
+                raise
+            except CheckFailed:  # the registry has lost the config
+                return "", ""
             self._known[app, image] = found.digest.removeprefix("sha256:"), commit
         return self._known[app, image]
 
-    def promote(self, app: str, package: Package, progress: Progress) -> None:
-        """Copy the package into the app's repository, as the bytes that it is, and read every byte back.
+    def _tagged(self, app: str, image: str) -> Manifest | None:
+        """What the image's tag names; None also when that is nothing that anybody can read."""
+        from ..packages import registry
 
-        Nothing runs it yet, so repeating is harmless. Raises CheckFailed, also for what was altered.
+        try:
+            return registry.tagged(self.repository(app), image, environ=self._environ)
+        except Unreachable:
+            raise
+        except CheckFailed:
+            return None
+
+    def promote(self, app: str, package: Package, progress: Progress) -> None:
+        """Copy the package into the app's repository, as the bytes that it is, and read every byte there once.
+
+        Nothing runs it yet, so repeating is harmless. The tag is put back where somebody moved it: it only finds
+        the image, and one that finds another is of no use. Raises CheckFailed, also for what was altered.
         """
         from ..packages import registry
 
         progress(f"copying {package.size:,} bytes to {self.repository(app)}")
-        ref = registry.promote(package.ref, self.repository(app), environ=self._environ)
-        found = registry.verify(ref, environ=self._environ)
+        ref = registry.promote(package.ref, self.repository(app), environ=self._environ, whole=True)
+        found = registry.read(ref, environ=self._environ)
         if found.config is None or found.config.digest != package.config:
             raise CheckFailed(
                 f"{ref} has not the config {package.config[:19]} that was recorded: do not trust it"
             )
-        registry.named(ref, short(package.config), environ=self._environ)
+        tag = short(package.config)
+        there = self._tagged(app, tag)
+        config = there.config.digest if there and there.config else ""
+        stray = config == package.config or short(config) != tag  # else another image has the same 12 digits
+        registry.named(ref, tag, environ=self._environ, moving=stray)
 
     def claim(self, app: str, package: Package) -> Claim:
         """What a release of this package, made after now, can be recognised by."""

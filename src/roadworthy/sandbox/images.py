@@ -1,7 +1,7 @@
 """Images on the sandbox: found in a registry of this machine by the id that a release names, run by podman.
 
 An app's images lie in `<registry>/<app>/<process type>`, as in Heroku's registry, and a release names the digest
-of a config. An image runs only after each of its bytes was read and had its digest. Its processes share this
+of a config. An image runs only after each of its bytes was fetched and had its digest. Its processes share this
 machine's network, so `$PORT` is what it is for a slug's; they see the app's config vars and the folder of its
 SQLite database, and of the machine nothing else.
 """
@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -72,18 +73,21 @@ def why_not(host: str) -> str:
 def fetch(host: str, app: str, images: Mapping[str, str]) -> None:
     """Bring each image, an id by process type, from the registry into podman's store.
 
-    Raises UsageError when there is none of this id, or when any of its bytes is not what its digest says.
+    Whoever releases an image has read it; here podman compares what it fetches. Raises UsageError when there is
+    none of this id, or when any byte that is fetched is not what its digest says.
     """
     from roadworthy.packages import registry  # it takes long to import, and few sandboxes need it
 
     for kind, image in images.items():
         repository = f"{host}/{app}/{kind}"
         try:
-            found = registry.listed(repository, environ=os.environ)
+            named = registry.tagged(repository, image[7:19], environ=os.environ)  # as a deploy names it
+            others = registry.listed(repository, environ=os.environ)
+            found = chain((named,) if named else (), others)
             ref = next((m.ref for m in found if m.config and m.config.digest == image), None)
             if ref is None:
                 raise UsageError(f"{repository} has no image {image}: push it first")
-            pull(ref, os.environ)
+            take(ref, os.environ)
         except RoadworthyError as error:
             raise UsageError(str(error)) from error
 

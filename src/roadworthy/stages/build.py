@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import NoPackage, Refused, UsageError
+from ..errors import CheckFailed, NoPackage, Refused, Unreachable, UsageError
 from ..facts.standing import Done, Standing, place_of, read_standing, standing_of
 from ..model import MissingFact, Outcome, Package, Plan, ReleasePackage, Request, Result, Step
 from .on_package import begin
@@ -23,6 +23,7 @@ from .on_package import begin
 if TYPE_CHECKING:
     from ..config import Packaged
     from ..context import Context
+    from ..packages.registry import Manifest
 
 NAME = "build"
 MANIFEST: Final = "manifest.json"  # the release package's, as evidence of the build
@@ -107,13 +108,13 @@ def _recorded(
     context: Context, commit: str, done: Done, digest: str, ref: str, component: str, keep: bool
 ) -> Package:
     if ref:
-        from ..packages import registry
-
-        there = registry.read(ref, environ=context.environ)
+        there = _image_of(context, commit, done, digest, ref, component)
         if there.digest != f"sha256:{digest}":
             raise UsageError(f"RELEASE_PACKAGE_DIGEST_MISMATCH: {ref} is not {digest[:12]}, which was built")
         config = there.config.digest if there.config else ""
-        return Package(commit, digest, there.size, kind="image", ref=ref, config=config, component=component)
+        return Package(
+            commit, digest, there.size, kind="image", ref=there.ref, config=config, component=component
+        )
     from ..packages import slug
 
     store = store_of(context, component)
@@ -134,6 +135,30 @@ def _recorded(
             f"{digest[:12]} was built (journal #{done.seq}): remove {found.file.name} and its .json"
         )
     return Package(commit, found.digest, found.size, str(found.file), component=component)
+
+
+def _image_of(context: Context, commit: str, done: Done, digest: str, ref: str, component: str) -> Manifest:
+    """The image, in the repository that release.toml names now or in the one that it was built into.
+
+    A digest is the same image wherever it lies, so a registry may move. Raises UsageError when it is in neither.
+    """
+    from ..packages import references, registry
+
+    names = [c.repository for c in context.config.packaged if component in ("", c.component) and c.repository]
+    now = f"{references.repository(names[0])}@sha256:{digest}" if names else ref
+    for place in dict.fromkeys((now, ref)):
+        try:
+            return registry.read(place, environ=context.environ)
+        except Unreachable:
+            if place == ref:
+                raise
+        except CheckFailed:
+            continue
+    raise UsageError(
+        f"the image of {commit[:12]} that was built (journal #{done.seq}) is no longer in {ref.partition('@')[0]}, "
+        f"and nothing is built twice: copy it back from an app's repository (skopeo copy --all --preserve-digests "
+        f"docker://…@sha256:{digest[:12]}… docker://{now.partition('@')[0]}:{commit}), or commit again"
+    )
 
 
 def bring(context: Context, package: Package, *, keep: bool = True) -> bool:

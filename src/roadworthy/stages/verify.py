@@ -44,7 +44,7 @@ def verify(context: Context, environment: str) -> tuple[Difference, ...]:
             f"nothing was ever deployed to {environment}: run `invoke deploy --env {environment}`"
         )
     with context.screen.step(f"asking the platform about {app}"):
-        observed = observe(context, environment)
+        observed = observe(context, environment, whole=True)
     drifts = drift(environment, history, observed)
     found = [Difference(_of(d.what, d.component), d.journal, d.seen) for d in drifts]
     for part in running.package.each:
