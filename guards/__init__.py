@@ -22,6 +22,7 @@ from .migrations_are_safe import migrations_are_safe
 from .migrations_can_be_rolled_back import migrations_can_be_rolled_back
 from .no_open_blockers import no_open_blockers
 from .one_head import one_head
+from .package_is_built_here import package_is_built_here
 from .package_is_not_older import package_is_not_older
 from .package_is_pinned import package_is_pinned
 from .package_is_released import package_is_released
@@ -47,6 +48,7 @@ GUARDS = {
         package_is_pinned,
         components_are_whole,
         release_phase_is_disabled,
+        package_is_built_here,
         ci_is_green,
         package_is_released,
         package_is_not_older,

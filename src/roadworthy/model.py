@@ -49,6 +49,8 @@ class Package(msgspec.Struct, frozen=True):
     `file` is "" when it is not on this machine. `ref` is where an image is (`registry/name@sha256:…`), and
     `config` the digest of its config (`sha256:…`), by which Heroku releases it; "" of one for several platforms.
 
+    `found` says that an image was found under its tag, and that nobody knows on record who built it.
+
     A release of several components has `parts`: a package of each `component`, in the order in which they are
     deployed. Its own digest is `digest_of` theirs.
     """
@@ -62,6 +64,7 @@ class Package(msgspec.Struct, frozen=True):
     config: str = ""
     component: str = ""
     parts: tuple[Package, ...] = ()
+    found: bool = False
 
     @property
     def name(self) -> str:

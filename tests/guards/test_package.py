@@ -217,3 +217,35 @@ def test_a_plan_for_another_package_than_the_running_one_refuses():
 def test_certify_runs_before_production_only():
     assert asked("certifies_no_production", "certify", STAGING).outcome == "pass"
     assert refused(asked("certifies_no_production", "certify", PROD), "--env staging")
+
+
+# ---- who built an image ----------------------------------------------------------------------------------------
+
+IMAGE = replace(
+    NEW, kind="image", ref=f"registry.example/team/web@sha256:{NEW.digest}", config="sha256:" + "a" * 64
+)
+FOUND = replace(IMAGE, found=True)
+
+
+def built_here(package: Package | None, environment=PROD) -> Verdict:
+    return ask(
+        "package_is_built_here",
+        replace(plan_of("deploy", environment), package=package),
+        facts_of("deploy", environment),
+    )
+
+
+def test_an_image_that_was_built_on_record_may_go_to_production():
+    assert built_here(IMAGE).outcome == "pass"
+
+
+def test_an_image_that_was_found_refuses_and_names_where_anybody_may_push():
+    assert refused(built_here(FOUND), "registry.example/team/web", "commit again")
+    several = Package.together((replace(IMAGE, component="web"), replace(FOUND, component="worker")))
+    assert refused(built_here(several), "found in")
+
+
+def test_who_built_it_is_asked_of_images_in_production_alone():
+    assert built_here(FOUND, STAGING).outcome == "n/a"
+    assert built_here(NEW).outcome == "n/a"
+    assert built_here(None).outcome == "n/a"

@@ -105,6 +105,8 @@ def test_a_commit_is_built_once(site, monkeypatch, tmp_path):
     assert site.build() == first
     elsewhere = site.build(store=tmp_path / "another machine")  # which finds it by its tag
     assert (elsewhere.ref, elsewhere.config, elsewhere.size) == (first.ref, first.config, first.size)
+    assert (first.found, elsewhere.found) == (False, True)
+    assert site.build(store=tmp_path / "another machine").found  # its record keeps that in mind
 
 
 def test_a_version_that_was_given_to_another_image_is_refused(site):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pytest
 from journal.verifying import VERIFY, refused_with_one_byte_changed, verified
 from road.project import KEYS, ended, until
 
+from roadworthy.context import Context
+from roadworthy.packages import image
 from roadworthy.packages import registry as images
+from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
 
 from . import servers
@@ -200,3 +204,43 @@ def test_a_sandbox_without_a_registry_is_named_before_anything_is_done(project: 
     project.json("test")
     assert "targets.sandbox.registry" in project.json("deploy", code=2)["line"]
     assert project.entries() == []
+
+
+def elsewhere_built(project: ImageProject, engine: dict[str, str]) -> None:
+    """Somebody who can push builds the newest commit, and pushes it under the commit's tag."""
+    context = Context(project.root, Screen(json=True), engine)
+    commit, store = project.git("rev-parse", "HEAD"), project.root.parent / "elsewhere"
+    image.find_or_build(project.root, commit, rules=context.config.package, store=store, environ=engine)
+
+
+def test_an_image_that_was_found_says_so_for_ever_and_does_not_go_to_production(project, engine):
+    elsewhere_built(project, engine)
+    project.json("intake")
+    for _ in range(2):  # also when it was recorded already
+        line = project.json("build")["line"]
+        assert f"found in {project.repository} under its tag" in line and "whoever can push there" in line
+    build = next(
+        e
+        for e in project.entries(f"package-{project.first}")
+        if e.record.kind == "end" and e.record.action == "build"
+    )
+    assert build.record.details["found"] is True
+    told = project.log(f"package-{project.first}").evidence_json(
+        next(item.sha256 for item in build.record.evidence if item.name == "provenance.json")
+    )["predicate"]
+    assert told["buildDefinition"]["internalParameters"]["found"] == "under its tag"
+    assert project.repository in told["buildDefinition"]["internalParameters"]["mayBeFrom"]
+    assert told["runDetails"]["builder"]["id"].endswith("/builder/unknown")
+    refused = project.invoke("deploy", "--env", "prod", "--json", env=KEYS)
+    assert refused.code == 3 and "no build is on record" in json.dumps(refused.said["reasons"])
+    project.json("test")
+    project.json("deploy")  # staging may try it
+
+
+def test_what_a_recorded_test_run_has_built_is_not_strange_to_a_later_build(project):
+    project.json("test")
+    shutil.rmtree(project.root / ".release/packages")  # the next job of CI begins without it
+    project.json("intake")
+    assert "found" not in project.json("build")["line"]
+    refused = project.invoke("deploy", "--env", "prod", "--json", env=KEYS)
+    assert refused.code == 3 and "no build is on record" not in json.dumps(refused.said["reasons"])

@@ -28,17 +28,19 @@ _HOME: Final = "https://roadworthy.dev"
 def provenance_of(package: Package, path: str, began: str, finished: str) -> dict[str, Any]:
     """Where a package comes from, at its build: the folder `path` of one commit, and nothing else.
 
-    `began` and `finished` are UTC. It is believed because a signed entry names its digest.
+    `began` and `finished` are UTC. It is believed because a signed entry names its digest. Of an image that was
+    found it says only that: nobody saw its build, so no builder of ours is named; the commit is its label's word.
     """
+    repository = package.ref.partition("@")[0]
     predicate = {
         "buildDefinition": {
             "buildType": f"{_HOME}/build/{package.kind}/v1",
             "externalParameters": {"commit": package.commit, "path": path},
-            "internalParameters": {},
+            "internalParameters": _found_in(repository) if package.found else {},
             "resolvedDependencies": [{"name": "source", "digest": {"gitCommit": package.commit}}],
         },
         "runDetails": {
-            "builder": {"id": f"{_HOME}/builder/journal", "version": {"roadworthy": __version__}},
+            "builder": _builder(found=package.found),
             "metadata": {"startedOn": f"{began[:19]}Z", "finishedOn": finished},
         },
     }
@@ -54,15 +56,17 @@ def provenance_of(package: Package, path: str, began: str, finished: str) -> dic
 def provenance(begun: Entry, done: Entry) -> dict[str, Any]:
     """Where the package comes from, as the entries of its build (or of its first test) tell."""
     kind, _, commit = done.record.subject.partition(":")
+    told = [done.record.details, *done.record.details.get("components", ())]
+    strange = [str(one.get("ref", "")).partition("@")[0] for one in told if one.get("found")]
     predicate = {
         "buildDefinition": {
             "buildType": f"{_HOME}/build/{kind}/v1",
             "externalParameters": {"commit": commit},
-            "internalParameters": {},
+            "internalParameters": _found_in(*strange) if strange else {},
             "resolvedDependencies": [{"name": "source", "digest": {"gitCommit": commit}}],
         },
         "runDetails": {
-            "builder": {"id": f"{_HOME}/builder/journal", "version": {"roadworthy": __version__}},
+            "builder": _builder(found=bool(strange)),
             "metadata": {
                 "invocationId": f"{_place(done)}#{done.seq}",
                 "startedOn": _second(begun),
@@ -72,6 +76,18 @@ def provenance(begun: Entry, done: Entry) -> dict[str, Any]:
         },
     }
     return _statement(done, PROVENANCE, predicate)
+
+
+def _builder(*, found: bool) -> dict[str, Any]:
+    """Who built: this road, or for what was found, whoever could push there."""
+    named = "unknown" if found else "journal"
+    return {"id": f"{_HOME}/builder/{named}", "version": {"roadworthy": __version__}}
+
+
+def _found_in(*repositories: str) -> dict[str, Any]:
+    """How an image that nobody built on record came into a release."""
+    where = ", ".join(repositories)
+    return {"found": "under its tag", "repository": where, "mayBeFrom": f"whoever can push to {where}"}
 
 
 def as_file(statement: Mapping[str, Any]) -> bytes:

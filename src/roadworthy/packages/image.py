@@ -37,7 +37,8 @@ class Image(msgspec.Struct, frozen=True):
     """A built image: `ref` is `registry/name@sha256:…`, `digest` and `config` begin with `sha256:`.
 
     `config` is the digest of its config, by which Heroku releases it; "" of an index of several platforms.
-    `size` is the bytes of all its blobs. `file` is the record of it on this machine.
+    `size` is the bytes of all its blobs. `file` is the record of it on this machine. `found` says that it was in
+    the registry, under its tag, before anything was built here: whoever can push there may have made it.
     """
 
     commit: str
@@ -46,10 +47,11 @@ class Image(msgspec.Struct, frozen=True):
     config: str
     size: int
     file: Path
+    found: bool = False
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What `<commit>.json` says; `path` and `dockerfile` are where it was built from."""
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """What `<commit>.json` says; `path` and `dockerfile` are where it was built from, unless it was found."""
 
     schema_version: Literal["1"]
     kind: Literal["image"]
@@ -60,6 +62,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     size: int
     path: str
     dockerfile: str
+    found: bool = False
 
 
 def find_or_build(
@@ -77,18 +80,18 @@ def find_or_build(
     with disk(folder), alone(folder, LOCK_WITHIN):
         known, named = _looked(file, rules, tag, environ)
         if known:
-            return Image(commit, known.ref, known.digest, known.config, known.size, file)
+            return Image(commit, known.ref, known.digest, known.config, known.size, file, known.found)
+        found = named is not None
         if named is None:
             with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder) as work:
-                named = _build(root, commit, rules, tag, Path(work), environ)
+                named, found = _build(root, commit, rules, tag, Path(work), environ)
         check_commit(named, commit, environ)
         config = named.config.digest if named.config else ""
-        made = Record(
-            "1", "image", commit, named.ref, named.digest, config, named.size, rules.path, rules.dockerfile
-        )
+        where = (rules.path, rules.dockerfile)
+        made = Record("1", "image", commit, named.ref, named.digest, config, named.size, *where, found)
         with appearing(file) as described:
             described.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-    return Image(commit, made.ref, made.digest, made.config, made.size, file)
+    return Image(commit, made.ref, made.digest, made.config, made.size, file, found)
 
 
 def find(commit: str, *, rules: Packaged, store: Path, environ: Mapping[str, str]) -> Image | None:
@@ -99,13 +102,12 @@ def find(commit: str, *, rules: Packaged, store: Path, environ: Mapping[str, str
     file = store / "images" / f"{full(commit)}.json"
     known, named = _looked(file, rules, commit, environ)
     if known:
-        return Image(commit, known.ref, known.digest, known.config, known.size, file)
+        return Image(commit, known.ref, known.digest, known.config, known.size, file, known.found)
     if named is None:
         return None
     check_commit(named, commit, environ)
-    return Image(
-        commit, named.ref, named.digest, named.config.digest if named.config else "", named.size, file
-    )
+    config = named.config.digest if named.config else ""
+    return Image(commit, named.ref, named.digest, config, named.size, file, found=True)
 
 
 def _looked(
@@ -164,8 +166,8 @@ def _job(root: Path, commit: str, rules: Packaged, tag: str, work: Path) -> engi
 
 def _build(
     root: Path, commit: str, rules: Packaged, tag: str, work: Path, environ: Mapping[str, str]
-) -> Manifest:
-    """Build the commit's tree and push it; what the registry then has."""
+) -> tuple[Manifest, bool]:
+    """Build the commit's tree and push it; what the registry then has, and whether that is somebody else's."""
     chosen = engine.find(rules.engine, environ)
     job = _job(root, commit, rules, tag, work)
     with_logins = handover.handed(chosen, environ, work, job.to)
@@ -173,7 +175,7 @@ def _build(
     for words in engine.build(chosen, job):
         engine.run(words, with_logins)
     if chosen != "docker" and (theirs := registry.tagged(rules.repository, tag, environ=environ)):
-        return theirs  # another machine was faster: its image is the commit's, ours was never pushed
+        return theirs, True  # another machine was faster: its image is the commit's, ours was never pushed
     for words in engine.push(chosen, job):
         engine.run(words, with_logins)
     digest = engine.digest(chosen, job)
@@ -183,7 +185,7 @@ def _build(
         raise CheckFailed(
             f"{job.name} is not the image that was just pushed: another build was at work, look at it"
         )
-    return pushed
+    return pushed, False
 
 
 def check_commit(image: Manifest, commit: str, environ: Mapping[str, str]) -> None:
@@ -201,7 +203,7 @@ def commit_of(image: Manifest, environ: Mapping[str, str]) -> str:
     try:
         document: dict[str, Any] = msgspec.json.decode(data, type=dict)
         said = ((document.get("config") or {}).get("Labels") or {}).get(REVISION)
-    except (msgspec.DecodeError, AttributeError):
+    except (msgspec.DecodeError, RecursionError, AttributeError):
         said = None
     return said if isinstance(said, str) else ""
 

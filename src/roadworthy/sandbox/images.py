@@ -17,10 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from roadworthy.errors import RoadworthyError, UsageError
 from roadworthy.http import is_loopback
+
+if TYPE_CHECKING:
+    from roadworthy.packages.settings import Settings
 
 PULL: Final = 120.0  # seconds
 # runc needs no control groups of systemd, and on small machines the usual limits are more than one may set.
@@ -40,10 +43,14 @@ STORAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """How a process of an image is started; `shared` is a folder that it sees at its own path."""
+    """How a process of an image is started; `shared` is a folder that it sees at its own path.
+
+    `entrypoint` are the image's own words before those of a command.
+    """
 
     image: str
     shared: Path
+    entrypoint: tuple[str, ...] = ()
 
     def line(self, command: str, env: Mapping[str, str]) -> str:
         """A line for the shell that becomes this process."""
@@ -70,8 +77,8 @@ def why_not(host: str) -> str:
     return f"not installed here: {missing}; release a slug, or install it" if missing else ""
 
 
-def fetch(host: str, app: str, images: Mapping[str, str]) -> None:
-    """Bring each image, an id by process type, from the registry into podman's store.
+def fetch(host: str, app: str, images: Mapping[str, str], shared: Path) -> None:
+    """Bring each image, an id by process type, from the registry into podman's store; they see the folder `shared`.
 
     Whoever releases an image has read it; here podman compares what it fetches. Raises UsageError when there is
     none of this id, or when any byte that is fetched is not what its digest says.
@@ -87,34 +94,47 @@ def fetch(host: str, app: str, images: Mapping[str, str]) -> None:
             ref = next((m.ref for m in found if m.config and m.config.digest == image), None)
             if ref is None:
                 raise UsageError(f"{repository} has no image {image}: push it first")
-            take(ref, os.environ)
+            if take(ref, os.environ).user:
+                open_to_all(shared, f"{app}.sqlite*")
         except RoadworthyError as error:
             raise UsageError(str(error)) from error
 
 
-def pull(ref: str, environ: Mapping[str, str]) -> None:
-    """Read every byte of the image, then bring it into podman's store.
+def pull(ref: str, environ: Mapping[str, str]) -> Settings:
+    """Read every byte of the image, then bring it into podman's store; what it says of itself.
 
     Raises UsageError, CheckFailed when any byte is not what its digest says, Unreachable.
     """
     from roadworthy.packages import registry
 
     registry.verify(ref, environ=environ)
-    take(ref, environ)
+    return take(ref, environ)
 
 
-def take(ref: str, environ: Mapping[str, str]) -> None:
+def take(ref: str, environ: Mapping[str, str]) -> Settings:
     """Bring the image into podman's store. It compares what it fetches with the digests, and fetches nothing twice.
 
-    Raises CheckFailed with podman's own words.
+    Raises CheckFailed with podman's own words, UsageError for an image of a platform that cannot be run here.
     """
-    from roadworthy.packages import engine, handover, references
+    from roadworthy.packages import engine, handover, references, registry, settings
 
+    found = settings.settings_of(registry.read(ref, environ=environ), environ)
+    if why := settings.foreign(found):
+        raise UsageError(why)
     plain = "--tls-verify=false" if is_loopback(f"http://{ref}") else "--tls-verify=true"
     words = ("podman", "pull", "--cgroup-manager=cgroupfs", "--quiet", plain, ref)
     with tempfile.TemporaryDirectory(prefix="roadworthy-") as work:
         at = references.reference(ref).repository
         engine.run(words, handover.handed("podman", environ, Path(work), at), PULL)
+    return found
+
+
+def open_to_all(folder: Path, files: str = "*") -> None:
+    """Let an image that does not run as root, but as a user that nobody here knows, write the databases there."""
+    folder.chmod(0o777)
+    for file in folder.glob(files):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(0o666)
 
 
 def lacking() -> str:

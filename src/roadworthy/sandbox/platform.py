@@ -141,7 +141,7 @@ class Platform:
                 images = current.images or None
             unfit = images_of.why_not(self.registry) if images else ""
             if images and not unfit:
-                await asyncio.to_thread(images_of.fetch, self.registry, app.name, images)
+                await asyncio.to_thread(images_of.fetch, self.registry, app.name, images, self._shared())
             waits = bool(fate) or "release" in processes
             with self.state.transaction():
                 if config is not None:
@@ -212,12 +212,15 @@ class Platform:
 
     def _container(self, app: App, release: Release) -> Runnable:
         """One-offs run the `web` image, as on Heroku; a process of a type runs its image's own command."""
-        shared = self.folder / "db"
-        shared.mkdir(exist_ok=True)
         image = release.images.get("web") or next(iter(release.images.values()))
         processes = dict.fromkeys(release.images, "")
-        container = images_of.Container(image, shared)
+        container = images_of.Container(image, self._shared())
         return Runnable(release.version, self.folder, processes, self._env(app, release), container)
+
+    def _shared(self) -> Path:
+        shared = self.folder / "db"
+        shared.mkdir(exist_ok=True)
+        return shared
 
     def _env(self, app: App, release: Release) -> dict[str, str]:
         return {

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from .. import guard
 from ..errors import CheckFailed, Refused, UsageError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .trial import Trial
 
 NAME = "verification"
+LONGEST: Final = 2000  # characters of a problem in the entry
 RESULT: Final = "acceptance.json"
 VIEWS: Final = {
     RESULT: artifacts.ACCEPTANCE,
@@ -129,7 +131,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
             "decision": decision.word,
             "checks": found.results,
             "reason_codes": list(decision.reasons),
-            "problems": [problem[:500] for problem in found.problems],
+            "problems": [problem[:LONGEST] for problem in found.problems],
             "millis": round(1000 * took),
         }
         end = turn.done if decision.yes else turn.failed
@@ -220,7 +222,7 @@ def _serve(
                 ran = place.run(phase)
                 found.files[_named("release-phase", place, "txt")] = ran.output
                 if not ran.well:
-                    found.note(decide.API, [f"the release phase {phase!r} {ran.how}"])
+                    found.note(decide.API, [f"the release phase {phase!r} {ran.told}"])
                     return {}
                 watch.look(f"the release phase {phase!r}")
     except (CheckFailed, UsageError) as error:
@@ -285,4 +287,4 @@ def _own_check(
     for value in given.values():
         output = output.replace(value.encode(), b"***") if value else output
     found.files[f"{name}.txt"] = output
-    return [f"{command!r} {ran.how}"] if not ran.well else []
+    return [f"{command!r} {replace(ran, output=output).told}"] if not ran.well else []

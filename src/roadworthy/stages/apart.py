@@ -34,6 +34,8 @@ WELL: Final = "exited with 0"
 GRACE: Final = 5.0  # seconds to end after SIGTERM
 POLL: Final = 0.02  # seconds between two looks whether a group has ended
 OUTPUT_LIMIT: Final = 1 << 20  # bytes of what a command says that are kept
+LAST_LINES: Final = 8  # of it that are told beside how it ended
+LONGEST_LINE: Final = 200  # characters of each, its last
 _SUBREAPER: Final = 36  # prctl(2): PR_SET_CHILD_SUBREAPER
 
 
@@ -47,6 +49,13 @@ class Ran(msgspec.Struct, frozen=True):
     def well(self) -> bool:
         """Did it exit with 0?"""
         return self.how == WELL
+
+    @property
+    def told(self) -> str:
+        """How it ended, with the last lines of what it said."""
+        lines = [line for line in self.output.decode("utf-8", "replace").splitlines() if line.strip()]
+        shown = ("".join(c for c in line if c.isprintable())[-LONGEST_LINE:] for line in lines[-LAST_LINES:])
+        return "\n  ".join((self.how, *shown))
 
 
 @contextmanager

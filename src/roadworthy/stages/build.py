@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import CheckFailed, NoPackage, Refused, Unreachable, UsageError
+from ..errors import NoPackage, Refused, UsageError
 from ..facts.standing import Done, Standing, place_of, read_standing, standing_of
 from ..model import MissingFact, Outcome, Package, Plan, ReleasePackage, Request, Result, Step
+from . import built_images
 from .on_package import begin
 
 if TYPE_CHECKING:
     from ..config import Packaged
     from ..context import Context
-    from ..packages.registry import Manifest
 
 NAME = "build"
 MANIFEST: Final = "manifest.json"  # the release package's, as evidence of the build
@@ -42,14 +42,18 @@ def _build(context: Context, commit: str, rules: Packaged) -> Package:
     """The package of one component."""
     root, store, name = context.paths.root, store_of(context, rules.component), rules.component
     if rules.kind == "image":
-        from ..packages import image
+        from ..packages import image, settings
 
+        if rules.platforms[1:]:
+            raise UsageError(f"package.platforms names {len(rules.platforms)}, and {settings.SEVERAL}")
         with context.screen.step(f"building the image of {commit[:12]}, or finding it"):
             built = image.find_or_build(root, commit, rules=rules, store=store, environ=context.environ)
-        digest = built.digest.removeprefix("sha256:")
-        return Package(
-            commit, digest, built.size, kind="image", ref=built.ref, config=built.config, component=name
-        )
+        package = built_images.package_of(built, name)
+        live = context.target != "sandbox"
+        settings.check_releasable(built.ref, rules.platforms, context.environ, live=live)
+        if built.found:
+            context.screen.line(f"  {built_images.said_of_found(package)}")
+        return package
     from ..packages import slug
 
     made = slug.find_or_build(root, commit, path=rules.path, store=store)
@@ -90,12 +94,16 @@ def recorded(context: Context, commit: str, done: Done, *, keep: bool = True) ->
     """
     told = done.details.get("components")
     if not told:
-        return _recorded(context, commit, done, done.digest, str(done.details.get("ref", "")), "", keep)
-    parts = tuple(
+        found = _recorded(context, commit, done, done.digest, str(done.details.get("ref", "")), "", keep)
+        return replace(found, found=bool(done.details.get("found")))
+    parts = [
         _recorded(context, commit, done, str(one["digest"]), str(one.get("ref", "")), str(one["name"]), keep)
         for one in told
+    ]
+    found_too = [bool(one.get("found")) for one in told]
+    package = Package.together(
+        tuple(replace(part, found=found) for part, found in zip(parts, found_too, strict=True))
     )
-    package = Package.together(parts)
     if package.digest != done.digest:
         raise UsageError(
             f"RELEASE_PACKAGE_DIGEST_MISMATCH: the components of {commit[:12]} are {package.digest[:12]} together, "
@@ -108,7 +116,7 @@ def _recorded(
     context: Context, commit: str, done: Done, digest: str, ref: str, component: str, keep: bool
 ) -> Package:
     if ref:
-        there = _image_of(context, commit, done, digest, ref, component)
+        there = built_images.still(context, commit, done, digest, ref, component)
         if there.digest != f"sha256:{digest}":
             raise UsageError(f"RELEASE_PACKAGE_DIGEST_MISMATCH: {ref} is not {digest[:12]}, which was built")
         config = there.config.digest if there.config else ""
@@ -135,30 +143,6 @@ def _recorded(
             f"{digest[:12]} was built (journal #{done.seq}): remove {found.file.name} and its .json"
         )
     return Package(commit, found.digest, found.size, str(found.file), component=component)
-
-
-def _image_of(context: Context, commit: str, done: Done, digest: str, ref: str, component: str) -> Manifest:
-    """The image, in the repository that release.toml names now or in the one that it was built into.
-
-    A digest is the same image wherever it lies, so a registry may move. Raises UsageError when it is in neither.
-    """
-    from ..packages import references, registry
-
-    names = [c.repository for c in context.config.packaged if component in ("", c.component) and c.repository]
-    now = f"{references.repository(names[0])}@sha256:{digest}" if names else ref
-    for place in dict.fromkeys((now, ref)):
-        try:
-            return registry.read(place, environ=context.environ)
-        except Unreachable:
-            if place == ref:
-                raise
-        except CheckFailed:
-            continue
-    raise UsageError(
-        f"the image of {commit[:12]} that was built (journal #{done.seq}) is no longer in {ref.partition('@')[0]}, "
-        f"and nothing is built twice: copy it back from an app's repository (skopeo copy --all --preserve-digests "
-        f"docker://…@sha256:{digest[:12]}… docker://{now.partition('@')[0]}:{commit}), or commit again"
-    )
 
 
 def bring(context: Context, package: Package, *, keep: bool = True) -> bool:
@@ -213,9 +197,7 @@ def _found(context: Context, commit: str, rules: Packaged) -> Package | None:
         built = image.find(commit, rules=rules, store=store, environ=context.environ)
         if built is None:
             return None
-        digest = built.digest.removeprefix("sha256:")
-        ref, config = built.ref, built.config
-        return Package(commit, digest, built.size, kind="image", ref=ref, config=config, component=name)
+        return built_images.package_of(built, name)
     from ..packages import slug
 
     made = slug.find(commit, store=store, path=rules.path)
@@ -262,7 +244,7 @@ def stage(context: Context, commit: str) -> tuple[Package, bool]:
         _show_manifest(context, standing.build, commit)
         return package, True
     with begin(context, commit, NAME, "build") as turn:
-        package = build(context, commit)
+        package = built_images.attributed(log.entries(), build(context, commit))
         files = {name: data for part in package.each for name, data in _keep(context, part).items()}
         manifest = artifacts.as_bytes(
             _manifest(context, standing, package, f"{place_of(commit)}#{turn.start.seq}")
@@ -278,6 +260,8 @@ def stage(context: Context, commit: str) -> tuple[Package, bool]:
 def _said(package: Package) -> dict[str, Any]:
     """What the build's entry says beside the digest."""
     said: dict[str, Any] = {"size": package.size, **({"ref": package.ref} if package.ref else {})}
+    if package.found:
+        said["found"] = True
     if package.parts:
         said["components"] = [
             {"name": part.component, "digest": part.digest, **_said(part)} for part in package.parts
@@ -397,6 +381,9 @@ def report(context: Context, request: Request) -> Result:
     """Build, for the command."""
     package, known = stage(context, request.commit)
     line = f"package {package.digest} of {package.commit[:12]}, {package.size:,} bytes"
+    line += "; ".join(
+        ("", *dict.fromkeys(built_images.said_of_found(part) for part in package.each if part.found))
+    )
     return Result(
         Outcome.SUCCEEDED,
         f"{line} (already)" if known else line,

@@ -46,7 +46,9 @@ def test(context: Context, commit: str) -> Entry:
             if not ran.well:
                 break
         end = turn.done if ran.well else turn.failed
-        details = {"change": change, "ended": ran.how, "command": command}
+        details: dict[str, object] = {"change": change, "ended": ran.how, "command": command}
+        if all(part.kind == "image" and not part.found for part in package.each):
+            details["built"] = True  # and not found: the build that comes later may find it
         result = predicates.test_result((turn.start,), command, passed=ran.well)
         attach = {"test-output.txt": output, "test-result.json": predicates.as_file(result)}
         entry = end(package, details, attach)

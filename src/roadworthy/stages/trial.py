@@ -10,6 +10,7 @@ read; beside it lies the tree that it was built from, for the project's own chec
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ..errors import CheckFailed, Unreachable, UsageError
 from ..packages import procfile
@@ -49,7 +51,13 @@ class Trial(msgspec.Struct, frozen=True):
 
     def run(self, command: str) -> apart.Ran:
         """Run a command to its end, in the image where the package is one."""
-        return apart.run(self._words(command, self.environ), self.folder, self.environ, self.within)
+        ran = apart.run(self._words(command, self.environ), self.folder, self.environ, self.within)
+        first = shlex.join(self.container.entrypoint) if self.container else ""
+        if ran.well or not first:
+            return ran
+        return replace(
+            ran, how=f"{ran.how}, after the image's ENTRYPOINT {first[:60]!r}, which has to run its words"
+        )
 
     def run_beside(self, command: str, more: Mapping[str, str]) -> apart.Ran:
         """Run a command of the project's own to its end, with `more` variables, on this machine."""
@@ -143,10 +151,12 @@ def _pulled(context: Context, package: Package, shared: Path) -> Container:
     if missing := images.lacking():
         raise UsageError(f"an image is accepted by running it, and not installed here: {missing}")
     try:
-        images.pull(package.ref, context.environ)
+        said = images.pull(package.ref, context.environ)
     except (CheckFailed, Unreachable) as error:
         raise UsageError(str(error)) from error
-    return images.Container(package.config, shared)
+    if said.user:
+        images.open_to_all(shared)
+    return images.Container(package.config, shared, said.entrypoint)
 
 
 def _listens(port: int) -> bool:
