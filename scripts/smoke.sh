@@ -17,7 +17,7 @@ usage() {
     exit 2
 }
 
-for tool in curl grep mktemp rm sed tr; do
+for tool in curl date grep mktemp mv rm sed tr; do
     command -v "$tool" >/dev/null 2>&1 || {
         printf 'smoke: %s is not installed, so nothing was checked\n' "$tool" >&2
         exit 2
@@ -46,8 +46,9 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/smoke.XXXXXXXXXX") || exit 2
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 2' HUP INT TERM
 failed=0
-# Header names know no case, but the name of a cookie does; a cookie without a value takes one away.
-cookie='^[Ss][Ee][Tt]-[Cc][Oo][Oo][Kk][Ii][Ee]:[[:space:]]*csrf_token=("[^"]|[^;"[:space:]])'
+# Header names know no case, but the name of a cookie does.
+cookie='^[Ss][Ee][Tt]-[Cc][Oo][Oo][Kk][Ii][Ee]:[[:space:]]*csrf_token[[:space:]]*='
+now=$(date -u +%Y%m%d%H%M%S)
 sha='[{,][[:space:]]*"gitSha"[[:space:]]*:[[:space:]]*"\([0-9a-f]\{40\}\)"[[:space:]]*[,}]'
 
 # ask PATH: leaves the status in $status, headers and one-line body in $folder. A redirect is not followed.
@@ -60,6 +61,8 @@ ask() {
         -D "$folder/headers" -o "$folder/raw" -w '%{http_code}' "$base$1" 2>"$folder/error") ||
         status="no answer (curl exit $?)"
     tr -d '\r\n\000' <"$folder/raw" >"$folder/body"
+    # The head of the final answer alone: informational ones (103) stand before it.
+    tr -d '\r' <"$folder/headers" | sed -n -e '/^HTTP\//h' -e '/^HTTP\//!H' -e '${x;p;}' >"$folder/head"
 }
 
 # verdict NAME PATH PROBLEM: one line for a check; an empty PROBLEM has passed.
@@ -72,9 +75,55 @@ verdict() {
     fi
 }
 
+# attribute NAME: what the Set-Cookie header in $line says of it, in small letters.
+attribute() {
+    printf '%s\n' "$line" | tr '[:upper:]' '[:lower:]' |
+        sed -n "s/^[^;]*;\(.*;\)\{0,1\}[[:space:]]*$1[[:space:]]*=[[:space:]]*\([^;]*\).*/\2/p"
+}
+
+# lives: whether the cookie in $line is set by it, and neither empty, taken away nor expired. Max-Age counts first.
+lives() {
+    printf '%s\n' "$line" | grep -Eq "$cookie[[:space:]]*(\"[^\"]|[^;\"[:space:]])" || return 1
+    age=$(attribute max-age)
+    case $age in
+    -*[!0-9]* | '' | *[!0-9-]* | ?*-*) ;;
+    -* | 0) return 1 ;;
+    *) return 0 ;;
+    esac
+    # "wed, 21 oct 2026 07:28:00 gmt" as 20261021072800; another form is no date, as if it were not there
+    expires=$(attribute expires | sed -n 's/^[a-z]*, *\([0-9][0-9]\)[ -]\([a-z]\{3\}\)[ -]\([0-9]\{4\}\) \([0-9][0-9]\):\([0-9][0-9]\):\([0-9][0-9]\) .*/\3 \2 \1\4\5\6/p')
+    [ -n "$expires" ] || return 0
+    months=janfebmaraprmayjunjulaugsepoctnovdec
+    month=${expires#* }
+    month=${month%% *}
+    before=${months%%"$month"*}
+    [ "$before" != "$months" ] || return 0
+    month=$((${#before} / 3 + 101))
+    [ "${expires%% *}${month#1}${expires##* }" -gt "$now" ]
+}
+
+# sets_cookie: whether csrf_token is there after the whole answer; what one line sets the next may take away.
+sets_cookie() {
+    : >"$folder/set"
+    grep -E "$cookie" "$folder/head" >"$folder/cookies"
+    while IFS= read -r line; do
+        place="place $(attribute domain | sed 's/^\.//') $(attribute path)"
+        grep -Fxv "$place" "$folder/set" >"$folder/others"
+        lives && printf '%s\n' "$place" >>"$folder/others"
+        mv "$folder/others" "$folder/set"
+    done <"$folder/cookies"
+    [ -s "$folder/set" ]
+}
+
+# is_object: the body is one JSON object, as far as a shell can tell: nothing stands behind it, and no NaN inside.
+is_object() {
+    grep -Eq '^[[:space:]]*\{.*\}[[:space:]]*$' "$folder/body" &&
+        ! grep -Eq '\}[[:space:]]*\{|[:,[][[:space:]]*-?(NaN|Infinity)[[:space:]]*[],}]' "$folder/body"
+}
+
 # holds FIELD VALUE: the body has this JSON field with exactly this text.
 holds() {
-    grep -Eq "[{,][[:space:]]*\"$1\"[[:space:]]*:[[:space:]]*\"$2\"[[:space:]]*[,}]" "$folder/body"
+    is_object && grep -Eq "[{,][[:space:]]*\"$1\"[[:space:]]*:[[:space:]]*\"$2\"[[:space:]]*[,}]" "$folder/body"
 }
 
 ask /api/health
@@ -90,7 +139,7 @@ ask /api/auth/csrf
 problem=
 if [ "$status" != 200 ]; then
     problem="$status, expected 200"
-elif ! grep -Eq "$cookie" "$folder/headers"; then
+elif ! sets_cookie; then
     problem='sets no cookie csrf_token'
 fi
 verdict csrf /api/auth/csrf "$problem"
@@ -100,7 +149,7 @@ problem=
 running=$(sed -n "s/.*$sha.*/\\1/p" "$folder/body")
 if [ "$status" != 200 ]; then
     problem="$status, expected 200"
-elif [ -z "$running" ]; then
+elif [ -z "$running" ] || ! is_object; then
     problem='gitSha is not a full commit'
 elif [ -n "$commit" ] && [ "$running" != "$commit" ]; then
     problem="runs $running, expected $commit"

@@ -143,10 +143,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HttpCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A question asked of a running release.
 
-    `json` maps a dotted path in the body to the value that must be there, whole and equal; `{commit}` stands
-    for the 40-character commit that should run. `headers` maps a header name to a word its value must
-    contain. `cookies` must be set by the answer. `within` is the latency budget in seconds. `component` is the one
-    of `[[components]]` that is asked; empty means the first, which is `[package]`.
+    `json` maps a path in the body, dotted keys or a JSON Pointer, to the value that must be there, whole and equal;
+    `{commit}` stands for the 40-character commit that should run. `headers` maps a header name to a word its value
+    must contain. `cookies` must be set by the answer. `within` is the latency budget in seconds. `component` is the
+    one of `[[components]]` that is asked; empty means the first, which is `[package]`. `send` are headers of the
+    request; `send_from` are those whose value is a secret: header name to the environment variable that has it.
     """
 
     name: str
@@ -158,6 +159,8 @@ class HttpCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     cookies: tuple[str, ...] = ()
     within: Duration = Duration(5.0)
+    send: dict[str, str] = {}
+    send_from: dict[str, str] = {}
 
 
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,6 +31,13 @@ COMPONENT: Final = r"[a-z][a-z0-9]{0,30}"
 METHOD: Final = r"[A-Z]{3,10}"
 HARMLESS: Final = ("GET", "HEAD", "OPTIONS")  # methods that change nothing, so they may be asked again
 TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # RFC 9110, 5.6.2: a header's or cookie's name
+VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+POINTER: Final = r"(/([^~/]|~[01])*)+"  # RFC 6901
+# What frames a request, or chooses whom it reaches, is no header of a check.
+NOT_SENT: Final = (
+    *("connection", "content-length", "expect", "host", "keep-alive"),
+    *("te", "trailer", "transfer-encoding", "upgrade"),
+)
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
 URL: Final = rf"https?://{_HOST}(/[^\s?#@\\]*)?"
 # A bucket's name may be part of a host name, a prefix's parts are names of the journal's store.
@@ -255,10 +262,30 @@ def _check(check: HttpCheck) -> Iterator[tuple[str, str]]:
         yield "method", f"{check.method!r} is no HTTP method: expected GET, POST, …"
     if not 100 <= check.status <= 599:
         yield "status", f"{check.status} is no HTTP status: expected 100 to 599"
-    for key, names in (("headers", check.headers), ("cookies", check.cookies)):
+    named = ("headers", check.headers), ("cookies", check.cookies), ("send", check.send)
+    for key, names in (*named, ("send_from", check.send_from)):
         for name in names:
             if not re.fullmatch(TOKEN, name):
                 yield key, f"{name!r} is no name of one"
+    for path in check.json:
+        if path.startswith("/") and not re.fullmatch(POINTER, path):
+            yield "json", f"{path!r} is no JSON Pointer: behind ~ stands 0 or 1"
+    yield from _request(check)
+
+
+def _request(check: HttpCheck) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for key, headers in (("send", check.send), ("send_from", check.send_from)):
+        for name, value in headers.items():
+            if name.lower() in NOT_SENT:
+                yield key, f"{name} is not for a check to say"
+            if name.lower() in seen:
+                yield key, f"{name} is there already"
+            seen.add(name.lower())
+            if key == "send_from" and not re.fullmatch(VARIABLE, value):
+                yield key, f"{name} needs the name of a variable, never its value"
+            if key == "send" and not (value.isascii() and value.isprintable() and value == value.strip()):
+                yield key, f"{name} is no header's value: expected one line of ASCII"
 
 
 def _journal(journal: Journal) -> Broken:

@@ -10,6 +10,7 @@ Invariants of a session made here:
 - A redirect to another host, port or scheme goes without credentials: only harmless headers go along, and a
   request with a body does not go at all.
 - Bodies are read with a limit. Error texts name neither headers nor addresses.
+- Informational answers (102, 103) are passed over: the final one counts (RFC 9110, 15.2).
 - A server that gives our credential back is read as if it had not: nobody can quote what is not there.
 """
 
@@ -19,18 +20,23 @@ import binascii
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException, HTTPResponse
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import PoolManager
 
 from . import __version__
 from .errors import CheckFailed
 from .mask import HIDDEN, SHORTEST
 
 MOST_REDIRECTS: Final = 5
+MOST_INFORMATIONAL: Final = 20  # answers before the final one
 MOST_BODY: Final = 16 << 20  # bytes of a body that is not asked for as a stream
 MOST_LINE: Final = 1 << 20  # bytes of a line
 CA_BUNDLE: Final = "REQUESTS_CA_BUNDLE"
@@ -49,10 +55,46 @@ class Misconfigured(requests.RequestException):
     """A variable of the environment names what cannot be used. Another attempt would see the same."""
 
 
+class _Final(HTTPResponse):
+    """The final answer. http.client itself passes over 100 alone, and would take a 103 for the whole answer."""
+
+    def begin(self) -> None:
+        for _ in range(MOST_INFORMATIONAL):
+            super().begin()
+            if not 102 <= self.status <= 199:  # 101 is final: what follows it is no HTTP
+                return
+            self.headers = self.msg = None  # type: ignore[assignment]
+        raise HTTPException("informational answers without end")
+
+
+class _Plain(HTTPConnection):
+    response_class = _Final
+
+
+class _Secure(HTTPSConnection):
+    response_class = _Final
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
 class _Adapter(HTTPAdapter):
     def __init__(self, timeout: float) -> None:
         super().__init__(pool_maxsize=16)
         self._timeout = timeout
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _final_only(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
+        made: PoolManager = super().proxy_manager_for(*args, **kwargs)
+        return _final_only(made)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
@@ -62,6 +104,11 @@ class _Adapter(HTTPAdapter):
         except OSError as error:  # requests' own errors are of this kind, too
             _blame(error, str(request.url), kwargs.get("verify"))
             raise
+
+
+def _final_only(manager: PoolManager) -> PoolManager:
+    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    return manager
 
 
 class _Session(requests.Session):

@@ -133,6 +133,10 @@ def test_a_check_that_names_no_commit_does_not_need_one(serve: Any, reply: Any) 
         "csrf_token=",
         'csrf_token=""',
         "csrf_token=abc; Max-Age=0",
+        "csrf_token=abc; Path=/; MAX-AGE = -1",
+        "csrf_token=abc; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "csrf_token=abc; Path=/; expires=Wed, 21-Oct-2015 07:28:00 GMT",
+        "csrf_token=abc\r\nSet-Cookie: csrf_token=; Max-Age=0",
         "csrf_token",
     ],
 )
@@ -140,6 +144,109 @@ def test_fault_7_a_cookie_is_compared_by_its_exact_name(header: str, serve: Any,
     server = serve(lambda r: reply(200, {}, f"Set-Cookie: {header}", "X-Note: csrf_token=1"))
     result = ask(HttpCheck("csrf", "/", cookies=("csrf_token",)), server)
     assert result.reason.startswith("sets no cookie csrf_token")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["csrf_token=abc; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+        ["csrf_token=abc; Expires=Fri, 31 Dec 9999 23:59:59 GMT"],
+        ["csrf_token=abc; Expires=Mon, 01 Jan 999999999999999999 00:00:00"],
+        ["csrf_token=; Max-Age=0", "csrf_token=abc"],
+        ["csrf_token=abc; Path=/", "csrf_token=; Path=/old; Max-Age=0"],
+    ],
+)
+def test_a_cookie_that_is_there_after_the_whole_answer_is_set(
+    headers: list[str], serve: Any, reply: Any
+) -> None:
+    server = serve(lambda r: reply(200, {}, *(f"Set-Cookie: {header}" for header in headers)))
+    assert ask(HttpCheck("csrf", "/", cookies=("csrf_token",)), server).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"a": 1, "b": NaN}', ": it says NaN"),
+        (b'{"a": 1, "b": [-Infinity]}', ": it says -Infinity"),
+        (b'{"a": 2, "a": 1}', ": it has a key twice"),
+        (b'{"b": {"c": 1, "c": 1}, "a": 1}', ": it has a key twice"),
+        (b'{"a": 1} {"a": 1}', ""),
+        (b'{"a": 1}\x00', ""),
+        (b'{"a": 1,}', ""),
+        (b'\xef\xbb\xbf{"a": 1}', ""),
+        ('{"a": 1}'.encode("utf-16"), ""),
+    ],
+)
+def test_json_is_read_strictly(body: bytes, why: str, serve: Any, reply: Any) -> None:
+    result = ask(HttpCheck("a", "/", json={"a": 1}), serve(lambda r: reply(200, body)))
+    assert result.reason == f"the body is not JSON{why}"
+
+
+def test_a_json_pointer_names_elements_of_lists_and_keys_of_any_name(serve: Any, reply: Any) -> None:
+    body = {"parts": [{"state": "up"}, {"state": "down", "a/b": {"~": 1, "": True}}], "0": "key", "x.y": 2}
+    server = serve(lambda r: reply(200, body))
+    good = {"/parts/0/state": "up", "/parts/1/a~1b/~0": 1, "/parts/1/a~1b/": True, "/0": "key", "/x.y": 2}
+    assert ask(HttpCheck("a", "/", json={**good, "0": "key"}), server).reason == ""
+    assert ask(HttpCheck("a", "/", json={"/parts/1/state": "up"}), server).reason == (
+        '/parts/1/state is "down", expected "up"'
+    )
+    for path in ("/parts/2/state", "/parts/01/state", "/parts/-/state", "/parts/-1/state", "parts.0.state"):
+        assert (
+            ask(HttpCheck("a", "/", json={path: "up"}), server).reason
+            == f'{path} is not there, expected "up"'
+        )
+
+
+@pytest.mark.parametrize(
+    "first", [b"102 Processing", b"103 Early Hints", b"104 Upload Resumption", b"100 Continue"]
+)
+def test_an_informational_answer_is_passed_over(first: bytes, serve: Any, reply: Any) -> None:
+    hints = b"HTTP/1.1 " + first + b"\r\nLink: </a.css>; rel=preload\r\nSet-Cookie: hint=1\r\n\r\n"
+    server = serve(lambda r: hints + hints + reply(200, {"status": "healthy"}, "Set-Cookie: a=b"))
+    result = ask(HttpCheck("a", "/", json={"status": "healthy"}, cookies=("a",)), server)
+    assert (result.reason, result.status, result.attempts) == ("", 200, 1)
+    assert ask(HttpCheck("a", "/", cookies=("hint",)), server).reason.startswith("sets no cookie hint")
+
+
+def test_informational_answers_without_end_are_no_answer(serve: Any) -> None:
+    server = serve(lambda r: b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+    result = ask(HttpCheck("a", "/"), server, retry=False)
+    assert (result.outcome, result.status) == ("failed", None)
+
+
+def test_a_check_sends_its_headers_and_no_secret_is_said_back(serve: Any, reply: Any) -> None:
+    token = "Bearer s3cr3t-t0ken-of-smoke"
+    server = serve(lambda r: reply(200, {"you": r.headers["authorization"], "plain": r.headers["x-a"]}))
+    check = HttpCheck(
+        "a",
+        "/",
+        json={"you": "me"},
+        send={"X-A": "1", "accept": "text/plain"},
+        send_from={"Authorization": "SMOKE"},
+    )
+    result = ask(check, server, environ={"SMOKE": token})
+    assert server.requests[0].headers["authorization"] == token
+    assert (server.requests[0].headers["x-a"], server.requests[0].headers["accept"]) == ("1", "text/plain")
+    assert result.outcome == "failed"
+    assert "s3cr3t" not in repr(result)
+    assert "[hidden]" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("environ", "what"),
+    [
+        ({}, "is not set"),
+        ({"SMOKE": ""}, "is not set"),
+        ({"SMOKE": "a\r\nX-B: hunter2"}, "holds no value of a header"),
+    ],
+)
+def test_a_variable_that_cannot_be_sent_is_named_and_nothing_is_asked(
+    environ: dict[str, str], what: str, serve: Any, reply: Any
+) -> None:
+    server = serve(lambda r: reply(200, {}))
+    result = ask(HttpCheck("a", "/", send_from={"Authorization": "SMOKE"}), server, environ=environ)
+    assert result.reason == f"the variable SMOKE, which it sends as Authorization, {what}"
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("value", ["private", "no-store-x", "x-no-store", ""])

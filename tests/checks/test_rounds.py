@@ -20,7 +20,7 @@ def asked(url: str, *checks: HttpCheck, http: float = 5.0, **parts: Observed) ->
     whole = config.read(ROOT)
     asking = replace(whole, checks=checks, limits=replace(whole.limits, http=http))
     observed = Observed(url, False, (), (), parts=parts)
-    return [(r.name, r.outcome, r.attempts) for r in ask_round(asking, observed, together(*parts))]
+    return [(r.name, r.outcome, r.attempts) for r in ask_round(asking, observed, together(*parts), {})]
 
 
 def together(*components: str) -> Package:

@@ -54,6 +54,9 @@ def test_three_good_answers_pass(serve: Any, reply: Any, root: Path) -> None:
         ("csrf", (200, {}, "Set-Cookie: csrftoken=x")),
         ("csrf", (200, {}, "Set-Cookie: CSRF_TOKEN=x")),
         ("csrf", (200, {}, "Set-Cookie: csrf_token=; Max-Age=0")),
+        ("csrf", (200, {}, "Set-Cookie: csrf_token=x; Path=/; max-age=-5")),
+        ("csrf", (200, {}, "Set-Cookie: csrf_token=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/")),
+        ("csrf", (200, {}, "Set-Cookie: csrf_token=x", "Set-Cookie: csrf_token=; Max-Age=0")),
         ("csrf", (200, {}, "X-Note: set-cookie: csrf_token=x")),
         ("csrf", (405, {}, "Set-Cookie: csrf_token=x")),
         ("version", (200, {"gitSha": COMMIT[:12]})),
@@ -62,6 +65,9 @@ def test_three_good_answers_pass(serve: Any, reply: Any, root: Path) -> None:
         ("version", (200, {"note": COMMIT})),
         ("version", (200, {"gitSha": COMMIT + "0"})),
         ("version", (200, b"<html>")),
+        ("version", (200, b'{"gitSha": "%s"} {"a": 1}' % COMMIT.encode())),
+        ("health", (200, b'{"status": "healthy"} and more')),
+        ("health", (200, b'{"status": "healthy", "load": NaN}')),
     ],
 )
 def test_one_wrong_answer_fails_and_the_others_are_still_asked(
@@ -74,6 +80,31 @@ def test_one_wrong_answer_fails_and_the_others_are_still_asked(
         ["FAIL" if name == check else "ok", name] for name in ("health", "csrf", "version")
     ]
     assert lines[-1] == "smoke: 1 of 3 checks failed"
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        ["csrf_token=x; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+        ["csrf_token=x; Expires=Fri, 31 Dec 9999 23:59:59 GMT; Secure"],
+        ["csrf_token=x; Expires=whenever"],
+        ["csrf_token=; Max-Age=0", "csrf_token=x"],
+        ["csrf_token=x; Path=/", "csrf_token=; Path=/old; Max-Age=0"],
+    ],
+)
+def test_a_cookie_that_stays_passes(cookies: list[str], serve: Any, reply: Any, root: Path) -> None:
+    url = app(serve, reply, csrf=(200, {}, *(f"Set-Cookie: {cookie}" for cookie in cookies)))
+    assert smoke(url, root=root).returncode == 0
+
+
+def test_an_informational_answer_is_passed_over_and_its_cookies_do_not_count(
+    serve: Any, reply: Any, root: Path
+) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nSet-Cookie: csrf_token=x\r\n\r\n"
+    good = app(serve, lambda *answer: hints + reply(*answer))
+    assert smoke(good, root=root).returncode == 0
+    bad = app(serve, lambda *answer: hints + reply(*answer), csrf=(200, {}))
+    assert "sets no cookie csrf_token" in smoke(bad, root=root).stdout
 
 
 def test_an_unknown_version_is_no_match_even_without_a_commit_to_compare(
@@ -113,7 +144,7 @@ def test_wrong_words_end_with_2_and_one_line_that_says_why(words: list[str], roo
 
 
 def test_fault_12_a_missing_tool_is_no_skip(serve: Any, reply: Any, root: Path, tmp_path: Path) -> None:
-    for tool in ("grep", "mktemp", "rm", "sed", "tr"):
+    for tool in ("date", "grep", "mktemp", "mv", "rm", "sed", "tr"):
         (tmp_path / tool).symlink_to(str(shutil.which(tool)))
     result = smoke(app(serve, reply), root=root, PATH=str(tmp_path))
     assert (result.returncode, result.stdout) == (2, "")

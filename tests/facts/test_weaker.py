@@ -42,6 +42,7 @@ WEAKER = {
     "less deploys": (('docs = ["docs/**"', 'docs = ["app/x", "docs/**"'), "scope.docs.app/x = app/x"),
     "a name": (('aliases = ["autorisen-dac8e65796e7"]', ""), "environments.prod.aliases is gone"),
     "a migration": (("-m alembic upgrade", "-m alembic stamp"), "commands.migrate = python"),
+    "another question": (('name = "me"', 'name = "me"\nsend = { X-A = "1" }'), "checks.me.send.X-A = 1"),
     "another platform": (("https://api.heroku.com", "https://x.example.org"), "targets.live.api = https://x"),
     "a journal elsewhere": (("", '\n[journal]\nstore = "s3://bucket/x"\n'), "journal.store = s3://bucket/x"),
 }  # fmt: skip
@@ -67,7 +68,7 @@ def test_what_may_demand_less_is_named(what: str):
         ('name = "capecontrol"', 'name = "other"'),
         ('target = "sandbox"', 'target = "live"'),
         ('within = "2s"', 'within = "1s"'),
-        ("", '\n[[checks]]\nname = "more"\npath = "/more"\n'),
+        ("", '\n[[checks]]\nname = "more"\npath = "/more"\nsend = { X-A = "1" }\n'),
         ("", '\n[environments.other]\napp = "another-app"\n'),
         ("", GITHUB),
         ("# Durations", "# A comment. Durations"),

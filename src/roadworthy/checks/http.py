@@ -4,7 +4,8 @@ Invariants:
 
 - A check passes only if everything it declares is true of one answer. No check at all is a failure.
 - A JSON value is compared whole and by type: `"true"` is not `true`, `1` is not `true`, and a commit in some
-  other field proves nothing. A cookie is compared by its exact name.
+  other field proves nothing. A cookie is compared by its exact name. How both are read: answers.py.
+- What a check sends of a variable is in no result, also when the app says it back.
 - `{commit}` needs a full commit: when it is not known the check fails, for "unknown" would match "unknown".
 - Redirects are not followed. A wrong answer is final; only a fault that may pass (network, 5xx, 429) of a
   request that changes nothing is asked again, and then the last answer counts.
@@ -28,14 +29,14 @@ import msgspec
 
 from ..config import HARMLESS, HttpCheck
 from ..errors import CheckFailed
-from ..mask import Masked
+from ..mask import Mask, Masked
+from . import answers
 
 BODY_LIMIT: Final = 1 << 20
 MOST_THREADS: Final = 16
 MOST_ATTEMPTS: Final = 3
 FIRST_WAIT: Final = 0.1  # seconds
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_MISSING: Final = object()
 
 
 class CheckResult(msgspec.Struct, frozen=True):
@@ -73,10 +74,11 @@ def run(
     retry: bool = True,
     timeout: float = 10.0,
     others: Mapping[str, str] = MappingProxyType({}),
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> list[CheckResult]:
     """Ask all `checks` of the app at `base_url` at once; the results stand in the order of the checks.
 
-    A check of another component is asked at its address in `others`.
+    A check of another component is asked at its address in `others`. `environ` has the variables that checks send.
 
     `commit` is the 40-character commit that should run. `deadline` is a moment of `time.monotonic()`;
     `timeout` (seconds) bounds the silence of one request. Raises nothing: what goes wrong is a failed result.
@@ -98,7 +100,8 @@ def run(
                 index = work.get_nowait()
             except queue.Empty:
                 return
-            found[index] = _ask(checks[index], address(checks[index]), commit, deadline, retry, timeout)
+            check = checks[index]
+            found[index] = _ask(check, address(check), commit, deadline, retry, timeout, environ)
 
     # Daemon threads and not a pool: a pool waits for its threads at exit, and nothing can interrupt a name
     # lookup or a server that drips one byte at a time.
@@ -113,7 +116,13 @@ def run(
 
 
 def _ask(
-    check: HttpCheck, base_url: str, commit: str, deadline: float, again: bool, timeout: float
+    check: HttpCheck,
+    base_url: str,
+    commit: str,
+    deadline: float,
+    again: bool,
+    timeout: float,
+    environ: Mapping[str, str],
 ) -> CheckResult:
     """Ask until an answer passes, or is final, or there is no more time."""
     from .. import http, retry
@@ -124,7 +133,7 @@ def _ask(
         left = deadline - time.monotonic()
         if left <= 0:
             raise CheckFailed("no time was left to ask")
-        return _fetch(check, base_url, min(timeout, left))
+        return _fetch(check, base_url, min(timeout, left), sent)
 
     def another(seen: object) -> bool:
         passed = isinstance(seen, Answer) and not mismatch(check, seen, commit)
@@ -135,19 +144,32 @@ def _ask(
     try:
         if not check.path.startswith("/"):
             raise CheckFailed(f"path {check.path!r} does not begin with /")
+        sent = _sent(check, environ)
         answer = policy(attempt)
     except CheckFailed as error:
         return _result(check, base_url, str(error), attempts=len(attempts))
     except Exception as error:  # noqa: BLE001 - a crash in one check is a failed check, not the end of the others
         return _result(check, base_url, http.reason(error), attempts=len(attempts))
-    return _result(check, base_url, mismatch(check, answer, commit), answer, len(attempts))
+    hide = Mask(environ[variable] for variable in check.send_from.values())
+    return _result(check, base_url, hide(mismatch(check, answer, commit)), answer, len(attempts))
 
 
-def _fetch(check: HttpCheck, base_url: str, timeout: float) -> Answer:
+def _sent(check: HttpCheck, environ: Mapping[str, str]) -> dict[str, str]:
+    """The headers of the request. Raises CheckFailed that names the variable which cannot be one."""
+    headers = {"Cache-Control": "no-cache", "Accept": "application/json, */*;q=0.5"}
+    for name, variable in check.send_from.items():
+        value = environ.get(variable, "")
+        if not (value and value.isascii() and value.isprintable() and value == value.strip()):
+            what = "holds no value of a header" if value else "is not set"
+            raise CheckFailed(f"the variable {variable}, which it sends as {name}, {what}")
+        headers[name] = value
+    return {**headers, **check.send}
+
+
+def _fetch(check: HttpCheck, base_url: str, timeout: float, headers: Mapping[str, str]) -> Answer:
     """One request and its whole answer, in a session of its own: no cookie crosses from check to check."""
     from .. import http
 
-    headers = {"Cache-Control": "no-cache", "Accept": "application/json, */*;q=0.5"}
     with http.session(timeout, headers) as session:
         began = time.monotonic()
         url = base_url.rstrip("/") + check.path
@@ -155,7 +177,7 @@ def _fetch(check: HttpCheck, base_url: str, timeout: float) -> Answer:
             body = http.read_limited(response, BODY_LIMIT)
             seconds = time.monotonic() - began
             set_cookies = response.raw.headers.getlist("Set-Cookie")
-            cookies = frozenset(filter(None, map(_cookie, set_cookies)))
+            cookies = answers.cookies(set_cookies, datetime.now(UTC))
             return Answer(response.status_code, response.headers, cookies, body, seconds)
 
 
@@ -187,28 +209,18 @@ def mismatch(check: HttpCheck, answer: Answer, commit: str) -> str:
 
 def _json_mismatch(check: HttpCheck, body: bytes, commit: str) -> str:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return "the body is not JSON"
+        document = answers.document(body)
+    except ValueError as error:
+        return str(error)
     for path, expected in check.json.items():
-        value = document
-        for key in path.split("."):
-            value = value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
+        value = answers.find(document, path)
         if isinstance(expected, str):
             expected = expected.replace("{commit}", commit)
-        if value is _MISSING:
+        if value is answers.MISSING:
             return f"{path} is not there, expected {_short(expected)}"
         if type(value) is not type(expected) or value != expected:
             return f"{path} is {_short(value)}, expected {_short(expected)}"
     return ""
-
-
-def _cookie(header: str) -> str:
-    """The name of the cookie that a Set-Cookie header sets; "" when it sets none, or takes one away."""
-    pair, *attributes = header.split(";")
-    name, _, value = pair.partition("=")
-    expired = any(re.fullmatch(r"\s*max-age\s*=\s*(0|-\d+)\s*", item, re.IGNORECASE) for item in attributes)
-    return name.strip() if value.strip(' "') and not expired else ""
 
 
 def _result(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..config import HARMLESS
@@ -24,10 +24,12 @@ def checks_of(config: Config, package: Package) -> Sequence[HttpCheck]:
     return [check for check in config.checks if check.component in ours]
 
 
-def ask_round(config: Config, observed: Observed, package: Package) -> Sequence[http.CheckResult]:
+def ask_round(
+    config: Config, observed: Observed, package: Package, environ: Mapping[str, str]
+) -> Sequence[http.CheckResult]:
     """Ask a package's checks of GET, HEAD and OPTIONS side by side, without a second try: each fault is counted.
 
-    It is over within `limits.http`.
+    It is over within `limits.http`. `environ` has the variables that checks send.
     """
     within = config.limits.http
     checks = [check for check in checks_of(config, package) if check.method in HARMLESS]
@@ -40,4 +42,5 @@ def ask_round(config: Config, observed: Observed, package: Package) -> Sequence[
         retry=False,
         timeout=within,
         others=observed.urls,
+        environ=environ,
     )

@@ -30,7 +30,7 @@ def read_baseline(context: Context, history: History, observed: Observed) -> Map
     rounds: list[Sequence[CheckResult]] = []
 
     def look() -> bool | None:
-        rounds.append(ask_round(context.config, observed, running.package))
+        rounds.append(ask_round(context.config, observed, running.package, context.environ))
         return True if len(rounds) == ROUNDS else None
 
     until(look, within=context.config.limits.verify, every=0.0)

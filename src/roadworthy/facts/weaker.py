@@ -24,6 +24,7 @@ _RAISED: Final = re.compile(  # numbers of which a larger one forgives more
 _LOWERED: Final = re.compile(r"(environments|targets)\.[^.]+\.watch")
 _TRUE_IS_STRICTER: Final = re.compile(r"environments\.[^.]+\.production|targets\.[^.]+\.approved_policy")
 _ADDED: Final = re.compile(r"(checks|environments|components|targets|logs\.rules|github)(\..*)?")
+_SENT: Final = re.compile(r"(checks\..+)\.send(_from)?\.[^.]+")  # of a check that was there: another question
 # What the sandbox and people are told decides over no release.
 _NO_RULE: Final = re.compile(
     r"project\..*|targets\.sandbox\..*|targets\.[^.]+\.poll|environments\.[^.]+\.url|target"
@@ -62,7 +63,10 @@ def _config(old: bytes, new: bytes) -> Iterator[str]:
     told: set[str] = set()
     for name in [*was, *(name for name in now if name not in was)]:
         gone, added = name not in now, name not in was
-        if was.get(name) == now.get(name) or _NO_RULE.fullmatch(name) or (added and _ADDED.fullmatch(name)):
+        if was.get(name) == now.get(name) or _NO_RULE.fullmatch(name):
+            continue
+        sent = _SENT.fullmatch(name)
+        if added and _ADDED.fullmatch(name) and not (sent and f"{sent[1]}.name" in was):
             continue
         if not gone and not added and _is_stricter(name, was[name], now[name]):
             continue

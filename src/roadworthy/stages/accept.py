@@ -244,6 +244,7 @@ def _serve(
         deadline=time.monotonic() + limits.verify,
         timeout=limits.http,
         others=urls,
+        environ=context.environ,
     )
     context.screen.checks(results)
     found.files["acceptance-checks.json"] = (

@@ -137,6 +137,7 @@ def ask(
         deadline=time.monotonic() + limits.verify,
         timeout=limits.http,
         others=urls,
+        environ=context.environ,
     )
     shown = masked(context, environment, results)
     context.screen.checks(shown)

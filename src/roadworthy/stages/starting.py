@@ -93,7 +93,8 @@ def _ask(context: Context, commit: str, urls: Mapping[str, str]) -> None:
     first = next(iter(urls.values()))
     # A component that did not come up cannot be asked; that it must come up is asked elsewhere.
     checks = [check for check in context.config.checks if check.component in ("", *urls)]
-    http.run(checks, first, commit=commit, deadline=deadline, timeout=ASKED, others=urls)
+    said = context.environ
+    http.run(checks, first, commit=commit, deadline=deadline, timeout=ASKED, others=urls, environ=said)
 
 
 class Watch:

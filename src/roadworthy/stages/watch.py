@@ -85,7 +85,7 @@ def _ask(context: Context, plan: Plan, watch: Watch, observed: Observed) -> list
         began = time.monotonic()
 
         def look() -> bool | None:
-            rounds.append(ask_round(context.config, observed, package))
+            rounds.append(ask_round(context.config, observed, package, context.environ))
             if failed := [r.name for r in rounds[-1] if r.outcome != "passed"]:
                 say(f"round {len(rounds)}: {', '.join(failed)} failed")
             left = max(0.0, began + window - time.monotonic())
