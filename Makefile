@@ -23,7 +23,7 @@ override GIVEN := $(firstword $(origin ALLOW_PROD))
 # Values reach commands through the environment and as they were typed: no quote in them ends a shell word, and
 # `$(value …)` keeps make from expanding a $(shell …) in them.
 SAID := HEROKU_APP_NAME REL APPROVAL COMMIT KEEP EVIDENCE_DIR ALLOW_PROD ALLOW_PROD_DEPLOY BASE_URL message PYTHON \
-  DH_NAMESPACE APP PLATFORMS TAG IMAGE
+  DH_NAMESPACE APP PLATFORMS TAG LATEST IMAGE
 $(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override export $(name) := $$(value $(name)))))
 export HEROKU_APP_NAME ?= autorisen
 export REL ?=
@@ -37,6 +37,7 @@ export DH_NAMESPACE ?= stinkie
 export APP ?= autorisen
 export PLATFORMS ?= linux/amd64,linux/arm64
 export TAG ?=
+export LATEST ?=
 export IMAGE ?= autorisen:local
 
 .PHONY: help setup rehearse test lint bench clean test-backend migrate-up migrate-revision smoke-local project-info \
@@ -167,13 +168,13 @@ docker-build: $(READY)  ## build the image of a commit on this machine (IMAGE=au
 	@$(INVOKE) dockerhub.local --commit="$$COMMIT" --image="$$IMAGE"
 
 dockerhub-release: $(READY)  ## publish a commit's image for PLATFORMS under four tags (DH_NAMESPACE= APP= TAG=)
-	@$(INVOKE) dockerhub.release --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG" --platforms="$$PLATFORMS"
+	@$(INVOKE) dockerhub.release --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG" --platforms="$$PLATFORMS" --latest="$$LATEST"
 
 dockerhub-build: $(READY)  ## build it on this machine, as its version and latest
 	@$(INVOKE) dockerhub.build --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG"
 
 dockerhub-push: $(READY)  ## publish a commit's image for this machine's platform
-	@$(INVOKE) dockerhub.push --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG"
+	@$(INVOKE) dockerhub.push --commit="$$COMMIT" --repository="$$DH_NAMESPACE/$$APP" --tag="$$TAG" --latest="$$LATEST"
 
 dockerhub-build-push: dockerhub-push  ## what is not built yet is built
 

@@ -39,6 +39,7 @@ WHY = "why this is done; default for a deploy: the commit's subject"
 CHANGE = "id of the change, for example a work order or pull request"
 REPOSITORY = "where it is published: namespace/name on Docker Hub, or registry/name"
 TAG = "the version; default: git describe"
+LATEST = "say back to let latest name an older image; default: it stays where it would go back"
 APPROVAL = "where the approval of this migration is recorded"
 WAIT = "while another release holds the environment, wait at most this long, for example 10m"
 
@@ -465,22 +466,24 @@ def evidence_export(c, env="staging", release="", to="", plan=False, json=False)
 
 
 @task(name="release", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON,
-                            "platforms": "separated by commas; default: linux/amd64,linux/arm64"})  # fmt: skip
-def dockerhub_release(c, commit=None, repository="", tag="", platforms="", plan=False, json=False):
+                            "platforms": "separated by commas; default: linux/amd64,linux/arm64",
+                            "latest": LATEST})  # fmt: skip
+def dockerhub_release(c, commit=None, repository="", tag="", platforms="", latest="", plan=False, json=False):
     """Publish the image of a commit for several platforms, under four tags, and note its digest."""
     from .stages import dockerhub
 
     with session(json, plan) as context:
-        finish(context, dockerhub.release(context, commit, repository, tag, platforms))
+        finish(context, dockerhub.release(context, commit, repository, tag, platforms, latest))
 
 
-@task(name="push", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON})
-def dockerhub_push(c, commit=None, repository="", tag="", plan=False, json=False):
+@task(name="push", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "latest": LATEST, "plan": PLAN,
+                         "json": JSON})  # fmt: skip
+def dockerhub_push(c, commit=None, repository="", tag="", latest="", plan=False, json=False):
     """Publish the image of a commit for this machine's platform, and note its digest."""
     from .stages import dockerhub
 
     with session(json, plan) as context:
-        finish(context, dockerhub.push(context, commit, repository, tag))
+        finish(context, dockerhub.push(context, commit, repository, tag, latest))
 
 
 @task(name="build", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON})

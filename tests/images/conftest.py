@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from . import base, servers
+from .hub import DOCKER, Hub
 
 _numbers = itertools.count(1)
 
@@ -51,6 +53,21 @@ def python_image(
 def place(registry: servers.Registry) -> str:
     """A repository of this test's own."""
     return f"{registry.host}/test/place{next(_numbers)}"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, engine: dict[str, str], place: str) -> Hub:
+    return Hub(tmp_path / "project", "buildah", engine, place)
+
+
+@pytest.fixture
+def docker(tmp_path: Path, engine: dict[str, str], place: str) -> Hub:
+    """The same with a stand-in for docker."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/docker").write_text(DOCKER)
+    (tmp_path / "bin/docker").chmod(0o755)
+    environ = {**engine, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    return Hub(tmp_path / "project", "docker", environ, place)
 
 
 def build(folder: Path, engine: dict[str, str], *words: str) -> str:

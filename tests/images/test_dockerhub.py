@@ -3,111 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
-from packages.repository import Repository
 
-from roadworthy.context import Context
 from roadworthy.errors import CheckFailed, UsageError
 from roadworthy.packages import credentials, engine
 from roadworthy.packages import registry as images
-from roadworthy.report.terminal import Screen
 from roadworthy.stages import dockerhub
 
 from . import servers
-from .base import RELEASE_PHASE
-
-RELEASE_TOML = (Path(__file__).parents[2] / "release.toml").read_text()
-# What buildx does, done by buildah: build what the last word names, push it, note the digest.
-DOCKER = """\
-#!/bin/bash
-printf '%s\\n' "$(printf '%q ' "$@")" >>"$0.called"
-cat >"$0.stdin"
-case "$1 $2" in
-"version --format") echo 28.2.2+x; exit ;;
-"buildx inspect") [ -e "$0.builder" ]; exit ;;
-"buildx create") touch "$0.builder"; exit ;;
-"buildx build") ;;
-*) exit "${STATUS:-0}" ;;
-esac
-[ -z "$STATUS" ] || { echo "ERROR: no space left" >&2; exit "$STATUS"; }
-words=()
-while [ $# -gt 0 ]; do
-    case "$1" in
-    --metadata-file) noted=$2; shift ;;
-    --tag) to=$2; shift ;;
-    --file | --build-arg | --label) words+=("$1" "$2"); shift ;;
-    esac
-    last=$1; shift
-done
-set -e
-buildah bud --quiet --isolation chroot --timestamp 0 "${words[@]}" --iidfile "$0.id" "$last"
-buildah push --tls-verify=false --format v2s2 --digestfile "$0.digest" "$(cat "$0.id")" "docker://$to"
-printf '{"containerimage.digest": "%s"}' "$(cat "$0.digest")" >"$noted"
-"""
-
-
-class Hub:
-    """A project with a commit, and the repository it is published to."""
-
-    def __init__(self, folder: Path, engine_name: str, environ: dict[str, str], place: str) -> None:
-        self.repository, self.environ = place, dict(environ)
-        self.project = Repository(folder)
-        self.commit = self.project.commit(self.files("one", engine_name))
-        self.project.checkout()
-        self.project.git("tag", "v1.2.3")
-
-    def files(self, text: str, engine_name: str) -> dict[str, str]:
-        toml = RELEASE_TOML.replace(
-            'kind = "slug"', f'kind = "image"\nrepository = "ns/app"\nengine = "{engine_name}"', 1
-        ).replace(RELEASE_PHASE, "")
-        dockerfile = "FROM scratch\nARG GIT_SHA\nENV GIT_SHA=$GIT_SHA\nCOPY . /app\n"
-        return {"release.toml": toml, "app/Dockerfile": dockerfile, "app/text": text}
-
-    @property
-    def context(self) -> Context:
-        return Context(self.project.root, Screen(json=True), self.environ)
-
-    def tag(self, name: str) -> bytes:
-        return servers.inspect(f"{self.repository}:{name}")
-
-
-@pytest.fixture
-def hub(tmp_path, engine, place) -> Hub:
-    return Hub(tmp_path / "project", "buildah", engine, place)
-
-
-@pytest.fixture
-def docker(tmp_path, engine, place) -> Hub:
-    """The same with a stand-in for docker."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/docker").write_text(DOCKER)
-    (tmp_path / "bin/docker").chmod(0o755)
-    environ = {**engine, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
-    return Hub(tmp_path / "project", "docker", environ, place)
-
-
-def called(hub: Hub) -> list[list[str]]:
-    """How docker was called, without the questions that come first."""
-    record = Path(shutil.which("docker", path=hub.environ["PATH"]) + ".called")
-    calls = [shlex.split(line) for line in record.read_text().splitlines()]
-    return [call for call in calls if call[:2] not in (["buildx", "version"], ["version", "--format"])]
-
-
-def published(context: Context, commit: str) -> list[dict]:
-    log = context.log(f"package-{commit}")
-    return [e.record.details["published"] for e in log.entries() if e.record.action == "publish"]
-
-
-def test_the_four_tags_are_those_of_the_playbook_sanitised():
-    found = dockerhub.tags("feature/new thing+1", "28.2.2~ce", "abc1234")
-    assert found == ("feature-new-thing-1", "latest", "docker-28.2.2-ce", "git-abc1234")
-    with pytest.raises(UsageError, match="makes no tag"):
-        dockerhub.tags(".hidden", "28", "abc")
+from .hub import DOCKER, called, published
 
 
 def test_a_release_is_one_index_under_four_tags_with_a_signed_note(hub):
@@ -134,49 +41,49 @@ def test_the_same_release_again_builds_nothing(hub, monkeypatch):
 
 
 def test_a_version_of_another_commit_is_refused_before_anything_is_built(hub, monkeypatch):
-    first = dockerhub.release(hub.context, None, hub.repository, "1.0", "linux/amd64")
+    first = dockerhub.release(hub.context, None, hub.repository, "1.0.0", "linux/amd64")
     hub.project.commit(hub.files("two", "buildah"))
     hub.project.checkout()
     monkeypatch.setattr(engine, "build", None)
     with pytest.raises(UsageError, match="not labelled as built from"):
-        dockerhub.release(hub.context, None, hub.repository, "1.0", "linux/amd64")
-    assert hub.tag("1.0") == hub.tag("latest") == servers.inspect(first.details["ref"])
+        dockerhub.release(hub.context, None, hub.repository, "1.0.0", "linux/amd64")
+    assert hub.tag("1.0.0") == hub.tag("latest") == servers.inspect(first.details["ref"])
 
 
 def test_latest_moves_on_with_the_next_version(hub):
-    dockerhub.push(hub.context, None, hub.repository, "1.0")
+    dockerhub.push(hub.context, None, hub.repository, "1.0.0")
     hub.project.commit(hub.files("two", "buildah"))
     hub.project.checkout()
-    second = dockerhub.push(hub.context, None, hub.repository, "1.1")
-    assert hub.tag("latest") == hub.tag("1.1") == servers.inspect(second.details["ref"]) != hub.tag("1.0")
+    second = dockerhub.push(hub.context, None, hub.repository, "1.1.0")
+    assert hub.tag("latest") == hub.tag("1.1.0") == servers.inspect(second.details["ref"]) != hub.tag("1.0.0")
 
 
 def test_a_build_for_this_machine_pushes_nothing(hub):
-    dockerhub.build_version(hub.context, None, f"{hub.repository}", "1.0")
-    for tag in ("1.0", "latest"):
+    dockerhub.build_version(hub.context, None, f"{hub.repository}", "1.0.0")
+    for tag in ("1.0.0", "latest"):
         servers.run(["buildah", "inspect", "--type", "image", f"{hub.repository}:{tag}"], hub.environ)
-    assert images.tagged(hub.repository, "1.0", environ={}) is None
+    assert images.tagged(hub.repository, "1.0.0", environ={}) is None
 
 
 def test_what_could_not_be_noted_is_not_published(hub):
     context = hub.context
     context.signer = None
     with pytest.raises(UsageError, match="no signing key"):
-        dockerhub.push(context, None, hub.repository, "1.0")
-    assert images.tagged(hub.repository, "1.0", environ={}) is None
+        dockerhub.push(context, None, hub.repository, "1.0.0")
+    assert images.tagged(hub.repository, "1.0.0", environ={}) is None
 
 
 @pytest.mark.parametrize("platforms", ["linux", "linux/amd64;id", "--push", "linux/amd64,"])
 def test_an_odd_platform_is_refused(platforms, hub):
     with pytest.raises(UsageError, match="PLATFORMS"):
-        dockerhub.release(hub.context, None, hub.repository, "1.0", platforms)
+        dockerhub.release(hub.context, None, hub.repository, "1.0.0", platforms)
 
 
 # ---- docker --------------------------------------------------------------------------------------------------
 
 
 def test_docker_is_called_once_to_build_and_push_without_attestations(docker):
-    result = dockerhub.release(docker.context, None, docker.repository, "1.0", "")
+    result = dockerhub.release(docker.context, None, docker.repository, "1.0.0", "")
     inspected, created, built = called(docker)
     assert inspected == ["buildx", "inspect", engine.BUILDER]
     assert created == ["buildx", "create", "--name", engine.BUILDER, "--driver", "docker-container"]
@@ -189,15 +96,15 @@ def test_docker_is_called_once_to_build_and_push_without_attestations(docker):
     )
     assert str(docker.project.root / "app") not in " ".join(built)  # never the working folder
     assert "docker-28.2.2-x" in result.details["tags"]
-    assert docker.tag("1.0") == servers.inspect(result.details["ref"])
+    assert docker.tag("1.0.0") == servers.inspect(result.details["ref"])
 
 
 def test_a_push_that_docker_fails_is_a_failure_and_names_nothing(docker):
     stand_in = Path(shutil.which("docker", path=docker.environ["PATH"]))
     stand_in.write_text(DOCKER.replace('"buildx build") ;;', '"buildx build") STATUS=17 ;;'))
     with pytest.raises(CheckFailed, match=r"docker buildx build ended with 17\n.*no space left"):
-        dockerhub.release(docker.context, None, docker.repository, "1.0", "")
-    assert images.tagged(docker.repository, "1.0", environ={}) is None
+        dockerhub.release(docker.context, None, docker.repository, "1.0.0", "")
+    assert images.tagged(docker.repository, "1.0.0", environ={}) is None
     assert published(docker.context, docker.commit) == []
 
 
@@ -244,7 +151,7 @@ def test_a_real_login_opens_the_registry_for_the_engine_and_for_us(hub, guarded,
     repository = f"{guarded.host}/ns/app"
     dockerhub.login(hub.context, repository)
     assert credentials.login(guarded.host, hub.environ).password == servers.PASSWORD
-    made = dockerhub.push(hub.context, None, repository, "1.0")
+    made = dockerhub.push(hub.context, None, repository, "1.0.0")
     assert images.verify(made.details["ref"], environ=hub.environ).ref == made.details["ref"]
     dockerhub.logout(hub.context, repository)
     assert credentials.login(guarded.host, hub.environ) is None
