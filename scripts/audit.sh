@@ -9,6 +9,8 @@
 # of a git repository. With --tsa each anchor FILE needs an RFC 3161 timestamp of that authority in FILE.tsr.
 #
 # exit 0  audit: N entries, head SEQ SHA256       without an anchor, compare it yourself: only that shows a cut tail
+#         audit: read beside it: LOG: entries …   proofs that its starts name, and builds of what it deployed; nothing
+#                                                 else of that log was judged
 # exit 1  audit: FILE: CODE: why                  the first bad entry
 # exit 2  wrong usage, or a tool is missing
 #
@@ -134,21 +136,24 @@ def predicate:
         and (.size | whole(0; 67108864)) and (.name | is("[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}"))));
 JQ
 
-# Reads the entries of a package's log, and says "DIGEST AT" of the first build that ended well. Nothing of it is judged.
+# Reads the entries of a package's log, and says "DIGEST NUMBER AT" of the first build that ended well. Nothing of it is judged.
 cat "$work/forms.jq" - >"$work/built.jq" <<'JQ'
 def entry: read(.payload | @base64d) | if . == [] then error("no entry") else .[0] end
     | if statement and (.predicate | predicate) then . else error("no entry") end;
-first(inputs | entry | select(.predicate
-    | "\(.kind) \(.action) \(.environment) \(.target)" == "end build \($place) \($target)"))
-| "\(.subject[0].digest.sha256) \(.predicate | clock)"
+first(foreach inputs as $one (0; . + 1; . as $number | $one | entry | select(.predicate
+    | "\(.kind) \(.action) \(.environment) \(.target)" == "end build \($place) \($target)")
+    | "\(.subject[0].digest.sha256) \($number) \(.predicate | clock)"))
 JQ
 
 # Reads lines "NAME SHA256 BYTES|ENVELOPE" and judges each in turn, from --argjson state on.
 # Says for each entry: "ok" or CODE and why, of the envelope; the key's file; the signature; bytes of the payload and how
 # it is written, "plain" or "base64"; the payload; "ok" or CODE and why, of what was signed; the evidence as
-# "SHA256 SIZE NAME"; the proofs as "SHA256 ENVIRONMENT NUMBER DIGEST ACTION"; "COUNT DIGEST COMMIT SINCE" of its components,
-# its package and what it deploys since when, if it does; the components. Last, the state.
-cat "$work/forms.jq" - >"$work/entries.jq" <<'JQ'
+# "SHA256 SIZE NAME"; the proofs as "SHA256 ENVIRONMENT NUMBER DIGEST COMMIT ACTION"; "COUNT DIGEST COMMIT SINCE" of its
+# components, its package and what it deploys since when, if it does; the components. Last, the state.
+#
+# Of a proof, which is an entry of another log, only as far as what was signed; then "SEQ SHA256" of the head to which it
+# must lead, where its key was good, or a rule of it held, up to a head alone.
+cat "$work/forms.jq" - >"$work/judging.jq" <<'JQ'
 def stems: [$names | split("\n")[:-1] | range(0; length; 2) as $i | {(.[$i]): .[$i + 1]}] | add // {};
 def envelope:
     closed(["payload", "payloadType", "signatures"]) and .payloadType == "application/vnd.in-toto+json"
@@ -175,7 +180,7 @@ def permitted($keyid):
     | ($mine == [] and .target == "sandbox") or any($mine[];
         ((.from // "")[:19] <= ($said | clock))
         and ((.until // "") == "" or ($said | clock) < (.until | sub("Z$"; ".000000Z")))
-        and (.good == null or any(.good[]; .place == "\($target)/\($environment)" and .seq >= $said.seq))
+        and (.good == null or any(.good[]; .place == "\($said.target)/\($said.environment)" and .seq >= $said.seq))
         and any(.environments[]; IN("*", $said.environment))
         and any(.stages[]; IN("*", $said.stage)) and any(.actions[]; IN("*", $said.action))
         and ($said.kind != "start" or ((.needs // []) - [$said | proofs[] | objects | .action]) == []));
@@ -189,7 +194,7 @@ def named: (.details // {}).policy as $named
 # What revocations let the key sign: entries up to the head that they name as the last good one.
 def good($keyid): . as $said | stems[$keyid] as $stem
     | [$policy[0].revoked[] | select(IN(.key; $keyid, $stem))]
-    | . == [] or any(.[].good[]; .place == "\($target)/\($environment)" and .seq >= $said.seq);
+    | . == [] or any(.[].good[]; .place == "\($said.target)/\($said.environment)" and .seq >= $said.seq);
 
 # A package's stages, each with those that have to have ended well before it does; and what a failed one takes back.
 def before: {intake: [], build: ["intake"], accept: ["intake", "build"], release: ["intake", "build", "accept"]}[.action];
@@ -221,10 +226,12 @@ def followed($package; $stages; $digest):
         then "stage the package of its \(.action) is not the one that was deployed here last"
     else {package: $package} end;
 
+# The commit of a package, by its name; a dash for what is none.
+def commit: [.name | capture("\\A[a-z]+:(?<commit>[0-9a-f]{40})\\z") | .commit] | .[0] // "-";
+
 # The commit that a deploy names and since when it runs; two dashes for what is none.
 def deploys($began; $about):
-    [select(.action == "deploy" and (.kind | IN("start", "end")))
-        | $about.name | capture("\\A[a-z]+:(?<commit>[0-9a-f]{40})\\z") | .commit] as $named
+    [select(.action == "deploy" and (.kind | IN("start", "end"))) | $about | commit | select(. != "-")] as $named
     | if $named == [] then "- -" else "\($named[0]) \(if .kind == "start" then clock else $began.at end)" end;
 
 # CODE and why, or {open, at, policy, package, stages} as they are afterwards.
@@ -283,24 +290,30 @@ def judged($state; $keyid; $sum):
         else $verdict end
     end;
 
-def entry($state):
+# What an envelope holds, {keyid, sum, statement, proof}, or {say}: why it is none.
+def opened:
     index("|") as $bar | .[79:$bar] as $bytes | .[$bar + 1:] as $text | .[14:78] as $sum
     # A length that differs betrays what reading lines hides: a line end, a NUL, bytes that are no UTF-8.
     | (if ($text | utf8bytelength | tostring) == $bytes then read($text) else [] end) as $found
-    | if $found == [] then {stop: true, say: ["form it is not canonical JSON with integers only"]}
-    elif $found[0] | envelope | not
-        then {stop: true, say: ["form it is not a DSSE envelope of in-toto with one signature"]}
+    | if $found == [] then {say: ["form it is not canonical JSON with integers only"]}
+    elif $found[0] | envelope | not then {say: ["form it is not a DSSE envelope of in-toto with one signature"]}
     elif stems | has($found[0].signatures[0].keyid) | not
-        then {stop: true, say: ["key \($found[0].signatures[0].keyid[0:60] | tojson) is not a trusted key"]}
+        then {say: ["key \($found[0].signatures[0].keyid[0:60] | tojson) is not a trusted key"]}
     else
         $found[0].signatures[0] as $signed | $found[0].payload as $payload | ($payload | @base64d) as $said
-        | read($said) as $statement
-        | (if $statement == [] then "form it is not canonical JSON with integers only"
-            else $statement[0] | judged($state; $signed.keyid; $sum) end) as $verdict
         # Text without control characters is one line that the shell can read as it is.
         | (if $said | test("[[:cntrl:]]") then ["base64", $payload] else ["plain", $said] end) as $how
-        | ["ok", ($signed.keyid | ltrimstr("SHA256:") | gsub("/"; "_")), $signed.sig,
-            "\($said | utf8bytelength) \($how[0])", $how[1]] as $proof
+        | {keyid: $signed.keyid, sum: $sum, statement: read($said), proof: ["ok",
+            ($signed.keyid | ltrimstr("SHA256:") | gsub("/"; "_")), $signed.sig,
+            "\($said | utf8bytelength) \($how[0])", $how[1]]}
+    end;
+
+def entry($state):
+    opened | if has("say") then .stop = true
+    else
+        .proof as $proof | .statement as $statement | .sum as $sum | .keyid as $keyid
+        | (if $statement == [] then "form it is not canonical JSON with integers only"
+            else $statement[0] | judged($state; $keyid; $sum) end) as $verdict
         | if $verdict | type == "string" then {stop: true, say: ($proof + [$verdict])}
         else $verdict + {
             seq: ($state.seq + 1), prev: $sum,
@@ -308,18 +321,63 @@ def entry($state):
                 | deploys($state.open; $statement[0].subject[0]) as $deploys
                 | (.evidence | length, (.[] | "\(.sha256) \(.size) \(.name)")),
                 (($statement[0].subject[0] | if .name | startswith("environment:") then "none"
-                    else .digest.sha256 end) as $digest | (proofs | length,
-                    (.[] | "\(.sha256) \(.environment) \(.seq) \($digest) \(.action)")),
+                    else .digest.sha256 end) as $digest | ($statement[0].subject[0] | commit) as $commit
+                    | (proofs | length,
+                    (.[] | "\(.sha256) \(.environment) \(.seq) \($digest) \($commit) \(.action)")),
                     ((if $digest == "none" then [] else components end) | "\(length) \($digest) \($deploys)",
                     (sort_by(.name)[] | "\(.digest)  \(.name)"))))])
         } end
     end;
 
+# Is it the entry of a log of the target that a start of package $digest names as its proof? What it leads to, or why not.
+def proven($keyid; $sum; $link):
+    ($link | split(" ")) as [$_, $place, $number, $__, $digest, $commit] | ($link | split(" ")[6:] | join(" ")) as $action
+    | ({test: "verification", accept: "verification", release: "release", certify: "verification"}[$action]) as $stage
+    | def unbelievable(why): ", which opened the way, cannot be believed: \(why)";
+    if (statement and (.predicate | predicate)) | not then unbelievable("it is no entry")
+    else
+        .subject[0].digest.sha256 as $about | .predicate | named as $named | clock as $clock
+        | "\(.target)/\(.environment)" as $where
+        | [$policy[0] | .revoked[], .rules[] | .key as $key | (.good // [])[] | select(.place == $where) | .key = $key] as $heads
+        | if [.target, .environment, .seq] != [$target, $place, ($number | tonumber)]
+            then unbelievable("it says that it is entry \(.seq) of \($where)")
+        elif ($clock | time | not) or $clock > .at then unbelievable("its clock is malformed")
+        elif $named == null or $named.version > $policy[0].version
+            or $named.version == $policy[0].version and $named.sha256 != $policy[0].sha256
+            then unbelievable("it was written under another policy than this trust.toml")
+        elif good($keyid) | not then unbelievable("\($keyid) was revoked before it signed this entry")
+        elif permitted($keyid) | not then unbelievable("\($keyid) may not sign \(.stage)/\(.action) at \($clock)")
+        elif .seq as $seq | any($heads[]; .seq == $seq and .sha256 != $sum)
+            then unbelievable("trust.toml names another entry of this number")
+        elif [.kind, .stage, .action, $about] != ["end", $stage, $action, $digest]
+            or (if $action == "certify" then $place | is("package-[0-9a-f]{40}")
+                else $place != "package-\($commit)" end)
+            then " is no \($action) of this package that succeeded"
+        else .seq as $seq | stems[$keyid] as $stem
+            | {leads: ([$heads[] | select(IN(.key; $keyid, $stem) and .seq >= $seq)] | sort_by([.seq, .sha256])
+                | if . == [] then "- -" else "\(.[0].seq) \(.[0].sha256)" end)} end
+    end;
+JQ
+cat "$work/judging.jq" - >"$work/entries.jq" <<'JQ'
 foreach (inputs, null) as $line ($state;
     . as $before
     | if .stop then .say = []
     elif $line == null then .say = [del(.say) | tojson]
     else $line | entry($before) end;
+    .say[])
+JQ
+
+# Judges lines as entries.jq does, each as the proof that a line "ENTRY PLACE NUMBER SHA256 DIGEST COMMIT ACTION" names.
+cat "$work/judging.jq" - >"$work/proofs.jq" <<'JQ'
+($links | split("\n")) as $named
+| foreach inputs as $line ({at: -1};
+    .at += 1 | $named[.at] as $link | .say = ($line | opened | if has("say")
+            then [", which opened the way, cannot be believed: \(.say[0] | sub("^[a-z]+ "; ""))"]
+        else .proof as $proof | .keyid as $keyid | .sum as $sum
+            | (.statement | if . == [] then ", which opened the way, cannot be believed: it is not canonical JSON"
+                else .[0] | proven($keyid; $sum; $link) end)
+            | if type == "string" then $proof + [.] else $proof + ["ok", .leads] end
+        end);
     .say[])
 JQ
 
@@ -511,36 +569,45 @@ judge() {
             --rawfile names "$work/names" --slurpfile policy "$work/policy" --slurpfile pins "$work/pins" \
             -f "$work/entries.jq" >"$work/verdicts" || bad "$1" form 'these entries cannot be judged'
     found=''
-    : >"$work/proofs"
+    : >"$work/signers"
     : >"$work/sigs"
-    proofs=0
+    : >"$work/links"
+    : >"$work/linked"
+    signers=0
     {
         for name; do
             prove || break
         done
         [ -n "$found" ] || read -r state
     } <"$work/verdicts"
+    [ ! -s "$work/links" ] || beside
     signatures
     [ -z "$found" ] || bad "$name" "${found%% *}" "${found#* }"
+}
+
+# Reads the rest of what entries.jq or proofs.jq says about an envelope, and notes what its key signed. When the signature
+# does not verify, that is WHY about $name.
+signed() { # WHY
+    read -r key && read -r sig && read -r size how && IFS= read -r payload
+    # DSSE's pre-authentication encoding of the payload: what the key signed.
+    if [ "$how" = plain ]; then
+        printf 'DSSEv1 28 application/vnd.in-toto+json %d %s' "$size" "$payload" >"$work/signed.$signers"
+    else
+        printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size" >"$work/signed.$signers"
+        base64 -d >>"$work/signed.$signers" <<EOF
+$payload
+EOF
+    fi
+    printf '%s\n' "$sig" >>"$work/sigs"
+    printf '%s %s %s\n' "$name" "$key" "$1" >>"$work/signers"
+    signers=$((signers + 1))
 }
 
 # Reads what entries.jq says about $name, notes what its key signed, and looks at the evidence.
 prove() {
     read -r found
     [ "$found" = ok ] || return 1
-    read -r key && read -r sig && read -r size how && IFS= read -r payload
-    # DSSE's pre-authentication encoding of the payload: what the key signed.
-    if [ "$how" = plain ]; then
-        printf 'DSSEv1 28 application/vnd.in-toto+json %d %s' "$size" "$payload" >"$work/signed.$proofs"
-    else
-        printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size" >"$work/signed.$proofs"
-        base64 -d >>"$work/signed.$proofs" <<EOF
-$payload
-EOF
-    fi
-    printf '%s\n' "$sig" >>"$work/sigs"
-    printf '%s %s\n' "$name" "$key" >>"$work/proofs"
-    proofs=$((proofs + 1))
+    signed 'signature the signature does not verify'
     read -r found
     [ "$found" = ok ] || return 1
     found=''
@@ -559,7 +626,7 @@ EOF
     read -r links
     while [ "$links" -gt 0 ]; do
         links=$((links - 1))
-        read -r sum place number digest action
+        read -r sum place number digest commit action
         linked "$(printf '%s/%08d.json' "$place" "$number")" || return 1
     done
     read -r parts digest commit since
@@ -582,42 +649,91 @@ together() {
 # Is package $digest, deployed since $since, the one that was built of $commit, if a build was recorded before that?
 as_built() {
     # Only the newest commit is remembered: deploys of one commit mostly follow each other.
-    if [ "$commit" != "$known" ]; then
-        known=$commit built=''
+    if [ "$commit" != "$built_of" ]; then
+        built_of=$commit built=''
         [ ! -f "$parent/package-$commit/00000001.json" ] || built=$(build_of "package-$commit")
+        [ -z "$built" ] || echo "package-$commit 1 $built" >>"$work/read"
     fi
     case $built in '' | "$digest "*) return 0 ;; esac
     found='package it deploys another package than the one that was built of its commit'
-    jq -en --arg built "${built#* }" --arg since "$since" '$built > $since' >/dev/null || return 1
+    jq -en --arg built "${built##* }" --arg since "$since" '$built > $since' >/dev/null || return 1
     found=''
 }
 
 build_of() { # PLACE of a package's log; says nothing when it tells of no build
     [ ! -h "$parent/$1" ] || return 0
-    number=1 file=$parent/$1/00000001.json
+    nth=1 file=$parent/$1/00000001.json
     while [ ! -h "$file" ] && [ -f "$file" ] && [ -r "$file" ] && [ "$(wc -c <"$file")" -le 1048576 ]; do
         cat "$file" 2>/dev/null || break
-        number=$((number + 1))
-        file=$parent/$1/$(printf '%08d.json' "$number")
+        nth=$((nth + 1))
+        file=$parent/$1/$(printf '%08d.json' "$nth")
     done | jq -rn --arg place "$1" --arg target "$target" -f "$work/built.jq" 2>/dev/null || :
 }
 
-# Is the entry, of the log of $place, there, unchanged and the success of $action with package $digest?
+unbelievable=', which opened the way, cannot be believed'
+# Is the proof that $name names there, and unchanged? Notes it, once: who signed what is judged with the others'.
 linked() { # PLACE/NUMBER.json
     file=$parent/$1
-    found="proof $1, which opened the way, cannot be believed"
-    [ ! -h "$parent/$place" ] && [ ! -h "$file" ] && [ -f "$file" ] && [ -r "$file" ] &&
-        [ "$(wc -c <"$file")" -le 1048576 ] && [ "$(sha256sum <"$file")" = "$sum  -" ] || return 1
-    found="proof $1 is no $action of this package that succeeded"
-    jq -e --arg said "end $action $place $target $digest" '.payload | @base64d | fromjson | .subject[0] as $about
-        | .predicate | "\(.kind) \(.action) \(.environment) \(.target) \($about.digest.sha256)" == $said' \
-        "$file" >/dev/null 2>&1 || return 1
+    found="proof $1$unbelievable: it is not there, or another entry"
+    [ ! -h "$parent/$place" ] && [ ! -h "$file" ] && [ -f "$file" ] && [ -r "$file" ] || return 1
+    bytes=$(wc -c <"$file")
+    [ "$bytes" -le 1048576 ] && [ "$(sha256sum <"$file")" = "$sum  -" ] || return 1
     found=''
+    known=$work/followed/$place/$number.$sum
+    [ ! -e "$known" ] || [ "$(cat "$known")" != "$digest $commit $action" ] || return 0
+    mkdir -p "${known%/*}"
+    printf '%s %s %s' "$digest" "$commit" "$action" >"$known"
+    printf '%s %s - %s\n' "$place" "$number" "$number" >>"$work/read"
+    printf '%s %s %s %s %s %s %s\n' "$name" "$place" "$number" "$sum" "$digest" "$commit" "$action" >>"$work/links"
+    printf '%08d.json %s %s\n' "$number" "$sum" "$bytes" >"$work/about"
+    paste -s "$file" | paste -d '|' "$work/about" - >>"$work/linked"
 }
 
-# Checks what prove noted, on every core, and names the first signature that does not verify.
+# Judges the proofs that were noted, and names the first entry with one that proves nothing.
+beside() {
+    jq -nRr --arg target "$target" --arg environment "$environment" --rawfile links "$work/links" \
+        --rawfile names "$work/names" --slurpfile policy "$work/policy" --slurpfile pins "$work/pins" \
+        -f "$work/proofs.jq" <"$work/linked" >"$work/verdicts" || bad "$name" form 'its proofs cannot be judged'
+    latest=$name
+    while read -r name place number sum _ <&6; do
+        proof=$(printf '%s/%08d.json' "$place" "$number")
+        IFS= read -r why
+        if [ "$why" = ok ]; then
+            signed "proof $proof$unbelievable: its signature does not verify"
+            IFS= read -r why
+        fi
+        if [ "$why" = ok ]; then
+            read -r last good
+            why=$(leads "$place" "$number" "$sum" "$last" "$good")
+        fi
+        [ -z "$why" ] || { found="proof $proof$why" && return 0; }
+    done 6<"$work/links" <"$work/verdicts"
+    name=$latest
+}
+
+# Says why, when no chain leads from an entry to a head; $work/chain has the digests that are known, by number.
+leads() { # PLACE NUMBER SHA256 HEAD SHA256
+    [ "$4" != - ] || return 0
+    chain=$work/chain/$1/$4.$5
+    [ -e "$chain" ] || { mkdir -p "$chain" && printf '%s' "$5" >"$chain/$4" && printf '%s' "$4" >"$chain/lowest"; }
+    lowest=$(cat "$chain/lowest")
+    while [ "$lowest" -gt "$2" ]; do
+        file=$parent/$1/$(printf '%08d.json' "$lowest")
+        if [ -h "$file" ] || [ ! -f "$file" ] || [ "$(wc -c <"$file")" -gt 1048576 ] ||
+            [ "$(sha256sum <"$file")" != "$(cat "$chain/$lowest")  -" ]; then
+            printf '%s: entry %d after it is not the one that leads to entry %d' "$unbelievable" "$lowest" "$4"
+            return 0
+        fi
+        lowest=$((lowest - 1))
+        jq -rj '.payload | @base64d | fromjson | .predicate.prev' "$file" >"$chain/$lowest" 2>/dev/null || :
+        printf '%s' "$lowest" >"$chain/lowest"
+    done
+    [ "$(cat "$chain/$2")" = "$3" ] || printf '%s: it does not lead to entry %d, which trust.toml names' "$unbelievable" "$4"
+}
+
+# Checks what was noted, on every core, and names the first entry with a signature that does not verify.
 signatures() {
-    [ "$proofs" -gt 0 ] || return 0
+    [ "$signers" -gt 0 ] || return 0
     rm -f "$work"/sig.* "$work"/good.*
     base64 -d <"$work/sigs" | split -b 64 -a 4 - "$work/sig."
     share=0
@@ -626,28 +742,34 @@ signatures() {
         share=$((share + 1))
     done
     wait
-    number=0
-    while read -r signed _; do
-        [ -e "$work/good.$number" ] || bad "$signed" signature 'the signature does not verify'
+    number=0 first=''
+    while read -r entry _ why; do
+        # Those of the entries themselves come before those of the proofs that they name.
+        if [ ! -e "$work/good.$number" ] && { [ -z "$first" ] || [ "${entry%.json}" -lt "${first%.json}" ]; }; then
+            first=$entry because=$why
+        fi
         number=$((number + 1))
-    done <"$work/proofs"
+    done <"$work/signers"
+    [ -z "$first" ] || { [ -n "$found" ] && [ "${first%.json}" -gt "${name%.json}" ]; } ||
+        bad "$first" "${because%% *}" "${because#* }"
 }
 
 verify() { # SHARE: every $crew-th signature, from that one on
     number=0
     for sig in "$work"/sig.*; do
-        read -r _ key <&5
+        read -r _ key _ <&5
         [ $((number % crew)) -ne "$1" ] ||
             ! openssl pkeyutl -verify -pubin -inkey "$work/keys/$key" -rawin -in "$work/signed.$number" \
                 -sigfile "$sig" >/dev/null 2>&1 || : >"$work/good.$number"
         number=$((number + 1))
-    done 5<"$work/proofs"
+    done 5<"$work/signers"
 }
 
 cd "$dir"
 state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"package":"","stages":[],"at":"","clock":"","policy":{"version":0,"sha256":""}}'
 crew=$(nproc)
-known='' built=''
+built_of='' built=''
+: >"$work/read"
 seq=0 batch='' fault=''
 for name in *.json; do
     [ -e "$name" ] || [ -h "$name" ] || continue
@@ -675,3 +797,10 @@ beyond=$(jq -r --argjson seq "$seq" 'map(.seq | select(. > $seq)) | min // empty
     "the log ends at $seq, but this entry was anchored: its tail was cut off, or it is an old copy"
 head=${state#*'"prev":"'}
 printf 'audit: %d entries, head %d %s\n' "$seq" "$seq" "${head%%'"'*}"
+# Each line of $work/read is "PLACE FIRST DIGEST LAST" and perhaps more.
+jq -nRr '[inputs | split(" ") | {place: .[0], seq: range(.[1] | tonumber; (.[3] | tonumber) + 1)}] | group_by(.place)[]
+    | .[0].place as $place | (map(.seq) | unique) as $all
+    | reduce $all[] as $n ([]; if . != [] and .[-1][1] == $n - 1 then .[-1][1] = $n else . + [[$n, $n]] end)
+    | if length > 12 then "\($all | length) of \($all[0])–\($all[-1])"
+        else map(if .[0] == .[1] then "\(.[0])" else "\(.[0])–\(.[1])" end) | join(", ") end
+    | "audit: read beside it: \($place): entries \(.)"' <"$work/read"

@@ -422,14 +422,16 @@ def evidence_keys(c, name="release", folder="", import_="", policy=False, plan=F
 
 
 @task(name="audit", iterable=["anchor"], help={
+    "env": "judge this environment's journal alone, with the proofs that it names in others; default: all journals",
     "anchor": "FILE or git:REPOSITORY to compare heads with; may be given again",
     "tsa": "certificates (PEM) of the authority that timestamped the anchor files", "json": JSON})  # fmt: skip
-def evidence_audit(c, anchor=None, tsa="", json=False):
+def evidence_audit(c, env=None, anchor=None, tsa="", json=False):
     """Check every journal of the target: signatures, chain, evidence, anchors."""
     from .stages import evidence
 
     with session(json) as context:
-        finish(context, evidence.audit(context, anchor or (), tsa))
+        only = context.config.name_of(env) if env else ""
+        finish(context, evidence.audit(context, anchor or (), tsa, only))
 
 
 @task(name="anchor", help={"env": ENV, "to": "a file, for example for a CI artifact; default: a git tag",

@@ -33,8 +33,10 @@ def varied(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve entries of every kind, some with evidence, a proof, an effect, deep details and odd letters."""
     root = Path(shutil.copytree(sound, tmp_path_factory.mktemp("varied") / "root", symlinks=True))
     log = log_of(root)
-    certified = log_of(root, "staging").entries()[2]
-    proof = {"action": "deploy", "environment": "staging", "seq": 3, "sha256": certified.sha256}
+    staging, about = log_of(root, "staging"), {"environment": "staging", "stage": "verification"}
+    staging.append(record("start", action="certify", **about))
+    certified = staging.append(record("end", action="certify", settles=6, **about))
+    proof = {"action": "certify", "environment": "staging", "seq": 7, "sha256": certified.sha256}
     log.append(record("note", text="\x7f", deep=[[[[[[[[1]]]]]]]]))
     log.append(record("start", proofs=[proof], actor={"pid": 7}))
     log.append(record("abandon", settles=7))
@@ -52,7 +54,7 @@ def both_ways(root: Path, patch: pytest.MonkeyPatch) -> tuple[list[Finding], lis
         one.setattr(auditor, "_walk", lambda *_: [doubt])
         quick = audit(folder, root / "trust", processes=1)
     with patch.context() as one:
-        one.setattr(auditor, "all_well", lambda *_: False)
+        one.setattr(auditor, "all_well", lambda *_: None)
         return quick, audit(folder, root / "trust", processes=1)
 
 

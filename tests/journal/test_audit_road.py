@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.audit, needs("dash", *TOOLS.split())]
 
 TESTS = PACKAGE.replace("slug:", "package-")
 OTHER = "51" * 32
+STAGES = {"test": "verification", "accept": "verification", "certify": "verification"}
 
 
 def log_of(root: Path, environment: str, target: str = "sandbox") -> Log:
@@ -44,7 +45,7 @@ def did(log: Log, environment: str, action: str, kind: str = "end", **start: Any
     where = {
         "environment": environment,
         "action": action,
-        "stage": action,
+        "stage": STAGES.get(action, action),
         "digest": start.pop("digest", DIGEST),
         "subject": start.pop("subject", PACKAGE),
     }

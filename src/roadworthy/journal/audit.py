@@ -20,7 +20,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 from msgspec import Struct
@@ -31,10 +32,13 @@ from roadworthy.journal.audit_pieces import all_well, crew
 from roadworthy.journal.audit_road import Walk, forget_builds
 from roadworthy.journal.audit_trust import Anchor, of_log, read_anchors, read_trust, rules_of
 
-__all__ = ["Anchor", "Finding", "audit", "read_anchors"]
+__all__ = ["Anchor", "Audited", "Finding", "audit", "audited", "read_anchors", "read_beside"]
 
 _is_entry = re.compile(r"(?!0{8})[0-9]{8}\.json").fullmatch
 _is_leftover = re.compile(r"\.[0-9a-f]{16}\.part").fullmatch  # of a killed writer
+
+_SHOWN = 12
+"""Numbers and ranges of numbers, at most, that one line lists."""
 
 
 class Finding(Struct, frozen=True):
@@ -48,6 +52,33 @@ class Finding(Struct, frozen=True):
         return f"audit: {self.name}: {self.code}: {self.why}"
 
 
+class Audited(Struct, frozen=True):
+    """What an audit of one log found, the first bad entry first; nothing when all is well.
+
+    `beside` are the entries of other logs of the target that were read, by log and number: those that its starts
+    name as proofs, and the builds of what was deployed. Nothing else of these logs was judged.
+    """
+
+    findings: list[Finding]
+    beside: list[tuple[str, int]]
+
+
+def read_beside(audited: Audited) -> Iterator[str]:
+    """A line for each other log that was read: which entries of it."""
+    for place, found in groupby(audited.beside, key=itemgetter(0)):
+        runs: list[list[int]] = []
+        seqs = [seq for _, seq in found]
+        for seq in seqs:
+            if runs and runs[-1][1] == seq - 1:
+                runs[-1][1] = seq
+            else:
+                runs.append([seq, seq])
+        shown = ", ".join(f"{first}–{last}" if last > first else str(first) for first, last in runs)
+        if len(runs) > _SHOWN:
+            shown = f"{len(seqs)} of {seqs[0]}–{seqs[-1]}"
+        yield f"read beside it: {place}: entries {shown}"
+
+
 def audit(
     folder: Path,
     trust: Path | None = None,
@@ -55,10 +86,21 @@ def audit(
     *,
     processes: int | None = None,
 ) -> list[Finding]:
-    """Everything that is wrong with the log in `folder`, the first bad entry first; empty when all is well.
+    """The findings of `audited`."""
+    return audited(folder, trust, anchors, processes=processes).findings
 
-    `trust` is the folder of public keys, by default `trust` beside the journal's root. Anchors of other logs
-    say nothing about this one. `processes` is how many may work, by default one for each core.
+
+def audited(
+    folder: Path,
+    trust: Path | None = None,
+    anchors: Sequence[Anchor] = (),
+    *,
+    processes: int | None = None,
+) -> Audited:
+    """Audit the log in `folder`.
+
+    `trust` is the folder of public keys, by default `trust` beside the journal's root. `anchors` may be of several
+    logs, and one has to be of this log. `processes` is how many may work, by default one for each core.
     """
     # Not resolved: a folder that only links to another environment's log is itself a finding.
     folder = Path(os.path.abspath(folder))  # noqa: PTH100
@@ -66,19 +108,23 @@ def audit(
     try:
         keys = read_trust(trust or folder.parents[2] / "trust")
         place = folder.parent.name, folder.name
-        log = Log(folder, place, keys, rules_of(keys, place[0]), of_log(anchors, keys, "/".join(place)))
+        pins = of_log(anchors, keys, "/".join(place))
+        log = Log(folder, place, keys, rules_of(keys, place[0]), pins)
         _is_plain(folder)
         with crew(folder, processes or len(os.sched_getaffinity(0))) as others:
-            if all_well(log, _unbroken(folder), others):
-                return []
+            beside = all_well(log, _unbroken(folder), others)
+        if beside is not None:
+            return Audited([], sorted(beside))
         strays, numbers = _list(folder)
     except Bad as bad:
-        return [Finding("trust" if bad.code == "policy" else folder.name, bad.code, bad.why)]
-    return [*(Finding(name, "folder", "it is no entry") for name in strays), *_walk(log, numbers)]
+        return Audited([Finding("trust" if bad.code == "policy" else folder.name, bad.code, bad.why)], [])
+    walk = Walk()
+    findings = [*(Finding(name, "folder", "it is no entry") for name in strays), *_walk(log, numbers, walk)]
+    return Audited(findings, sorted(walk.beside))
 
 
-def _walk(log: Log, numbers: Iterable[int]) -> Iterator[Finding]:
-    walk, last = Walk(), 0
+def _walk(log: Log, numbers: Iterable[int], walk: Walk) -> Iterator[Finding]:
+    last = 0
     for seq in numbers:
         if seq != last + 1:
             yield Finding(f"{last + 1:08d}.json", "missing", f"there is no such entry, but {seq:08d}.json")

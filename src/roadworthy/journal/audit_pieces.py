@@ -88,24 +88,29 @@ def _start(count: int, ends: ExitStack) -> Crew:
     return Crew(processes, pieces)
 
 
-def all_well(log: Log, last: int, others: Crew | None) -> bool:
-    """Is every piece of a log of `last` entries well, and does each begin as the one before it ends?"""
+def all_well(log: Log, last: int, others: Crew | None) -> set[tuple[str, int]] | None:
+    """Is every piece of a log of `last` entries well, and does each begin as the one before it ends?
+
+    Then the entries of other logs that were read, by log and number; None when something is in doubt.
+    """
     if not last or max(log.pins, default=0) > last:
-        return False
+        return None
     if of_a_package(log.place[1]):  # no piece can assume its stages, so it would be judged twice
-        return False
+        return None
+    beside = set[tuple[str, int]]()
     pieces = list(_pieces(last, 1 + len(others.processes) if others else 1))
     found = _together(log, pieces, others) if others else _judged(log, pieces)
     state = Walk()
     for piece in pieces:
         if piece not in found or found[piece][0] != replace(state, package=None):
-            return False
+            return None
         after = found[piece][1]
         if after.wants not in (None, state.package):
-            return False
+            return None
+        beside |= after.beside
         package = state.package if after.package is None else after.package
-        state = replace(after, package=package, wants=None)
-    return True
+        state = replace(after, package=package, wants=None, beside=set())
+    return beside
 
 
 def _pieces(last: int, size: int) -> Iterator[Piece]:
@@ -164,7 +169,7 @@ def _judged(log: Log, pieces: Iterable[Piece]) -> Found:
 def _piece(log: Log, folder: int, first: int, last: int) -> tuple[Walk, Walk]:
     """The state that these entries assume and the one that they leave. Raises Bad or OSError if one is not well."""
     walk = _assumed(folder, first)
-    begin = replace(walk)
+    begin = replace(walk, beside=set())
     seqs = iter(range(first, last + 1))
     # Question by question, not entry by entry: what the processor does again at once it does faster.
     while batch := _next(seqs, folder):

@@ -56,7 +56,7 @@ class Walk(Struct):
 
     `package` is what runs in an environment, or what a package's log is about; None where the entries that say
     so belong to somebody else's piece, who is told in `wants` which it has to be. `stages` are those that a
-    package has passed, in its own log.
+    package has passed, in its own log. `beside` are the entries of other logs that were read, by log and number.
     """
 
     prev: str | None = "0" * 64
@@ -67,6 +67,7 @@ class Walk(Struct):
     package: str | None = ""
     wants: str | None = None
     stages: frozenset[str] = frozenset()
+    beside: set[tuple[str, int]] = set()
 
 
 def in_turn(said: Said[Any], digest: str, walk: Walk) -> dict[str, str]:
@@ -146,54 +147,42 @@ def proves(said: Said[Any], needs: list[str]) -> bool:
     return set(needs) <= {str(proof.get("action")) for proof in _objects(proofs(said))}
 
 
-def linked(proof: dict[str, Any], digest: str, target: Path) -> None:
-    """The entry that a start names is there, unchanged, and is the success of that action with this package."""
-    action, place = proof["action"], proof["environment"]
-    name = f"{place}/{proof['seq']:08d}.json"
-    try:
-        if (target / place).is_symlink():
-            raise Bad("folder", "its log is a link")
-        data = bytes_of(f"{target}/{name}")
-        if hashlib.sha256(data).hexdigest() != proof["sha256"]:
-            raise Bad("chain", "it is another entry")
-        found = unverified(data)
-    except (Bad, OSError) as error:
-        why = error.why if isinstance(error, Bad) else "it is not there"
-        raise Bad("proof", f"{name}, which opened the way, cannot be believed: {why}") from error
-    said = found.said
-    is_now = said.kind, said.action, said.environment, said.target, found.digest
-    if is_now != ("end", action, place, target.name, digest):
-        raise Bad("proof", f"{name} is no {action} of this package that succeeded")
-
-
-def as_built(name: str, digest: str, since: str, folder: Path) -> None:
+def as_built(name: str, digest: str, since: str, folder: Path, walk: Walk) -> None:
     """What a deploy calls the package of a commit is what was built of it, as that package's own log says.
 
     Only a build that was recorded before the deploy began counts: without one a deploy builds by itself. `folder`
     is the log of the deploy.
     """
     built = _build_of(folder, name)
+    if built:
+        walk.beside |= {(f"package-{commit_of(name)}", seq) for seq in range(1, built[2] + 1)}
     if built and built[0] != digest and built[1] <= since:
         raise Bad("package", "it deploys another package than the one that was built of its commit")
 
 
+def commit_of(name: str) -> str:
+    """The commit of the package that an entry is about, by the name of its subject; "" where it is about none."""
+    found = _PACKAGE(name)
+    return found[1] if found else ""
+
+
 @functools.lru_cache(1000)
-def _build_of(folder: Path, name: str) -> tuple[str, str] | None:
-    """The digest of the build that the log of this package tells of, and its time; None where it tells of none.
+def _build_of(folder: Path, name: str) -> tuple[str, str, int] | None:
+    """The digest of the build that the log of this package tells of, its time and its number; None for no build.
 
     Nothing of that log is judged: its own audit does that.
     """
-    of_commit = _PACKAGE(name)
-    if not of_commit:
+    commit = commit_of(name)
+    if not commit:
         return None
-    target, place = folder.parent, f"package-{of_commit[1]}"
+    target, place = folder.parent, f"package-{commit}"
     try:
         for seq in itertools.count(1):
             found = unverified(bytes_of(f"{target}/{place}/{seq:08d}.json"))
             said = found.said
             is_now = said.kind, said.action, said.environment, said.target
             if is_now == ("end", "build", place, target.name) and not (target / place).is_symlink():
-                return found.digest, str(clock_of(said))
+                return found.digest, str(clock_of(said)), seq
     except (Bad, OSError):
         pass
     return None

@@ -110,8 +110,13 @@ def rules_of(keys: Keys, target: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def of_log(anchors: Sequence[Anchor], keys: Keys, place: str) -> dict[int, set[str]]:
-    """The digests that entries of one log must have, by number. Raises Bad when the policy is too old."""
+    """The digests that entries of one log must have, by number.
+
+    Raises Bad when the policy is too old, or there are anchors and none is of this log.
+    """
     pins: dict[int, set[str]] = {}
+    if anchors and all(anchor.place != place for anchor in anchors):
+        raise Bad("anchor", "there is no anchor of this log")
     over = (rule["good"] for rule in keys.rules if "good" in rule)
     for heads in (*keys.revoked.values(), *over):
         if place in heads:
@@ -124,6 +129,12 @@ def of_log(anchors: Sequence[Anchor], keys: Keys, place: str) -> dict[int, set[s
             raise Bad("policy", f"policy {number} was in force when entry {anchor.seq} was anchored")
         pins.setdefault(anchor.seq, set()).add(anchor.sha256)
     return pins
+
+
+def heads_of(keys: Keys, keyid: str, place: str) -> list[tuple[int, str]]:
+    """The entries of one log, by number and digest, up to which a key was good or one of its rules held."""
+    over = [one["good"] for one in keys.rules if "good" in one and one["key"] in (keyid, keys.stems[keyid])]
+    return [heads[place] for heads in (keys.revoked.get(keyid, {}), *over) if place in heads]
 
 
 def named_policy(details: Any) -> tuple[int, str]:

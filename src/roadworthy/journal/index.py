@@ -51,7 +51,7 @@ PIECE = 1000
 _KEY, _MAC, _SIZE = 32, 32, 4
 _USUAL = 64 << 10
 """Bytes that are read at once; the head of an index has more only beyond a million and a half of rows."""
-_FORM = f"8 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"9 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -36,6 +36,7 @@ from roadworthy.journal.entry import (
     seal,
 )
 from roadworthy.journal.index import WORTH, Index, Rows, Settled, settled_by
+from roadworthy.journal.proofs import AT_ONCE, Proofs
 from roadworthy.journal.sign import Signer, Trust
 from roadworthy.journal.store import Store
 
@@ -80,6 +81,7 @@ class Log:
         self._environment, self._target = environment, target
         self._folder = f"{target}/{environment}"
         self._index = index
+        self._proofs = Proofs(store, target, trust)
         self._state = State()
         self._head: Entry | None = None
         self._before = Rows([])
@@ -150,6 +152,7 @@ class Log:
             seq = self._state.seq + 1
             entry, data = seal(self._draft(record, self._signer.keyid), self._signer.sign)
             self._trust.check(entry)
+            self._proofs.check([entry])
             after = follow(self._state, entry)
             if self._store.put(self._name(seq), data):
                 self._advance(entry, after)
@@ -200,14 +203,16 @@ class Log:
         # The first reading lists the folder and so finds gaps; after it, only the next name can be news.
         if not self._state.seq:
             self._resume()
-            before = self._state.seq
+            before, read_beside = self._state.seq, self._proofs.read
             for _ in self._rest():
                 pass
-            if self._index and self._state.seq - before >= WORTH:
+            if self._index and self._state.seq - before + self._proofs.read - read_beside >= WORTH:
                 self._index.save(self._state, self.settled())
         with _distrust():
             while (data := self._store.get(self._name(self._state.seq + 1), ENTRY_LIMIT)) is not None:
-                self._follow(data)
+                entry, after = self._next(data)
+                self._proofs.check([entry])
+                self._advance(entry, after)
 
     def _resume(self) -> None:
         """Go on where this machine's last reading ended. Raises JournalError when that entry is not there now."""
@@ -243,26 +248,34 @@ class Log:
                 # The listing gives only the end: a folder that changes meanwhile may show N+1 and not yet N.
                 seqs = range(self._state.seq + 1, self._last(self._state.seq) + 1)
                 found = self._store.get_all(map(self._name, seqs), ENTRY_LIMIT)
+                starts: list[Entry] = []
                 for seq, data in zip(seqs, found, strict=True):
                     if data is None:
                         raise JournalError(f"{self._name(seq)} is missing")
-                    yield self._follow(data)
+                    entry, after = self._next(data)
+                    self._advance(entry, after)
+                    yield entry
+                    if entry.record.kind == "start":
+                        starts.append(entry)
+                    if len(starts) == AT_ONCE:
+                        self._proofs.check(starts)
+                        starts.clear()
+                self._proofs.check(starts)
                 self._trust.policy.check_end(self._folder, self._state.seq)
         except RoadworthyError:
             # From the end of half a reading a new entry could be put into a gap.
             self._forget()
             raise
 
-    def _follow(self, data: bytes) -> Entry:
-        """Take `data` for the next entry, or raise JournalError."""
+    def _next(self, data: bytes) -> tuple[Entry, State]:
+        """`data` as the next entry, and the state after it. Raises JournalError when it is not."""
         name = self._name(self._state.seq + 1)
         entry = self._opened(name, data)
         try:
             after = follow(self._state, entry)
         except JournalError as error:
             raise JournalError(f"{name}: {error}") from error
-        self._advance(entry, after)
-        return entry
+        return entry, after
 
     def _advance(self, entry: Entry, after: State) -> None:
         start = self._state.open

@@ -196,6 +196,11 @@ class Policy(msgspec.Struct, frozen=True):
         yield from self.revoked.values()
         yield from (rule.good for rule in self.rules if rule.good is not None)
 
+    def heads_of(self, keyid: str, place: str) -> list[tuple[int, str]]:
+        """The entries of a log, by number and digest, up to which a key was good or one of its rules held."""
+        over = (rule.good for rule in self.rules if rule.keyid == keyid and rule.good is not None)
+        return [heads[place] for heads in (self.revoked.get(keyid, {}), *over) if place in heads]
+
     def check_end(self, place: str, seq: int) -> None:
         """Raises JournalError when a log that ends at `seq` lacks an entry that the policy names as good."""
         named = max((heads.get(place, (0, ""))[0] for heads in self._heads()), default=0)

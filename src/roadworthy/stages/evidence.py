@@ -48,33 +48,35 @@ def keys(context: Context, name: str, folder: str, existing: str = "") -> Result
     return Result(Outcome.SUCCEEDED, line, evidence=f".release/trust/{name}.pub")
 
 
-def audit(context: Context, anchors: Sequence[str] = (), tsa: str = "") -> Result:
+def audit(context: Context, anchors: Sequence[str] = (), tsa: str = "", only: str = "") -> Result:
     """Check every journal of the target without the code that wrote it, and its heads with `anchors`.
 
-    An anchor is a file or `git:REPOSITORY`; `tsa` is the file with an RFC 3161 authority's certificates.
+    An anchor is a file or `git:REPOSITORY`; `tsa` is the file with an RFC 3161 authority's certificates. With
+    `only`, the name of one journal, that one alone is judged, with what its starts name in others.
     """
     with journals(context) as folder:
-        return _audited(context, folder / context.target, anchors, Path(tsa) if tsa else None)
+        return _audited(context, folder / context.target, anchors, Path(tsa) if tsa else None, only)
 
 
-def _audited(context: Context, folder: Path, anchors: Sequence[str], authority: Path | None) -> Result:
+def _audited(
+    context: Context, folder: Path, anchors: Sequence[str], authority: Path | None, only: str
+) -> Result:
     from ..journal import audit as auditor
     from ..journal.audit_entry import Bad
 
-    places = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
+    places = sorted(path for path in folder.glob(only or "*") if path.is_dir()) if folder.is_dir() else []
     problems: list[str] = []
+    whose = f"{context.target}/{only}" if only else context.target
     if not places:
-        problems.append(
-            f"there is no journal of {context.target}: nothing was done there yet, or all of it went"
-        )
+        problems.append(f"there is no journal of {whose}: nothing was done there yet, or all of it went")
     known: list[auditor.Anchor] = []
     for source in anchors:
         try:
-            found = list(auditor.read_anchors(source, context.target, authority))
+            found = list(auditor.read_anchors(source, whose, authority))
         except Bad as bad:
             problems.append(f"anchor: {bad.why}")
             continue
-        problems += [] if found else [f"anchor: {source} holds no anchor of {context.target}"]
+        problems += [] if found else [f"anchor: {source} holds no anchor of {whose}"]
         known += found
     there = {f"{context.target}/{place.name}" for place in places}
     gone = {anchor.place: "it was anchored" for anchor in known}
@@ -82,21 +84,23 @@ def _audited(context: Context, folder: Path, anchors: Sequence[str], authority: 
     problems += [
         f"folder: there is no journal {place}, but {why}"
         for place, why in sorted(gone.items())
-        if place not in there
+        if place not in there and (not only or place == whose)
     ]
     for place in places:
-        findings = auditor.audit(place, _trust(context), known)
-        problems += [f"{place.name}: {finding}" for finding in findings]
-        held = any(anchor.place == f"{context.target}/{place.name}" for anchor in known)
-        word = "not trusted" if findings else "whole"
-        context.screen.line(f"  {word}  {place.name}{', as anchored' * held}")
+        its_own = [anchor for anchor in known if anchor.place == f"{context.target}/{place.name}"]
+        of_one = auditor.audited(place, _trust(context), known if only else its_own)
+        problems += [f"{place.name}: {finding}" for finding in of_one.findings]
+        word = "not trusted" if of_one.findings else "whole"
+        context.screen.line(f"  {word}  {place.name}{', as anchored' * bool(its_own)}")
+        for line in auditor.read_beside(of_one) if only else ():
+            context.screen.line(f"  {line}")
     context.say_who_can_write(sorted(there))
     if problems:
-        line = f"the journals of {context.target} cannot be trusted"
+        line = f"{f'the journal {whose}' if only else f'the journals of {whose}'} cannot be trusted"
         return Result(Outcome.FAILED, line, reasons=tuple(problems), code=1)
     seen = f"compared with {len(known)} anchors" if anchors else "not compared with any anchor"
-    line = f"{len(places)} journals of {context.target} are whole: signatures, chain and evidence; {seen}"
-    return Result(Outcome.SUCCEEDED, line)
+    which = f"the journal {whose} is" if only else f"{len(places)} journals of {whose} are"
+    return Result(Outcome.SUCCEEDED, f"{which} whole: signatures, chain and evidence; {seen}")
 
 
 def _left_behind(context: Context) -> Iterator[tuple[str, str]]:
