@@ -390,7 +390,7 @@ def test_a_policy_can_need_proofs_of_a_start(path: str, road: Path) -> None:
     policy(road, '["certify", "test"]')
     assert both(path, road) == ("", "")
     assert both(path, road, "sandbox/staging") == ("00000001.json", "policy")
-    with pytest.raises(JournalError, match="proofs that it needs"):
+    with pytest.raises(JournalError, match="needs a proof of certify"):
         log_of(road, "staging").entries()
     policy(road, '"test"')
     assert both(path, road) == ("trust", "policy")
@@ -398,7 +398,7 @@ def test_a_policy_can_need_proofs_of_a_start(path: str, road: Path) -> None:
 
 def test_nobody_writes_a_start_without_the_proofs_that_it_needs(path: str, road: Path) -> None:
     policy(road, '["certify"]')
-    with pytest.raises(JournalError, match="proofs that it needs"):
+    with pytest.raises(JournalError, match="needs a proof of certify"):
         log_of(road, "fresh").append(record("start", environment="fresh"))
     assert not (road / "journal/sandbox/fresh").exists()
 
