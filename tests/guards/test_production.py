@@ -4,7 +4,9 @@ import pytest
 from release_facts import STAGING, asked, facts_of, plan_of, refused
 from release_facts import ask as ask_guard
 
+from guards.deploy_guard import decide
 from roadworthy import guard
+from roadworthy.config import Environment
 from roadworthy.model import Keys
 
 MUTATIONS = ("deploy", "migrate", "rollback")
@@ -74,3 +76,9 @@ def test_without_any_key_the_exit_code_is_2_and_with_the_first_it_is_42():
 
     assert code(Keys()) == 2
     assert code(Keys("1")) == 42
+
+
+@pytest.mark.parametrize("name", [None, "", "a b", "Capecraft", "-x", "x" * 31])
+def test_what_is_no_name_of_an_app_is_none_wherever_it_is_written(name: str | None):
+    environments = {"prod": Environment(app=name or "", production=True)}
+    assert decide(name, "YES", environments) == 2

@@ -233,3 +233,12 @@ class TestWhateverItIsTurnedInto:
         (open_trust / "trust/stranger.pub").write_bytes(data.draw(st.just(key) | changed(key)))
         writer, python, shell = verdicts(path, open_trust)
         assert python == shell and (writer == "policy") == (shell == "trust policy")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [(b"nonsense\n", 1), (b"version = 1\n\n# x\nnonsense\n", 4), (b"version = 1\nversion = 1\n", 2)],
+)
+def test_the_audit_names_the_line_of_a_policy_that_is_none(text: bytes, line: int) -> None:
+    with pytest.raises(ValueError, match=f"^line {line} is no part of the format"):
+        audit_text.policy(text)

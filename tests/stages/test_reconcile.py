@@ -130,3 +130,31 @@ def test_who_only_asks_for_the_revision_is_not_waited_for():
         platform=SimpleNamespace(observe=lambda _: SimpleNamespace(dynos=dynos)),
     )
     assert module._busy(context, "capecraft") == ["run.2"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pending", "revisions", "looks", "problems"),
+    [
+        (("0002",), ["0001", "0002"], 1, 0),  # the one-off's last word was on its way
+        (("0002",), ["0001", "0001"], 1, 1),
+        (("0002",), ["0002"], 0, 0),
+        ((), ["0001"], 0, 0),  # nothing was to be run: there is nothing to wait for
+    ],
+)
+def test_a_migration_is_waited_for_only_where_one_was_to_run(
+    monkeypatch: pytest.MonkeyPatch, pending: tuple[str, ...], revisions: list[str], looks: int, problems: int
+):
+    waited: list[int] = []
+    told = iter(revisions)
+    monkeypatch.setattr(module, "_revision", lambda *_: next(told))
+    monkeypatch.setattr(module, "missing", lambda plan, at: plan.pending and at != plan.pending[-1])
+    monkeypatch.setattr(module, "_on_its_way", lambda *_: waited.append(1))
+    found = module._migrated(SimpleNamespace(), plan_of("migrate", pending=pending))  # type: ignore[arg-type]
+    assert (len(waited), len(found.problems)) == (looks, problems)
+    assert found.details["revision"] == revisions[-1]
+
+
+def test_the_config_of_an_image_is_the_one_that_the_start_recorded():
+    to = {"commit": COMMIT, "digest": DIGEST, "size": 7, "config": "e" * 64}
+    assert plan_of(to=to).package.config == "e" * 64  # type: ignore[union-attr]
+    assert plan_of().package.config == ""  # type: ignore[union-attr]
