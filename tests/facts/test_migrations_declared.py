@@ -266,3 +266,8 @@ def test_a_package_without_one_head_is_for_a_guard_to_refuse() -> None:
     newer = chain(one("1"), one("2", "1"))
     for own in (chain(), chain(one("1"), one("1b"))):
         assert own.followed_by(newer, "2") == own
+
+
+@pytest.mark.parametrize("current", [None, "7"])
+def test_a_project_without_migrations_has_none_pending_wherever_a_database_is(current: str | None) -> None:
+    assert Migrations((), none=True).pending(current) == ()

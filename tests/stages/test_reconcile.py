@@ -158,3 +158,17 @@ def test_the_config_of_an_image_is_the_one_that_the_start_recorded():
     to = {"commit": COMMIT, "digest": DIGEST, "size": 7, "config": "e" * 64}
     assert plan_of(to=to).package.config == "e" * 64  # type: ignore[union-attr]
     assert plan_of().package.config == ""  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("drifted", [(), ("v9 was released by hand",)])
+def test_where_nothing_is_open_what_differs_is_named(
+    monkeypatch: pytest.MonkeyPatch, drifted: tuple[str, ...]
+):
+    monkeypatch.setattr(module, "drift", lambda *_: list(drifted))
+    monkeypatch.setattr(module, "history_of", lambda *_: None)
+    monkeypatch.setattr(module, "observe", lambda *_: None)
+    monkeypatch.setattr("roadworthy.what_next.of_drift", lambda *_: ("invoke rollback --env prod",))
+    context = SimpleNamespace(log=lambda _: None)
+    found = module._nothing_open(context, "prod", "capecraft")  # type: ignore[arg-type]
+    assert (found.line, found.reasons) == ("nothing of capecraft is open", drifted)
+    assert found.next == (("invoke rollback --env prod",) if drifted else ("invoke status",))
