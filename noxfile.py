@@ -161,10 +161,11 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def images(session: nox.Session) -> None:
-    """Images on a real registry: built by buildah, promoted by us, judged by skopeo; and the bar of promotion."""
+    """Images on a real registry: built by buildah, promoted by us, judged by skopeo; and the bars of copying."""
     words = session.posargs or ["tests/images"]
     session.run("python", "-m", "pytest", "-m", "images", *words)
-    session.run("python", "tests/images/bench_promote.py", env={"PYTHONPATH": "src:tests"})
+    for bars in ("bench_promote.py", "bench_deploy.py"):
+        session.run("python", f"tests/images/{bars}", env={"PYTHONPATH": "src:tests"})
 
 
 def _npm(session: nox.Session, folder: str, *packages: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from roadworthy.errors import CheckFailed, UsageError
 from roadworthy.packages import registry as images
+from roadworthy.packages import wire
 
 from . import servers
 from .conftest import build, push
@@ -213,6 +214,39 @@ def test_a_broken_login_file_is_named_and_not_quoted(guarded, image):
 def test_a_registry_that_is_away_is_said(monkeypatch):
     with pytest.raises(CheckFailed, match="no connection"):
         images.read(f"127.0.0.1:{servers.free_port()}/a/web@sha256:{'0' * 64}", environ=NOBODY)
+
+
+def blobs_read(monkeypatch) -> list[str]:
+    """The digest of each blob that is read from now on."""
+    read: list[str] = []
+    original = wire.Wire.blob
+
+    def blob(self: wire.Wire, digest: str, size: int):
+        read.append(digest)
+        return original(self, digest, size)
+
+    monkeypatch.setattr(wire.Wire, "blob", blob)
+    return read
+
+
+def test_each_byte_is_read_once_where_it_arrives(image, place, tmp_path, monkeypatch):
+    read, blobs = blobs_read(monkeypatch), sorted(b.digest for b in images.read(image, environ=NOBODY).blobs)
+    images.promote(image, place, environ=NOBODY, whole=True)
+    assert sorted(read) == blobs
+    images.promote(image, f"{place}-later", environ=NOBODY)  # what is only copied is not read at all
+    assert sorted(read) == blobs
+    with servers.registry(tmp_path / "other") as other:
+        images.promote(image, f"{other.host}/a/web", environ=NOBODY, whole=True)
+    assert sorted(read) == sorted([*blobs, *blobs, *blobs])  # sent from here, and read back there
+
+
+def test_a_bit_that_flipped_in_what_is_taken_over_is_found(place, engine, tmp_path, registry):
+    (tmp_path / "own").write_bytes(b"own" * 1000)
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY own /own\n")
+    ref = push(build(tmp_path, engine), f"{place}:1", tmp_path, engine)
+    flip(registry.blob(images.read(ref, environ=NOBODY).layers[0].digest))
+    with pytest.raises(CheckFailed, match="other bytes"):
+        images.promote(ref, f"{place}-prod", environ=NOBODY, whole=True)
 
 
 def flip(file: Path) -> None:

@@ -64,6 +64,10 @@ def test_an_image_of_another_platform_than_was_asked_for_is_refused(made):
     assert "Heroku runs linux/amd64" in refusal(ref, live=True)
 
 
+def test_an_image_of_several_platforms_that_was_found_is_refused(site):
+    assert "several platforms" in refusal(site.build(platforms=("linux/amd64", "linux/arm64")).ref)
+
+
 def test_what_this_machine_cannot_run_is_refused_unless_it_emulates_it(made, tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "_BINFMT", tmp_path)
     ref = made(CMD, "--platform", "linux/arm64")

@@ -25,11 +25,11 @@ def releasable(context: Context, app: str, package: Package) -> None:
 
 def lost(context: Context, app: str, seen: Observed) -> str:
     """Why what runs could not be started again, where it is an image; "" when it could, and of a slug."""
-    from ..packages import registry
-
     current = seen.current
     if not seen.digest or current is None or "-" in current.slug:  # a slug's id is a UUID
         return ""
+    from ..packages import registry
+
     ref = f"{context.platform.repository(app)}@sha256:{seen.digest}"
     return registry.lacks(ref, environ=context.environ)
 

@@ -33,7 +33,7 @@ BUILDER: Final = "multiarch-builder"  # docker's own builder makes one platform 
 LAST_LINES: Final = 12  # of an engine that failed, in the message
 LONGEST_LINE: Final = 300  # characters of each, its last
 _LOOKED_AT: Final = (
-    1 << 18
+    1 << 16
 )  # bytes at the end of what it said; far more than is shown, for secrets are long, too
 PASSED_ON: Final = (
     *(

@@ -222,7 +222,7 @@ def _serve(
                 ran = place.run(phase)
                 found.files[_named("release-phase", place, "txt")] = ran.output
                 if not ran.well:
-                    found.note(decide.API, [f"the release phase {phase!r} {ran.told}"])
+                    found.note(decide.API, [f"the release phase {phase!r} {ran.told(place.hide)}"])
                     return {}
                 watch.look(f"the release phase {phase!r}")
     except (CheckFailed, UsageError) as error:
@@ -288,4 +288,4 @@ def _own_check(
     for value in given.values():
         output = output.replace(value.encode(), b"***") if value else output
     found.files[f"{name}.txt"] = output
-    return [f"{command!r} {replace(ran, output=output).told}"] if not ran.well else []
+    return [f"{command!r} {replace(ran, output=output).told()}"] if not ran.well else []

@@ -94,5 +94,5 @@ def _output(place: Trial, command: str, said: list[bytes]) -> list[str]:
     ran = place.run(command)
     said.append(ran.output)
     if not ran.well:
-        raise CheckFailed(f"{command!r} {ran.told}")
+        raise CheckFailed(f"{command!r} {ran.told(place.hide)}")
     return ran.output.decode("utf-8", "replace").splitlines()

@@ -18,7 +18,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,7 @@ WELL: Final = "exited with 0"
 GRACE: Final = 5.0  # seconds to end after SIGTERM
 POLL: Final = 0.02  # seconds between two looks whether a group has ended
 OUTPUT_LIMIT: Final = 1 << 20  # bytes of what a command says that are kept
+LOOKED_AT: Final = 1 << 16  # bytes of it in which secrets are looked for; far more than is told
 LAST_LINES: Final = 8  # of it that are told beside how it ended
 LONGEST_LINE: Final = 200  # characters of each, its last
 _SUBREAPER: Final = 36  # prctl(2): PR_SET_CHILD_SUBREAPER
@@ -50,10 +51,10 @@ class Ran(msgspec.Struct, frozen=True):
         """Did it exit with 0?"""
         return self.how == WELL
 
-    @property
-    def told(self) -> str:
-        """How it ended, with the last lines of what it said."""
-        lines = [line for line in self.output.decode("utf-8", "replace").splitlines() if line.strip()]
+    def told(self, hide: Callable[[str], str] = str) -> str:
+        """How it ended, with the last lines of what it said; `hide` hides its secrets, before anything is cut."""
+        said = hide(self.output[-LOOKED_AT:].decode("utf-8", "replace"))
+        lines = [line for line in said.splitlines() if line.strip()]
         shown = ("".join(c for c in line if c.isprintable())[-LONGEST_LINE:] for line in lines[-LAST_LINES:])
         return "\n  ".join((self.how, *shown))
 

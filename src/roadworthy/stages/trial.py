@@ -22,6 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..errors import CheckFailed, Unreachable, UsageError
+from ..mask import Mask
 from ..packages import procfile
 from ..sandbox import images
 from ..wait import until
@@ -48,6 +49,12 @@ class Trial(msgspec.Struct, frozen=True):
     within: float
     container: Container | None = None
     label: str = ""
+
+    @property
+    def hide(self) -> Mask:
+        """Hides the config vars of an acceptance in what its processes say."""
+        ours = (*PASSED_ON, "PATH", "HOME", apart.MARKER)
+        return Mask(value for name, value in self.environ.items() if name not in ours)
 
     def run(self, command: str) -> apart.Ran:
         """Run a command to its end, in the image where the package is one."""
@@ -96,7 +103,7 @@ class Trial(msgspec.Struct, frozen=True):
                     if up is False
                     else f"did not listen within {within:g} s"
                 )
-                raise UsageError(f"{command!r} {how}\n{_last(log)}".rstrip())
+                raise UsageError(f"{command!r} {how}\n{_last(log, self.hide)}".rstrip())
             yield f"http://127.0.0.1:{port}"
 
 
@@ -165,8 +172,8 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _last(log: Path) -> str:
-    lines = tail(log, 4000).decode("utf-8", "replace").splitlines()[-12:]
+def _last(log: Path, hide: Mask) -> str:
+    lines = hide(tail(log, apart.LOOKED_AT).decode("utf-8", "replace")).splitlines()[-12:]
     return "\n".join(f"  {line}" for line in lines)
 
 
