@@ -3,7 +3,8 @@
 A run that comes late (it waited, it was slow, somebody started it again) must not put an older commit over a newer
 one. Going back is a decision of its own: `rollback`, or `replay`.
 
-Its turn came when it was taken in last, or when the command began that has not been there before. Production never
+Its turn came when it was taken in last, or when the command began that has not been there before. A CI run that is
+started again ("Re-run all jobs") has no new turn; a new run, a person's intake or a replay has. Production never
 asks when: nothing older than what runs is deployed there. Elsewhere packages are proven, of several branches.
 """
 
@@ -57,8 +58,8 @@ def newer_than(context: Context, log: Log, request: Request, begun: Entry | None
         return newer
     if context.config.environment(request.environment).production:
         return newer
-    taken_in = standing_of(context, commit).intake
-    return newer if taken_in and taken_in.ended < newer.at else None
+    standing = standing_of(context, commit)
+    return newer if standing.intake and standing.turn < newer.at else None
 
 
 def _decided(log: Log, since: int) -> Entry | None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from ..journal.lock import holder
+
 if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
@@ -23,7 +25,10 @@ STAGES: Final = {"intake": "intake", "build": "build", "accept": "verification",
 
 
 class Done(msgspec.Struct, frozen=True):
-    """One action on a package that ended well: its entries' numbers, its times (UTC), and what it said."""
+    """One action on a package that ended well: its entries' numbers, its times (UTC), and what it said.
+
+    `rerun` says that a CI run did it which somebody had started again.
+    """
 
     action: str
     start: int
@@ -34,6 +39,7 @@ class Done(msgspec.Struct, frozen=True):
     sha256: str  # of its last entry
     details: Mapping[str, Any]
     evidence: Mapping[str, str]  # sha256 of each file, by its name
+    rerun: bool = False
 
     def lacks_checks(self, required: Iterable[str]) -> tuple[str, ...]:
         """Which of these checks an acceptance does not show as passed."""
@@ -42,7 +48,11 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """The stages that a package has passed. `refused` is the newest acceptance, when its decision was NO."""
+    """The stages that a package has passed. `refused` is the newest acceptance, when its decision was NO.
+
+    `turn` is when its turn came: the end of its newest intake. A CI run that is started again goes on with the turn
+    that it had, so its intake is none; "" where there is no other.
+    """
 
     intake: Done | None = None
     build: Done | None = None
@@ -50,6 +60,7 @@ class Standing(msgspec.Struct, frozen=True):
     released: Done | None = None
     refused: Done | None = None
     invalid: tuple[str, ...] = ()
+    turn: str = ""
 
     @property
     def digest(self) -> str:
@@ -112,7 +123,7 @@ def after(standing: Standing, done: Done, *, well: bool) -> Standing:
         return replace(standing, invalid=(*standing.invalid, f"{done.action} #{done.seq}: {lacks}"))
     match done.action:
         case "intake":
-            return replace(standing, intake=done)
+            return replace(standing, intake=done, turn=standing.turn if done.rerun else done.ended)
         case "build":
             return replace(standing, build=done)
         case "accept":
@@ -133,4 +144,5 @@ def _done(start: Entry, entry: Entry) -> Done:
         sha256=entry.sha256,
         details=record.details,
         evidence={item.name: item.sha256 for item in record.evidence},
+        rerun=holder(start).rerun,
     )

@@ -40,6 +40,11 @@ class Holder(msgspec.Struct, frozen=True):
     ci_run: str
     ci_attempt: int
 
+    @property
+    def rerun(self) -> bool:
+        """Whether it is a CI run that was started again."""
+        return self.ci_attempt > 1
+
     def __str__(self) -> str:
         where = self.ci_url or f"{self.host or 'an unknown host'} (pid {self.pid or 'unknown'})"
         return f"{self.user or 'somebody'} at {where} since {self.since} for {self.action} #{self.token}"
@@ -114,6 +119,11 @@ def holder(entry: Entry) -> Holder:
         ci_run=_text(ci.get("run_id")),
         ci_attempt=_number(ci.get("attempt")),
     )
+
+
+def is_rerun() -> bool:
+    """Whether this process belongs to a CI run that was started again."""
+    return int(this_process().get("ci", {}).get("attempt", 1)) > 1
 
 
 def this_process() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..facts import git
 from ..facts.history import read_history
 from ..facts.scope import Scope, docs_drift, docs_drift_json, scope_json, since_deployed
 from ..facts.standing import Done, place_of, standing_of
+from ..journal.lock import is_rerun
 from ..model import Outcome, Request, Result
 from ..report import artifacts
 from .holding import say_open
@@ -56,8 +57,11 @@ def intake(context: Context, request: Request) -> Done | None:
         "class": scope.change_class,
         "docs_drift": drift.outcome,
     }
+    # A person takes the turn that a CI run which was started again could not.
+    takes_turn = known is not None and known.rerun and not is_rerun()
     # Once it runs there, it changes nothing there any more; what it changed was taken in before.
-    if known and (scope.base == commit or all(known.details.get(k) == value for k, value in told.items())):
+    same = known is not None and all(known.details.get(k) == value for k, value in told.items())
+    if known and (scope.base == commit or (same and not takes_turn)):
         artifacts.restore(context, context.log(place_of(commit)), known.evidence, VIEWS, commit)
         return known
     now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
