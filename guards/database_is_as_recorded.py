@@ -7,6 +7,8 @@ def database_is_as_recorded(plan: Plan, facts: Facts) -> str | None:
     history = facts.history.value
     if history.running is None:
         raise NotApplicable("nothing was ever verified here, so the journal does not know the database yet")
+    if facts.migrations.known and facts.migrations.known.none:
+        raise NotApplicable("the project has no migrations")
     if facts.revision.missing:
         return (
             f"where the database is cannot be told: {facts.revision.missing}; repair it, or go back first with "

@@ -1,8 +1,11 @@
+from roadworthy.guard import NotApplicable
 from roadworthy.model import Facts, Plan
 
 
 def release_phase_is_disabled(plan: Plan, facts: Facts) -> str | None:
     """The Procfile has no release phase but the one command that release.toml declares, as acceptance ran it."""
+    if not facts.procfile.value:
+        raise NotApplicable("the package is an image: its Dockerfile has no release phase")
     # What a command does cannot be read in its words, so nothing but the declared one passes.
     for one in facts.procfile.value:
         for kind, command in one.commands.items():

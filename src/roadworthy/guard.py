@@ -12,7 +12,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -22,6 +22,8 @@ from .model import Fact, Facts, Plan, Verdict
 if TYPE_CHECKING:
     from .context import Context
 
+NOT_ASKED: Final = "not asked"
+"""The outcome of a guard that finds nothing wrong, and saw in the place of a fact what is known of before."""
 Guard = Callable[[Plan, Facts], str | None]
 
 
@@ -67,7 +69,9 @@ def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
     watched = replace(facts, **noted)
     try:
         reason = guard(plan, watched)
-        outcome = "refuse" if reason else "pass"
+        assumed = next((fact.assumed for name, fact in noted.items() if fact.assumed and name in reads), "")
+        outcome = "refuse" if reason else NOT_ASKED if assumed else "pass"
+        reason = f"{reason} ({assumed})" if reason and assumed else reason or assumed
     except NotApplicable as why:
         outcome, reason = "n/a", str(why)
     except RoadworthyError as error:  # a missing fact, or one that makes no sense

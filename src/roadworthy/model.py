@@ -113,10 +113,10 @@ class Keys(msgspec.Struct, frozen=True):
 class Request(Masked, frozen=True):
     """One action on one environment, and why.
 
-    `to` is the rollback target as the person wrote it; in a ship's migration it is the digest of the only package
-    that may be migrated. `then` are the actions that the command will take after this one: their guards are asked
-    with its own. `config` are config vars with their new values, None for those that are to go, of the app of
-    `component` ("" is the first).
+    `to` is the rollback target as the person wrote it; in a ship's migration and completion it is the digest of
+    the only package that they may be about. `then` are the actions that the command will take after this one: their
+    guards are asked with its own. `config` are config vars with their new values, None for those that are to go, of
+    the app of `component` ("" is the first).
     """
 
     HIDES = ("config",)
@@ -151,11 +151,15 @@ class MissingFact(RoadworthyError):
 
 @dataclass(frozen=True, slots=True)
 class Fact(Generic[T]):
-    """A fact, or the reason why it is missing. `reads` collects the names of the facts a guard looked at."""
+    """A fact, or the reason why it is missing. `reads` collects the names of the facts a guard looked at.
+
+    `assumed` says why nobody was asked for it, where it is taken from what is known of before.
+    """
 
     name: str
     known: T | None = None
     missing: str = ""
+    assumed: str = ""
     reads: list[str] | None = field(default=None, compare=False)
 
     @property
@@ -612,7 +616,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A guard's answer: `outcome` is pass, refuse or n/a; `rule` is its one-line rule; `sha256` its file."""
+    """A guard's answer: `outcome` is pass, refuse, n/a or not asked; `rule` in one line; `sha256` is its file's.
+
+    Not asked is what would pass, and rests on a fact that nobody was asked for: `reason` says why.
+    """
 
     guard: str
     outcome: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -156,19 +156,30 @@ def after(package: Package) -> dict[str, Any]:
     return told
 
 
-def released(plan: Plan, receipts: Sequence[Receipt]) -> dict[str, Any]:
+def released(plan: Plan, receipts: Sequence[Receipt], failed: Collection[str] = ()) -> dict[str, Any]:
     """What an end records of the package that was to run: the release that it became, {} where it became none.
 
-    Of several components, those of each that was released or left as it ran.
+    Of several components, those of each that was released or left as it ran. The releases of the components that
+    `failed`, as the platform says, never ran: that is noted, for what ran before them was left alone.
     """
-    made = {r.component: {"release": r.release, "slug": r.slug} for r in receipts if r.release}
+    made = {
+        r.component: {
+            "release": r.release,
+            "slug": r.slug,
+            **({"status": "failed"} if r.component in failed else {}),
+        }
+        for r in receipts
+        if r.release
+    }
     if not made:
         return {}
     told = plan.after.get("components")
     if not told:
         return {**plan.after, **made[""]}
     components = [{**one, **made.get(one["name"], {})} for one in told]
-    first = {"release": components[0].get("release", 0), "slug": components[0].get("slug", "")}
+    first = {"release": 0, "slug": ""} | {
+        key: components[0][key] for key in ("release", "slug", "status") if key in components[0]
+    }
     return {**plan.after, **first, "components": components}
 
 

@@ -18,6 +18,7 @@ note does.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import takewhile
@@ -49,6 +50,7 @@ from .model import (
     Maintenance,
     Outcome,
     Plan,
+    PlatformRelease,
     Receipt,
     ReleasePackage,
     Request,
@@ -167,8 +169,9 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     if refused or only_plan:
         screen.verdicts(verdicts)
     else:
-        asked = sum(v.outcome == "pass" for v in verdicts)
-        screen.fact("guards", f"{asked} pass, {len(verdicts) - asked} do not apply")
+        count = Counter(verdict.outcome for verdict in verdicts)
+        unseen = f", {count[guard.NOT_ASKED]} not asked" if count[guard.NOT_ASKED] else ""
+        screen.fact("guards", f"{count['pass']} pass, {count['n/a']} do not apply{unseen}")
     if refused:
         return _refused(context, log, stage, plan, facts, verdicts, refused, only_plan)
     named = proofs(plan, facts)
@@ -292,7 +295,10 @@ def settle(
 ) -> Result:
     """Write the outcome of an open start: `end` when the second look found no problem, else `failed`."""
     request = plan.request
-    to = released(plan, (*receipts, *_left_behind(context, plan, start, receipts)))
+    left = _left_behind(context, plan, start, receipts)
+    behind = (Receipt("release", 0, one.version, one.slug, component) for component, one in left.items())
+    failed = {component for component, one in left.items() if one.status == "failed"}
+    to = released(plan, (*receipts, *behind), failed)
     details: dict[str, Any] = {
         "settles": start.seq,
         "outcome": "failed" if seen.problems else "succeeded",
@@ -326,10 +332,10 @@ def settle(
 
 def _left_behind(
     context: Context, plan: Plan, start: Entry, receipts: tuple[Receipt, ...]
-) -> tuple[Receipt, ...]:
+) -> dict[str, PlatformRelease]:
     """The releases of steps that left no receipt, for one that fails may have made one: for the evidence."""
     told = {receipt.component for receipt in receipts if receipt.release}
-    made: list[Receipt] = []
+    made: dict[str, PlatformRelease] = {}
     for step in plan.steps:
         if not isinstance(step, ReleasePackage | SetConfig):
             continue
@@ -341,8 +347,8 @@ def _left_behind(
         except RoadworthyError:
             continue
         if found:
-            made.append(Receipt("release", 0, found.version, found.slug, component))
-    return tuple(made)
+            made[component] = found
+    return made
 
 
 def refuse_if_superseded(context: Context, log: Log, request: Request, begun: Entry | None) -> None:

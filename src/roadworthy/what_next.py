@@ -7,6 +7,7 @@ person can say is a word in capitals: `--approval REF`. A command that changes p
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -29,27 +30,47 @@ KEYED: Final = (
     "replay",
 )  # in production
 WAITS: Final = (*KEYED, "certify")
-WAIT: Final = "10m"
-# Of a guard that refused: what mends it first, and what the same command has to say as well.
+OF_NEWEST: Final = ("deploy", "ship", "accept")  # these take the newest commit where none is named
+# Of a guard that refused: what mends it first. A command of which a word is not known here is left out.
 FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     "ci_is_green": ("invoke test --commit {commit}",),
     "staging_is_certified": (
         "invoke ship --env {before} --commit {commit}",
         "invoke certify --env {before}",
     ),
+    "certifies_no_production": ("invoke certify --env {before}",),
     "platform_is_as_recorded": ("invoke rollback --env {env} --to {runs}",),
     "database_is_as_recorded": ("invoke migrate --env {env}",),
     "package_is_running": ("invoke rollback --env {env} --to {runs}",),
-    "rollback_is_possible": ("invoke build --commit {runs}",),
+    "package_is_pinned": ("invoke build --env {env} --commit {commit}",),
+    "package_is_not_older": ("invoke replay --env {env} --sha {commit}",),
+    "components_are_whole": ("invoke build --env {env} --commit {commit}",),
+    "migrations_can_be_rolled_back": ("invoke history --env {env}",),
+    "rollback_is_possible": ("invoke build --env {env} --commit {runs}",),
     "rollback_target_is_available": ("invoke history --env {env}",),
     "rollback_target_was_verified": ("invoke history --env {env}",),
     "adopted_package_is_proven": ("invoke rollback --env {env} --to {runs}",),
     "platform_has_drifted": ("invoke status",),
+    "policy_is_committed": ("git status --short",),
     "tree_is_clean": ("git status --short",),
 }
+# Where nothing was ever verified, so that there is nothing to put back.
+AT_FIRST: Final[Mapping[str, str]] = {
+    "platform_is_as_recorded": "invoke adopt --env {env} --why WHY",
+    "package_is_running": "invoke deploy --env {env}",
+}
 AS_WELL: Final[Mapping[str, Mapping[str, str]]] = {"migration_is_approved": {"approval": "REF"}}
-NOT_AGAIN: Final = ("platform_has_drifted", "adopted_package_is_proven", "certifies_no_production")
+NOT_AGAIN: Final = (
+    "adopted_package_is_proven",
+    "certifies_no_production",
+    "migrations_can_be_rolled_back",
+    "package_is_not_older",
+    "platform_has_drifted",
+)
 """Guards whose refusal the same command cannot get past."""
+ANOTHER_COMMIT: Final = ("migrations_are_safe", "one_head", "release_phase_is_disabled")
+"""Guards of what a commit holds: it is mended in another one, and without --commit the newest is taken."""
+_NAMED: Final = re.compile(r"`(invoke [^`]+)`")
 
 
 def typed(context: Context, command: str) -> str:
@@ -91,6 +112,8 @@ def _after(context: Context, request: Request | None, result: Result) -> Iterabl
     if result.outcome is Outcome.SUPERSEDED:
         return ("invoke status", f"invoke replay --env {env} --sha {request.commit}")
     if result.code == 5:
+        from .pipeline.progress import WAIT
+
         waiting = again(context, request, wait=WAIT) if action in WAITS else same
         where = f"--env {env}" if action in WAITS else f"--commit {request.commit}"
         return (waiting, f"invoke lock.status {where}")
@@ -113,7 +136,6 @@ def _after(context: Context, request: Request | None, result: Result) -> Iterabl
 
 def _left(context: Context, request: Request) -> tuple[str, ...]:
     """The commands of every stage that the commit has still to pass."""
-    from .journal.lock import holder, lives
     from .pipeline.reading import progress_of
 
     commit, action = request.commit, request.said[0]
@@ -121,9 +143,6 @@ def _left(context: Context, request: Request) -> tuple[str, ...]:
         commit = _runs(context, request.environment)
     if not commit or action in ("rollback", "config", "adopt"):
         return ()
-    start = context.log(request.environment).open_start()
-    if start and lives(holder(start)):  # it is waited for, and nothing is there to be settled
-        return (f"invoke lock.status --env {request.environment}",)
     left = progress_of(context, request.environment, commit).next
     if left or context.config.environment(request.environment).production:
         return left
@@ -150,17 +169,34 @@ def _past(context: Context, request: Request, verdicts: Iterable[Verdict]) -> li
     }
     commands: list[str] = []
     more: dict[str, str] = {}
-    refused = [verdict.guard for verdict in verdicts if verdict.outcome == "refuse"]
-    for name in refused:
+    refused = {verdict.guard: verdict.reason for verdict in verdicts if verdict.outcome == "refuse"}
+    for name, reason in refused.items():
         if name == "package_is_released":
             of_package = ("intake", "build", "test", "accept", "release")
             left = progress_of(context, env, request.commit).next
             commands += [one for one in left if one.split()[1] in of_package]
-        commands += [one.format(**words) for one in FIRST.get(name, ())]
+        commands += _mends(name, reason, words)
         more |= AS_WELL.get(name, {})
-    if not set(refused) & {*NOT_AGAIN}:
+    wrapped = [name for name, reason in refused.items() if "--maintenance" in reason]
+    more |= {"maintenance": ""} if wrapped else {}
+    if refused.keys() & {*ANOTHER_COMMIT} - {*wrapped}:
+        commands.append(f"invoke {request.said[0] if request.said[0] in OF_NEWEST else 'ship'} --env {env}")
+    elif not refused.keys() & {*NOT_AGAIN}:
         commands.append(again(context, request, **more))
     return commands
+
+
+def _mends(guard: str, reason: str, words: Mapping[str, str]) -> list[str]:
+    """What mends a refusal: what is known of this guard, else what its reason names between backquotes."""
+
+    def known(command: str) -> bool:
+        return all(value for name, value in words.items() if f"{{{name}}}" in command)
+
+    named = [] if guard in FIRST and guard != "policy_is_committed" else _NAMED.findall(reason)
+    if named:
+        return [re.sub('"?…"?', "WHY", one) for one in named]
+    fitting = [one for one in FIRST.get(guard, ()) if known(one)]
+    return [one.format(**words) for one in fitting or filter(None, (AT_FIRST.get(guard),))]
 
 
 def _into_production(context: Context, env: str) -> list[str]:

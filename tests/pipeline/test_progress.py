@@ -13,7 +13,8 @@ from roadworthy.facts.migrations import Migration, Migrations
 from roadworthy.facts.standing import Done, Standing
 from roadworthy.journal.index import Settled
 from roadworthy.model import Fact
-from roadworthy.pipeline.progress import LINES, Asked, Journal, Mark, Progress, State, progress
+from roadworthy.pipeline.lines import LINES, Asked, Journal, Mark, Progress, State
+from roadworthy.pipeline.progress import progress
 
 B, C = "b" * 64, "c" * 64
 COMMIT = {B: "b" * 40, C: "c" * 40}
@@ -283,3 +284,33 @@ def test_the_lines_are_the_contracts_stages():
     assert [line.stage for line in progress(asked()).lines] == list(LINES)
     assert progress(asked()).first == progress(asked()).of("deploy")
     assert progress(asked(*WHOLE)).first is None
+
+
+def test_whoever_may_live_is_looked_at_and_waited_for_and_the_dead_are_settled():
+    dead, alive = Mark(8, "deploy", B), Mark(8, "deploy", B, dead=False)
+    assert progress(asked(DEPLOYED, open=dead)).next == ("invoke reconcile --env prod",)
+    wait = f"invoke ship --env prod --commit {COMMIT[B]} --approval REF --wait 10m"
+    assert progress(asked(DEPLOYED, open=alive)).next == ("invoke lock.status --env prod", wait)
+    assert progress(asked(*WHOLE, open=alive)).next[1] == wait.replace(" --approval REF", "")
+
+
+def test_while_an_action_on_the_package_may_go_on_it_is_looked_at_first():
+    place = f"package-{COMMIT[B]}"
+    for dead, first in ((False, f"invoke lock.status --commit {COMMIT[B]}"), (True, "invoke accept")):
+        package = Journal(place, (), (), Mark(5, "accept", B, dead))
+        found = progress(asked(standing=replace(released(B), accepted=None, released=None), package=package))
+        assert (found.of("verification").state, found.next[0].startswith(first)) == (State.OPEN, True)
+
+
+def test_an_intake_that_was_refused_takes_another_commit():
+    package = Journal(f"package-{COMMIT[B]}", (row(2, "failed", "intake", B),))
+    found = progress(asked(standing=Standing(), package=package))
+    assert found.lines[0].state is State.FAILED
+    assert found.next == (f"git show --stat {COMMIT[B]}", "invoke ship --env prod")
+
+
+def test_what_is_pending_is_named_with_its_kind():
+    assert progress(asked(DEPLOYED)).pending == ("0001 expand", "0002 expand")
+    assert progress(asked(*WHOLE)).pending == ()
+    unknown = progress(asked(DEPLOYED, migrations=Fact("migrations", missing="no folder")))
+    assert unknown.pending == ("it cannot be told: no folder",)

@@ -14,7 +14,8 @@ from pipeline.test_progress import COMMIT, B, C, asked, row
 from roadworthy.facts.running import CHANGES, running
 from roadworthy.journal.index import Settled
 from roadworthy.pipeline import progress as rules
-from roadworthy.pipeline.progress import Journal, Mark, Progress, progress
+from roadworthy.pipeline.lines import Journal, Mark, Progress
+from roadworthy.pipeline.progress import progress
 
 HEAD = "0002"
 ENDS = (

@@ -35,6 +35,7 @@ def show(screen: Screen, result: Any) -> None:
             SimpleNamespace(guard="tree_is_clean", outcome="pass", reason=""),
             SimpleNamespace(guard="staging_is_certified", outcome="refuse", reason="no certificate"),
             SimpleNamespace(guard="release_phase_is_disabled", outcome="n/a", reason=""),
+            SimpleNamespace(guard="database_is_as_recorded", outcome="not asked", reason="a plan"),
         ]
     )
     screen.line("one\ntwo")
@@ -55,6 +56,7 @@ deploy 0123 to capecraft (prod) on sandbox
   ✓ tree_is_clean
   ✗ staging_is_certified       no certificate
   – release_phase_is_disabled  does not apply
+  ? database_is_as_recorded    not asked: a plan
 one
   two
 ✓ done
@@ -75,6 +77,7 @@ deploy 0123 to capecraft (prod) on sandbox
   ok   tree_is_clean
   FAIL staging_is_certified       no certificate
   -    release_phase_is_disabled  does not apply
+  ??   database_is_as_recorded    not asked: a plan
 one
   two
 ok done

@@ -140,3 +140,20 @@ def test_deploy_verify_and_status_say_what_is_pending_until_it_is_migrated(waiti
     waiting.json("migrate")
     for word in ("deploy", "verify", "status"):
         assert "pending:" not in waiting.invoke(word).text, word
+
+
+def test_a_plan_says_that_it_did_not_ask_the_database(waiting: Project):
+    waiting.json("deploy")
+    waiting.json("migrate")
+    waiting.migrated_by_hand("0002")
+    waiting.commit("Another change")
+    waiting.json("test")
+    waiting.json("build")
+    said = waiting.json("deploy", "--plan")
+    (verdict,) = [one for one in said["verdicts"] if one["guard"] == "database_is_as_recorded"]
+    assert (verdict["outcome"], said["code"]) == ("not asked", 0)
+    why = "for a plan the database is not asked: it counts as at 0003, as recorded"
+    assert verdict["reason"] == why
+    assert "database_is_as_recorded" in waiting.invoke("deploy", "--plan").out
+    assert f"not asked: {why}" in " ".join(waiting.invoke("deploy", "--plan").out.split())
+    assert "the database is at 0002" in "".join(waiting.json("deploy", code=3)["reasons"])

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from road.project import Project
+from road.project import KEYS, Project
 from roadworthy.journal.entry import Entry
+from roadworthy.pipeline.lines import LINES
 
 
 def logs(folder: Path) -> list[Path]:
@@ -159,3 +160,42 @@ def test_an_unknown_outcome_ends_it_with_the_log_kept(project: Project):
     assert project.kinds() == ["start deploy", "note ship"]
     (log,) = logs(project.root / ".release" / "logs")
     assert "still pending" in log.read_text()
+
+
+@pytest.mark.slow
+def test_a_plan_shows_what_every_action_that_is_left_would_be_asked(project: Project):
+    words = ("ship", "--env", "prod", "--plan")
+
+    def plan(*more: str, code: int = 0) -> tuple[dict[str, dict[str, str]], dict]:
+        said = project.json(*words, *more, env=KEYS, code=code)
+        plans = {
+            one["action"]: {v["guard"]: v["outcome"] for v in one["verdicts"]}
+            for one in said["details"]["plans"]
+        }
+        return plans, said
+
+    plans, said = plan()
+    assert (plans, said["details"]["left"]) == ({}, list(LINES))
+    assert said["details"]["unknown"].startswith("deploy, migrate, complete: not known before build: ")
+    project.json("intake", "--env", "prod")
+    project.json("build", "--env", "prod")
+    plans, said = plan(code=3)
+    assert plans["deploy"]["package_is_released"] == plans["deploy"]["ci_is_green"] == "not asked"
+    assert said["line"] == (
+        "would be refused by staging_is_certified, migration_is_approved; nothing was changed"
+    )
+    project.json("ship")
+    project.json("certify")
+    plans, said = plan(code=3)
+    assert list(plans) == ["deploy", "migrate", "complete"]
+    assert (plans["migrate"]["migration_is_approved"], plans["complete"]["package_is_running"]) == (
+        "refuse",
+        "pass",
+    )
+    assert said["next"][0].endswith(f"invoke ship --env prod --commit {project.first} --approval REF")
+    plans, said = plan("--approval", "CR-1")
+    assert "refuse" not in {outcome for one in plans.values() for outcome in one.values()}
+    assert said["line"] == f"would deploy {project.first[:12]}, and the stages after it; nothing was changed"
+    assert project.kinds("prod") == []
+    project.json("ship", "--env", "prod", "--approval", "CR-1", env=KEYS)
+    assert plan()[1]["line"].startswith("would leave as it is what is complete: ")

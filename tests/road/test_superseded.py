@@ -4,6 +4,7 @@ import pytest
 
 from road.project import KEYS, Project, ended, until
 from road.test_api_faults import truly
+from roadworthy.stages import ship
 
 SHIPS = ("deploy", "ship")
 
@@ -92,6 +93,30 @@ def test_elsewhere_a_commit_that_is_taken_in_later_has_its_turn(project: Project
     truly(project, project.first)
 
 
+def run(number: int, attempt: int) -> dict[str, str]:
+    """What a job of a GitHub run says of itself."""
+    return {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": str(number), "GITHUB_RUN_ATTEMPT": str(attempt)}
+
+
+def test_a_run_that_is_started_again_has_no_new_turn(project: Project):
+    """ "Re-run all jobs" of an older commit takes it in again, and must not put it over a newer one."""
+    words = ("--commit", project.first)
+    project.json("intake", env=run(7, 1))
+    newer = project.commit("Newer")
+    project.deployed()
+    taken_in = len(project.entries(f"package-{project.first}"))
+    project.json("intake", *words, env=run(7, 2))
+    assert len(project.entries(f"package-{project.first}")) == taken_in + 2, "its scope is another by now"
+    project.json("test", *words)
+    for command in SHIPS:
+        said = project.json(command, *words, env=run(7, 2), code=6)
+        assert f"superseded in staging by {newer[:12]}" in said["line"]
+    project.json("intake", *words)  # a person's, as another run's, is a turn of its own
+    assert len(project.entries(f"package-{project.first}")) > taken_in + 4
+    project.json("deploy", *words, env=run(8, 1))
+    truly(project, project.first)
+
+
 def test_a_commit_beside_what_runs_is_not_older(project: Project):
     project.released()
     project.commit("Newer")
@@ -140,4 +165,28 @@ def test_of_two_that_wait_the_newest_wins_whoever_comes_first(project: Project, 
     assert ended(first).code == 0
     ran = ended(late)
     assert (ran.code, ran.said["outcome"]) == (6, "superseded"), ran.text
+    truly(project, newer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["_migrate", "_verified", "_completed"])
+def test_a_ship_that_is_overtaken_between_its_stages_is_superseded(
+    project: Project, monkeypatch: pytest.MonkeyPatch, stage: str
+):
+    """What it deployed was there, and it must not call the newer one its own."""
+    newer = project.commit("Newer")
+    project.json("test")
+    honest = getattr(ship, stage)
+
+    def late(*given: object) -> object:
+        monkeypatch.setattr(ship, stage, honest)
+        project.json("deploy")
+        return honest(*given)
+
+    monkeypatch.setattr(ship, stage, late)
+    said = project.json("ship", "--commit", project.first, code=6)
+    assert f"{project.first[:12]} is superseded in staging by {newer[:12]}, which runs" in said["line"]
+    assert f"{project.staging} runs {newer[:12]}" in said["line"]
+    assert "end complete" not in project.kinds()
+    assert project.json("decide", "--commit", project.first, code=1)
     truly(project, newer)

@@ -173,3 +173,28 @@ def test_nothing_to_do_names_what_is_left(project: Project):
     assert "invoke migrate --env staging" in said["next"]
     project.json("migrate")
     assert "invoke complete --env staging" in project.json("migrate")["next"]
+
+
+def test_with_the_sandbox_down_it_is_started_first(project: Project):
+    (project.root / ".release" / "sandbox").unlink()
+    assert project.json("status", code=1)["next"] == ["invoke sandbox.up"]
+
+
+def test_a_change_without_its_documentation_takes_another_commit(project: Project):
+    project.deployed()
+    commit = project.commit("Add a rule", {"guards/new_rule.py": "x = 1\n"})
+    for words in (("intake",), ("intake", "--commit", commit)):
+        said = project.json(*words, code=1)
+        assert "DOCS_DRIFT" in said["line"]
+        assert said["next"] == [f"git show --stat {commit}", "invoke ship --env staging"]
+
+
+def test_while_another_one_is_at_work_it_is_named_and_waited_for(project: Project):
+    project.json("test")
+    start = hold(project)
+    wait = f"invoke ship --env staging --commit {project.first} --wait 10m"
+    assert project.json("decide", code=1)["next"] == ["invoke lock.status --env staging", wait]
+    assert project.json("status", code=1)["next"] == ["invoke lock.status --env staging"]
+    give_up(project, start)
+    assert copied(project, wait).code == 0
+    assert project.json("decide")["line"].startswith("YES")

@@ -71,7 +71,7 @@ def read_facts(context: Context, request: Request) -> Facts:
     # What cannot be told may be production.
     environment = replace(environment, production=policy.known is None or policy.known.production)
     back = _back_fact(context, request, environment.app, history, observed)
-    revision = _fact("revision", lambda: _revision(context, request, environment.app, history, observed))
+    revision = _revision(context, request, environment.app, history, observed)
     applied = history if revision.missing else replace(history, revision=revision.known)
     if request.action == "adopt":  # what cannot be adopted is for a guard to say
         package = _fact("package", lambda: adoptable(context, request.environment, history, observed))
@@ -362,31 +362,40 @@ def _migrations(
 
 def _revision(
     context: Context, request: Request, app: str, history: History, observed: Observed
-) -> str | None:
+) -> Fact[str | None]:
     """The revision that the database itself says it is at, for what depends on it or changes it.
 
     Before anything runs there, nobody can be asked. Who goes back must get there: where the code that runs now
     cannot ask the database, what the journal says counts, and that is said. It counts for a plan, too: asking
-    runs a process on the platform.
+    runs a process on the platform. What counts in the place of an answer is `assumed`.
     """
-    current = observed.current
-    if request.action in NO_SCHEMA or current is None or not current.slug:
-        return history.revision
-    if context.planning:
-        context.screen.line(
-            f"  for a plan the database is not asked: it counts as at {history.revision}, as recorded"
-        )
-        return history.revision
+    name, current, recorded = "revision", observed.current, f"it counts as at {history.revision}, as recorded"
+    there = current is not None and bool(current.slug)
+
+    def assumed(why: str) -> Fact[str | None]:
+        return Fact(name, history.revision, assumed=f"{why}: {recorded}")
+
+    if history.running is None and not there:
+        return Fact(name, history.revision)  # nothing ever ran there, so that nothing is known of before
+    if request.action in NO_SCHEMA:
+        return assumed(f"{request.action} does not ask the database")
+    if not there:
+        return assumed(f"nothing runs on {app} that could ask the database")
+    if context.planning and context.config.package.migrates:
+        context.screen.line(f"  for a plan the database is not asked: {recorded}")
+        return assumed("for a plan the database is not asked")
     try:
-        return revision_of(context, app)
+        return Fact(name, revision_of(context, app))
     except NoAnswer as error:
         if history.running is None:
-            return history.revision  # code of somebody else's, which need not know the command
+            return Fact(name, history.revision)  # code of somebody else's, which need not know the command
         if request.action != "rollback":
-            raise
+            return Fact(name, missing=str(error))
         context.screen.line(f"  {error}")
         context.screen.line(f"  so the database counts as at {history.revision}, which the journal says")
-        return history.revision
+        return assumed("the code that runs could not ask the database")
+    except RoadworthyError as error:
+        return Fact(name, missing=str(error))
 
 
 def _baseline(

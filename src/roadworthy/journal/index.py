@@ -77,7 +77,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: str  # of the package, as are commit and size
     commit: str
     size: int
-    release: int  # the platform's number
+    release: int  # the platform's number; 0 of one that it failed
     slug: str
     package: str  # slug or image
     certificate: str  # a certificate's file name, the sha256 of its text, and its end
@@ -334,7 +334,7 @@ def settled_by(entry: Entry, start: Entry) -> Settled:
         digest=record.digest,
         commit=_text(to.get("commit")),
         size=_number(to.get("size")),
-        release=_number(to.get("release")),
+        release=_ran(to),
         slug=_text(to.get("slug")),
         package=record.subject.partition(":")[0],
         certificate=certificate,
@@ -355,10 +355,15 @@ def _part(name: str, to: Mapping[str, Any], given_up: Entry | None) -> Part:
         component=name,
         digest=_text(said.get("digest")),
         size=_number(said.get("size")),
-        release=_number(said.get("release")),
+        release=_ran(said),
         slug=_text(said.get("slug")),
         claim=claim(given_up, name) if given_up else None,
     )
+
+
+def _ran(to: Mapping[str, Any]) -> int:
+    """The release that may run; 0 of one that the platform failed, which never did."""
+    return 0 if to.get("status") == "failed" else _number(to.get("release"))
 
 
 def state_folder(environ: Mapping[str, str], project: Path) -> Path | None:

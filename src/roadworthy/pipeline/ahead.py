@@ -6,6 +6,7 @@ the package runs, and nothing drifted. What can change in between is asked again
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -20,26 +21,33 @@ if TYPE_CHECKING:
 
 def judge_ahead(context: Context, plan: Plan, facts: Facts) -> tuple[Verdict, ...]:
     """The verdicts on `plan`, with the refusals of what `plan.request.then` names; each guard is there once."""
-    verdicts = guard.judge(context, plan, facts)
+    each = each_ahead(context, plan, facts)
+    _, verdicts = next(each)
+    found = {verdict.guard: verdict for verdict in verdicts}
+    for _, asked in each:
+        for verdict in guard.refusals(asked):
+            known = found.get(verdict.guard)
+            if known is None or known.outcome != "refuse":
+                found[verdict.guard] = verdict
+    return tuple(found.values())
+
+
+def each_ahead(context: Context, plan: Plan, facts: Facts) -> Iterator[tuple[str, tuple[Verdict, ...]]]:
+    """The action of `plan` and then each that its request names, with all that the guards say of it."""
+    yield plan.request.action, guard.judge(context, plan, facts)
     if not plan.request.then:
-        return verdicts
+        return
     from ..release import stage_of
 
-    found = {verdict.guard: verdict for verdict in verdicts}
     will_be = facts if plan.already else _after(plan, facts)
     for action in plan.request.then:
         request = replace(plan.request, action=action, to="", then=())
         try:
             ahead = stage_of(action).plan(request, will_be, context)
         except RoadworthyError as error:
-            found[action] = Verdict(action, "refuse", str(error), f"{action} can be planned", "")
+            yield action, (Verdict(action, "refuse", str(error), f"{action} can be planned", ""),)
             continue
-        asked = guard.judge(context, ahead, will_be)
-        for verdict in guard.refusals(asked):
-            known = found.get(verdict.guard)
-            if known is None or known.outcome != "refuse":
-                found[verdict.guard] = verdict
-    return tuple(found.values())
+        yield action, guard.judge(context, ahead, will_be)
 
 
 def _after(plan: Plan, facts: Facts) -> Facts:

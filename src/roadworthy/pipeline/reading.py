@@ -11,8 +11,10 @@ from ..facts.history import as_of, revised
 from ..facts.running import Running, ran, running
 from ..facts.schema import migrations_of
 from ..facts.standing import place_of, read_standing
+from ..journal.lock import holder, lives
 from ..model import Fact
-from .progress import Asked, Journal, Mark, Progress, progress
+from .lines import Asked, Journal, Mark, Progress
+from .progress import progress
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -89,7 +91,13 @@ def _open(log: Log, until: str) -> Mark | None:
         start = newest if newest and newest.record.kind == "start" else None
     else:
         start = log.open_start()
-    return Mark(start.seq, start.record.action, start.record.digest) if start else None
+    return mark_of(start) if start else None
+
+
+def mark_of(start: Entry) -> Mark:
+    """An open start, and whether its holder is seen from here to be dead."""
+    dead = lives(holder(start)) is False
+    return Mark(start.seq, start.record.action, start.record.digest, dead)
 
 
 def _migrations(context: Context, commit: str, settled: Reversible[Settled]) -> Fact[Migrations]:

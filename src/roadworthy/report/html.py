@@ -8,7 +8,7 @@
     facts          [[label, value], …]                    environment, app, target, commit, package, …
     steps          [{name, outcome, seconds, detail, command}, …]      outcome as verdict, in order of time
     stages         [{environment, commit, stage, state, entry, why}, …]   as status tells them
-    verdicts       [{environment, guard, outcome, reason}, …]          outcome "pass", "refuse" or "n/a"
+    verdicts       [{environment, guard, outcome, reason}, …]          outcome pass, refuse, n/a or not asked
     checks         [{environment, name, method, url, outcome, reason, millis}, …]
     journal        [{environment, seq, kind, action, at, package, sha256}, …]
     files          [{name, href, sha256}, …]              href is relative to the page

@@ -37,6 +37,7 @@ _MARKS: Final = {
     "unknown": _UNKNOWN,
     "superseded": _SKIPPED,
 }
+_VERDICTS: Final = {"pass": _WELL, "refuse": _BADLY, "n/a": _SKIPPED, "not asked": _UNKNOWN}
 _ASCII: Final = str.maketrans({"…": "...", "·": "-", "–": "-", "—": "-", "→": "->", "✓": "ok", "✗": "x"})
 
 Part = tuple[str, str]  # text, and the SGR code it is painted with ("" for none)
@@ -154,15 +155,15 @@ class Screen:
             self._put(*mark, (f"{plain(name):<25}", ""), (took, _DIM), (_cut(said, max(room, 20)), ""))
 
     def verdicts(self, verdicts: Iterable[Any]) -> None:
-        """What each guard said (guard, outcome: pass, refuse or n/a, reason)."""
+        """What each guard said (guard, outcome: pass, refuse, n/a or not asked, reason)."""
         rows = list(verdicts)
         width = min(max((len(plain(v.guard)) for v in rows), default=0), 32)
         for row in rows:
-            skipped = row.outcome == "n/a"
-            mark = self._glyph(_SKIPPED) if skipped else self._mark(row.outcome == "pass")
+            mark = self._glyph(_VERDICTS[row.outcome])
             name = f"{_cut(plain(row.guard), 32):<{width}}  "
             indent = sum(len(text) for text, _ in mark) + len(name)
-            reason = plain(row.reason) or ("does not apply" if skipped else "")
+            reason = plain(row.reason) or ("does not apply" if row.outcome == "n/a" else "")
+            reason = f"{row.outcome}: {reason}" if row.outcome == "not asked" else reason
             self._put(*mark, (name, ""), (reason, _DIM if row.outcome != "refuse" else ""), indent=indent)
 
     def commands(self, commands: Iterable[str]) -> None:

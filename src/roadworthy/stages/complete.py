@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from .. import release
-from ..errors import RoadworthyError, UsageError
+from ..errors import Held, RoadworthyError, UsageError
 from ..facts.history import test_run
 from ..facts.observe import observe
 from ..facts.revision import revision_of
@@ -22,7 +22,8 @@ from ..facts.running import RUNS
 from ..facts.standing import place_of, standing_of
 from ..journal.entry import JournalError
 from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
-from ..pipeline.progress import State, as_completed, progress
+from ..pipeline.lines import State
+from ..pipeline.progress import as_completed, progress
 from ..pipeline.reading import asked_of, progress_of
 from ..report import artifacts
 from ..signing import require
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ..journal.entry import Entry
     from ..journal.log import Log
     from ..model import CiState
-    from ..pipeline.progress import Progress
+    from ..pipeline.lines import Progress
 
 NAME = "completion"
 DECISION: Final = "decision.json"
@@ -46,11 +47,16 @@ COMMIT_STAGE: Final = "commit-stage-result.json"
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
-    """Nothing changes: the plan has no steps. What was completed already is left alone, but by a replay."""
+    """Nothing changes: the plan has no steps. What was completed already is left alone, but by a replay.
+
+    Raises Held when `request.to` names a package and another one runs by now.
+    """
     running = facts.history.value.running
     if running is None:
         raise UsageError(f"nothing was ever deployed to {request.environment}: there is nothing to complete")
     package = running.package
+    if request.to and request.to != package.digest:
+        raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was completed")
     built = standing_of(context, package.commit).digest
     if built and built != package.digest:
         raise UsageError(

@@ -68,9 +68,10 @@ def reconcile(context: Context, environment: str) -> Result | None:
         receipts = tuple(
             Receipt("release", 0, one.version, one.slug, component)
             for component, one in found.items()
-            if one is not None
+            if one is not None and one.status != "failed"
         )
-        seen = _released(context, plan, found, receipts) if receipts else _never_released(context, plan)
+        there = any(found.values())
+        seen = _released(context, plan, found, receipts) if there else _never_released(context, plan)
     elif start.record.action == "adopt":
         seen = adopt.confirm(context, plan, ())
     elif start.record.action == "complete":

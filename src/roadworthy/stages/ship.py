@@ -18,21 +18,27 @@ from msgspec.structs import replace
 
 from .. import release
 from ..command import outcome_of
-from ..errors import CheckFailed, Held, OutcomeUnknown, Refused, RoadworthyError
+from ..errors import CheckFailed, Held, OutcomeUnknown, Refused, RoadworthyError, Superseded
 from ..facts.history import test_run
-from ..facts.running import CHANGES
+from ..facts.newer import newer_than
+from ..facts.running import CHANGES, running
 from ..facts.standing import place_of
+from ..journal.lock import HeldBy
 from ..model import Outcome, Request, Result
-from ..pipeline.progress import LINES, MIGRATIONS, Line, Progress, State, progress
+from ..pipeline.lines import LINES, MIGRATIONS, Line, Progress, State
+from ..pipeline.progress import progress
 from ..pipeline.reading import asked_of, progress_of
 from ..signing import require
 from ..what_next import again
 from . import accept, build, complete, intake, mark_released, turn, verify
 from .running import runs_now
+from .ship_plan import planned
 from .test_run import test
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..journal.entry import Entry
+    from ..journal.log import Log
 
 SEVEN: Final = tuple(line for line in LINES if line != MIGRATIONS)
 STAGE_OF: Final = {MIGRATIONS: "deploy"}  # the contract's stage of a line that is none
@@ -46,7 +52,13 @@ def ship(context: Context, request: Request) -> Result:
     Raises what the stages raise; a refusal or a failure is its Result, with the table of stages in its details.
     """
     log = context.log(request.environment)
-    release.refuse_if_superseded(context, log, request, log.head())
+    begun = log.head()
+    release.refuse_if_superseded(context, log, request, begun)
+    if context.planning:
+        if request.replay:
+            _existing(context, request)
+        turn.take(context, log, request, time.monotonic() + request.wait, settle=False)
+        return planned(context, request)
     rows: list[dict[str, Any]] = []
     changed = False
     walk = _replayed if request.replay else _shipped
@@ -60,9 +72,9 @@ def ship(context: Context, request: Request) -> Result:
                     result = go()
                 except RoadworthyError as error:
                     rows.append(_row(stage, outcome_of(error), began, str(error)))
-                    raise (_after_a_change(context, request, error) if changed else error) from error
+                    told = _overtaken(context, log, request, error, begun)
+                    raise (_after_a_change(context, request, told) if changed else told) from error
                 if _changes(result):
-                    context.changes(f"go on with {stage} of {request.commit[:12]}, and the stages after it")
                     changed = True
                 rows.append(_row(stage, result.outcome, began, result.line))
                 if result.outcome is not Outcome.SUCCEEDED:
@@ -107,17 +119,28 @@ def _next(context: Context, request: Request, found: Progress) -> tuple[str, ...
     first = found.first
     if first is None or not found.next:
         return ()
-    if first.state is State.OPEN:
-        return found.next[:1]
     pending = not found.of(MIGRATIONS).passed and context.config.environment(request.environment).production
-    return (again(context, request, **({"approval": request.approval or "REF"} if pending else {})),)
+    same = again(context, request, **({"approval": request.approval or "REF"} if pending else {}))
+    return (*(found.next[:1] if first.state is State.OPEN else ()), same)
+
+
+def _overtaken(
+    context: Context, log: Log, request: Request, error: RoadworthyError, begun: Entry | None
+) -> RoadworthyError:
+    """What is said of a ship that stopped because another package runs by now: superseded, where that is newer."""
+    newer = None
+    if isinstance(error, Held) and not isinstance(error, HeldBy) and not request.replay:
+        newer = newer_than(context, log, request, begun)
+    if newer is None:
+        return error
+    return Superseded(f"{request.commit[:12]} is superseded in {request.environment} by {newer}")
 
 
 def _after_a_change(context: Context, request: Request, error: RoadworthyError) -> RoadworthyError:
     """An error that ended a ship which had changed something: a failure that says what runs, never a refusal."""
     if isinstance(error, OutcomeUnknown):
         return error
-    kind = Held if isinstance(error, Held) else CheckFailed
+    kind = next((one for one in (Held, Superseded) if isinstance(error, one)), CheckFailed)
     return kind(f"{error}; {runs_now(context, request.environment)}")
 
 
@@ -173,8 +196,9 @@ def _migrate(context: Context, request: Request) -> Result:
 
 
 def _completed(context: Context, request: Request) -> Result:
-    """Complete the deployment. What was complete already is decided on as the journals tell it now."""
-    done = complete.complete(context, replace(request, action="complete"))
+    """Complete the deployment of this very package. What was complete already is decided on as it is told now."""
+    package = build.package_of(context, request.commit)
+    done = complete.complete(context, replace(request, action="complete", to=package.digest))
     if done.outcome is not Outcome.SUCCEEDED or done.seq:
         return done
     decided = complete.decision_of(context, request)
@@ -193,10 +217,16 @@ def _verification(context: Context, request: Request) -> Result:
 
 
 def _verified(context: Context, request: Request) -> Result:
-    """Compare what runs with the journal, once nobody else is at work there: this waits like any other stage."""
-    context.changes(f"compare what runs on {request.environment} with the journal, and complete it")
+    """Compare what runs with the journal, once nobody else is at work there: this waits like any other stage.
+
+    Raises Held when another package was deployed meanwhile.
+    """
     log = context.log(request.environment)
     turn.take(context, log, request, time.monotonic() + request.wait, settle=True)
+    runs = running(log.settled())
+    if runs is None or runs.end.commit != request.commit:
+        commit = runs.end.commit[:12] if runs else "nothing"
+        raise Held(f"{commit} was deployed to {request.environment} meanwhile: nothing was verified")
     return verify.compare(context, request.environment)
 
 

@@ -41,16 +41,16 @@ def _told(context: Context, name: str) -> tuple[Entry | None, str, History]:
     return start, said_of(context, start), history_of(context, log)
 
 
-def _seen(context: Context, name: str) -> Observed | str:
+def _seen(context: Context, name: str) -> Observed | RoadworthyError:
     """What the platform shows, or why it cannot be seen."""
     try:
         return observe(context, name)
     except RoadworthyError as error:
-        return str(error)
+        return error
 
 
 def _row(
-    context: Context, name: str, told: tuple[Entry | None, str, History], observed: Observed | str
+    context: Context, name: str, told: tuple[Entry | None, str, History], observed: Observed | RoadworthyError
 ) -> dict[str, Any]:
     environment = context.config.environment(name)
     start, held, history = told
@@ -71,14 +71,15 @@ def _row(
         "since": running.at if running else "",
         "open": f"{start.record.action} #{start.seq}" if start else "",
         "held": held,
-        **_progress(context, name),
+        **_progress(context, name, start),
         "url": "",
         "drift": [],
         "apart": [],
         "problem": "",
     }
-    if isinstance(observed, str):
-        return {**row, "state": "unknown", "problem": observed}
+    if isinstance(observed, RoadworthyError):
+        look = observed.next or (f"invoke verify --env {name}",)
+        return {**row, "state": "unknown", "problem": str(observed), "look": list(look)}
     row["url"] = observed.url
     found = drift(name, history, observed)
     row["apart"] = list(apart(name, history, observed))
@@ -93,16 +94,18 @@ def _row(
     return {**row, "state": "unverified", "problem": f"{seen} was never verified: deploy, or roll back"}
 
 
-def _progress(context: Context, name: str) -> dict[str, Any]:
+def _progress(context: Context, name: str, start: Entry | None) -> dict[str, Any]:
     """Where what should run stands: each stage, what is pending, and the commands that are left."""
-    from ..pipeline.reading import progress_of_what_runs
+    from ..pipeline.progress import while_open
+    from ..pipeline.reading import mark_of, progress_of_what_runs
 
+    first = list(while_open(mark_of(start), name)) if start else []
     try:
         found = progress_of_what_runs(context, name)
     except RoadworthyError as error:
-        return {"pending": [f"it cannot be told: {error}"]}
+        return {"pending": [f"it cannot be told: {error}"], "left": first}
     if found is None:
-        return {"pending": []}
+        return {"pending": [], "left": first}
     stages = [{"stage": o.stage, "state": o.state, "entry": o.entry, "why": o.why} for o in found.lines]
     return {
         "pending": list(found.pending),
@@ -171,12 +174,12 @@ def _next(context: Context, rows: list[dict[str, Any]]) -> tuple[str, ...]:
     commands: list[str] = []
     for row in rows:
         name = row["environment"]
+        if row["state"] == "unknown":
+            commands += row["look"]
         if row["open"]:
-            commands += [f"invoke lock.status --env {name}", f"invoke reconcile --env {name}"]
+            commands += row["left"]
         elif row["state"] in ("drift", "unverified"):
             commands += of_drift(context, name, [Drift(**one) for one in row["drift"]])
-        elif row["state"] == "unknown":
-            commands.append(f"invoke verify --env {name}")
     return tuple(commands)
 
 

@@ -15,7 +15,8 @@ from ..facts.history import as_of, read_history, test_run
 from ..facts.running import running
 from ..facts.standing import STAGES, place_of
 from ..model import Outcome, Result
-from ..pipeline.progress import Asked, Line, State, progress
+from ..pipeline.lines import Asked, Line, State
+from ..pipeline.progress import progress
 from ..pipeline.reading import asked_of
 from ..record import evidence_of, shown
 from .holding import say_open
