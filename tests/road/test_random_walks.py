@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from road.project import KEYS, Project, migration, until
+from road.project import KEYS, Project, ended, migration, until
 from roadworthy.sandbox import control
 
 # It takes a while: `nox -s slow` runs it.
@@ -28,7 +28,8 @@ STEPS = 8
 COMMANDS = (
     *("ship", "ship", "ship", "unapproved ship", "deploy", "migrate", "unapproved migrate", "complete", "replay"),
     *("accept", "rollback", "reconcile", "config", "fail deploy", "fail ship", "unwell ship", "give up"),
-    *("kill ship", "kill ship", "kill deploy", "kill migrate", "kill complete", "kill rollback"),
+    *("crossed ship", "crossed ship", "kill ship", "kill ship", "kill deploy", "kill migrate", "kill complete"),
+    "kill rollback",
 )  # fmt: skip
 OF_A_COMMIT = ("ship", "deploy", "accept")
 HEADS = (
@@ -36,7 +37,7 @@ HEADS = (
     "0002",
     "0002",
 )  # where each commit leads the database; the last one changes nothing that runs
-TOLD = (0, 1, 2, 3, 4, 6)  # how a command may end; any other code is a crash, or a usage that cannot be
+TOLD = (0, 1, 2, 3, 4, 5, 6)  # how a command may end; any other code is a crash
 KNOWN: dict[str, tuple[str, list[Step]]] = {
     "another one fails": ("staging", [("deploy", 0), ("ship", 0), ("fail deploy", 1), ("complete", 0)]),
     "a kill between": ("staging", [("ship", 0), ("kill deploy", 1), ("ship", 1), ("reconcile", 0), ("ship", 1)]),
@@ -101,6 +102,8 @@ class Walk:
                 self.project.mood(self.place)
             case ["kill"]:
                 code = self.killed(words)
+            case ["crossed"]:
+                code = self.crossed(words, which)
             case ["give"]:
                 start = self.project.log(self.place).open_start()
                 given = ("--token", str(start.seq if start else 1), "--reason", "it is surely dead")
@@ -128,6 +131,25 @@ class Walk:
             process.kill()
             process.communicate()
         return 4 if process.returncode < 0 else process.returncode
+
+    def crossed(self, words: list[str], which: int) -> int:
+        """Ship one commit while somebody deploys another, both waiting for their turn: how the ship ended.
+
+        Whoever is last, a ship that succeeded has completed its own package and no other.
+        """
+        wait, journal = ("--wait", "20s"), self.project.log(self.place)
+        known = head.seq if (head := journal.head()) else 0
+        ship = self.project.start(*words, *wait, env=KEYS)
+        time.sleep(self.dice.random() * 2)
+        other = self.commits[(which + 1) % len(self.commits)]
+        self.invoke("deploy", "--env", self.place, "--commit", other, *wait)
+        code = ended(ship).code
+        since = [e.record for e in journal.entries() if e.seq > known]
+        completed = {
+            str(r.details["to"]["commit"]) for r in since if (r.kind, r.action) == ("end", "complete")
+        }
+        assert completed <= {self.commits[which]}, (self.done, completed)
+        return code
 
     # ---- what must agree -------------------------------------------------------------------------------
 
@@ -172,7 +194,7 @@ def test_a_ship_exits_with_0_exactly_when_the_decision_is_yes_and_what_runs_agre
         code = walk.take(said, which)
         assert code in TOLD, walk.done
         decided = walk.agrees()
-        if said.endswith("ship") and "kill" not in said:
+        if said.endswith("ship") and not said.startswith(("kill", "crossed")):
             assert (code == 0) == decided[which], (walk.done, decided)
     walk.take("reconcile", 0)
     newest = len(HEADS) - 1
