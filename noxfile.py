@@ -67,7 +67,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """What takes minutes: switching releases under load, kills at random instants, the shell auditor's cases."""
+    """What takes minutes: switching releases under load, kills at random instants, the shell auditor's cases.
+
+    WALKS and WALKS_SEED say how many roads are walked at random on the real tool, and which.
+    """
     session.run(
         "python", "-m", "pytest", *EACH_CORE, "-m", "(slow or audit) and not matrix", *session.posargs
     )

@@ -125,7 +125,7 @@ class Walk:
             return process.poll() is not None or (newest is not None and newest.seq >= known + more)
 
         try:
-            until(there)
+            until(there, within=60, every=0.02)
             time.sleep(later)
         finally:
             process.kill()

@@ -55,14 +55,14 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if running is None:
         raise UsageError(f"nothing was ever deployed to {request.environment}: there is nothing to complete")
     package = running.package
-    if request.to and request.to != package.digest:
-        raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was completed")
     built = standing_of(context, package.commit).digest
     if built and built != package.digest:
         raise UsageError(
             f"what runs of {package.commit[:12]} is not all that was built and accepted of it (a component was "
             "given up since): it cannot be completed, so deploy a newer commit"
         )
+    if request.to and request.to != package.digest:
+        raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was completed")
     done = facts.history.value.complete and not request.replay
     already = (
         f"the deployment of {package.commit[:12]} to {facts.environment.app} is complete" if done else ""
