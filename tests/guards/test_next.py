@@ -1,18 +1,16 @@
 """Whatever refuses names commands that exist: each parses as it is printed, with no option left empty."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-from invoke.parser import Parser
+from road.project import parses
 
 from roadworthy import guard, what_next
 from roadworthy.context import Context
 from roadworthy.facts import drift, git, policy
 from roadworthy.model import Outcome, Request, Result, Verdict
 from roadworthy.report.terminal import Screen
-from roadworthy.tasks import mount
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = ("deploy", "migrate", "rollback", "config", "certify", "adopt", "complete")
@@ -23,18 +21,6 @@ EACH = [
     for name in (OURS, *(one.__name__ for one, _ in guard.load(ROOT, action)))
 ]
 SAID = re.compile(r"(?<![\w.])invoke [a-z_.]+(?: --[a-z-]+(?: [^\s`,;:()]+)?)*")
-
-
-def parses(line: str) -> None:
-    """Raises invoke's ParseError when it is no command of ours."""
-    words = [word for word in shlex.split(line) if not word.startswith("ALLOW_PROD")]
-    if words[0] == "git":
-        assert words[1:] == ["status", "--short"]
-        return
-    assert words[0] == "invoke"
-    assert all(words), line
-    (task,) = Parser(contexts=mount(ROOT).to_contexts()).parse_argv(words[1:])
-    assert task.name, line
 
 
 @pytest.fixture

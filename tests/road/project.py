@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -23,6 +24,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from invoke.parser import Parser
 from invoke.program import Program
 
 from roadworthy.journal.entry import Entry
@@ -385,6 +387,18 @@ class Project:
         """Make the running app behave differently, from now on and without a release."""
         path = self.database(place)
         path.with_name(path.name + ".mood").write_text(json.dumps(mood))
+
+
+def parses(line: str) -> None:
+    """See that a line is a command which can be copied. Raises invoke's ParseError when it is none of ours."""
+    words = [word for word in shlex.split(line) if not word.startswith("ALLOW_PROD")]
+    assert all(words), line
+    if words[0] == "git":
+        assert words[1:3] in (["status", "--short"], ["show", "--stat"]), line
+        return
+    assert words[0] == "invoke", line
+    (task,) = Parser(contexts=mount(REPOSITORY).to_contexts()).parse_argv(words[1:])
+    assert task.name, line
 
 
 def ended(process: subprocess.Popen[str], within: float = 60.0) -> Ran:
