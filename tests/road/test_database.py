@@ -148,7 +148,6 @@ def test_a_plan_says_that_it_did_not_ask_the_database(waiting: Project):
     waiting.migrated_by_hand("0002")
     waiting.commit("Another change")
     waiting.json("test")
-    waiting.json("build")
     said = waiting.json("deploy", "--plan")
     (verdict,) = [one for one in said["verdicts"] if one["guard"] == "database_is_as_recorded"]
     assert (verdict["outcome"], said["code"]) == ("not asked", 0)

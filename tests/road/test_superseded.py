@@ -160,7 +160,7 @@ def test_of_two_that_wait_the_newest_wins_whoever_comes_first(project: Project, 
     project.released()
     project.faults({"kind": "delay", "seconds": 2, "method": "POST", "path": "/slugs"})
     first = project.start(command, "--json", "--commit", newer)
-    until(lambda: project.kinds() == ["start deploy"])
+    until(lambda: project.kinds() == ["start deploy"], within=30)
     late = project.start(command, "--json", "--commit", project.first, "--wait", "30s")
     assert ended(first).code == 0
     ran = ended(late)
