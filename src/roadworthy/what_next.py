@@ -68,7 +68,12 @@ NOT_AGAIN: Final = (
     "platform_has_drifted",
 )
 """Guards whose refusal the same command cannot get past."""
-ANOTHER_COMMIT: Final = ("migrations_are_safe", "one_head", "release_phase_is_disabled")
+ANOTHER_COMMIT: Final = (
+    "migrations_are_safe",
+    "one_head",
+    "package_is_built_here",
+    "release_phase_is_disabled",
+)
 """Guards of what a commit holds: it is mended in another one, and without --commit the newest is taken."""
 _NAMED: Final = re.compile(r"`(invoke [^`]+)`")
 
