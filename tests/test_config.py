@@ -40,7 +40,7 @@ def test_our_own_file_is_read_whole():
     assert read.environments["prod"].production and read.environments["prod"].certified_in == "staging"
     assert (read.environments["prod"].watch, read.targets["sandbox"].watch) == (120, 1)
     assert [check.name for check in read.checks] == ["health", "csrf", "me", "version"]
-    assert len(read.logs.rules) == 5
+    assert len(read.logs.rules) == 9
 
 
 STAGING, PROD = 'app = "autorisen"', 'app = "capecraft"'

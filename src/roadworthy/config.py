@@ -211,10 +211,11 @@ class Slo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LogRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A regular expression that no log line since the release may match."""
+    """A regular expression that no log line since the release may match; with `on` false it is not asked."""
 
     name: str
     pattern: str
+    on: bool = True
 
 
 class Logs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

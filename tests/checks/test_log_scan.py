@@ -55,8 +55,10 @@ ALARMS = {
     "traceback": [
         "app[web.1]: Traceback (most recent call last):",
         "app[worker.12]:   Traceback (most recent call last):",
+        "app[web.1]: \x1b[31mTraceback (most recent call last):\x1b[0m",
     ],
     "5xx": [
+        ROUTER.format(at="info", code="") + " connect=0ms status=500\r",
         ROUTER.format(at="info", code="") + " connect=0ms service=3ms status=503 bytes=9 protocol=https",
         ROUTER.format(at="info", code="") + " connect=0ms service=3ms status=500",
     ],
@@ -81,6 +83,35 @@ ALARMS = {
             for after in ("", "  ", "\r")
         ),
     ],
+    "node crash": [
+        "app[web.1]: (node:4) UnhandledPromiseRejectionWarning: Error: boom",
+        "app[web.1]: [UnhandledPromiseRejection: This error originated either by throwing inside of an async]",
+        "app[web.1]:     triggerUncaughtException(err, true /* fromPromise */);",
+        "app[web.1]:       throw er; // Unhandled 'error' event",
+        "app[web.1]: FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+    ],
+    "java crash": [
+        'app[web.1]: Exception in thread "main" java.lang.IllegalStateException: no database',
+        'app[web.1]: \x1b[31mException in thread "http-1" java.io.IOException\x1b[0m',
+        "app[web.1]: java.lang.OutOfMemoryError: Java heap space",
+        "app[worker_2.1]: Caused by: java.lang.StackOverflowError",
+        "app[web.1]: # A fatal error has been detected by the Java Runtime Environment:",
+    ],
+    "go crash": [
+        "app[web.1]: panic: runtime error: index out of range [5] with length 3",
+        "app[web.1]: \x1b[1;31mpanic: runtime error: invalid memory address\x1b[0m",
+        "app web.1 - goroutine 1 [select (no cases)]:",
+        "app[clock-2.1]: goroutine 12 [running]:",
+        "app[web.1]: goroutine 1 gp=0xc000 m=0 mp=0x1 [running, locked to thread]:",
+    ],
+    "ruby crash": [
+        "app[web.1]: NoMethodError (undefined method `foo' for nil:NilClass):",
+        "app[web.1]: \x1b[1m\x1b[31mActiveRecord::ConnectionNotEstablishedError (no server):",
+        "app[web.1]: F, [2030-01-01T00:00:00.1 #4] FATAL -- : [0a1b] ",
+        "app[web.1]: /app/config.rb:3:in `load': no such file (LoadError)\r",
+        "app[web.1]: app/models/a.rb:12:in 'Widget#save': boom (Net::ReadTimeout)",
+        "app[web.1]: [2] ! Terminating timed out worker (Worker 0 failed to check in within 60 seconds): 17",
+    ],
 }
 SILENT = [
     'app[web.1]: INFO: 10.1.1.1:0 - "GET /api/items/503 HTTP/1.1" 200 512 ',
@@ -100,6 +131,11 @@ SILENT = [
     'heroku[router]: at=info method=GET path="/x?a= code=H10 " host=a dyno=web.1 status=200 bytes=1',
     "heroku[web.1]: Process exited with status 143",
     "app[web.1]: Process exited with status 1 of 3 steps",
+    "app[web.1]: how to avoid panic: a guide",
+    "app[web.1]: an Exception in thread safety, no fatal error: none",
+    "app[web.1]: caught Error (handled), app/a.rb:3:in `load'",
+    "app[web.1]: 12 goroutines [running]",
+    "app[web.1]: handled promise rejection, memory of the heap is fine",
     "heroku[web.1]: State changed from starting to up",
     "heroku[web.1]: Stopping all processes with SIGTERM",
     "app[api]: Release v12 created by user someone@example.com",
@@ -124,6 +160,17 @@ def test_a_line_that_must_alarm_does(name: str, line: str, rules: tuple[LogRule,
 def test_a_line_that_must_not_alarm_does_not(line: str, rules: tuple[LogRule, ...]) -> None:
     result = logs.scan([(STAMP + line).encode()], rules)
     assert (result.hits, result.clean, result.lines) == ((), True, 1)
+
+
+def test_a_rule_that_is_off_is_not_asked_and_none_that_is_on_is_no_clean_log(
+    rules: tuple[LogRule, ...],
+) -> None:
+    off = [LogRule(rule.name, rule.pattern, on=rule.name == "go crash") for rule in rules]
+    found = logs.scan([b"app[web.1]: panic: runtime error: boom"], off)
+    assert not found.clean
+    assert "node crash" not in found.counts
+    with pytest.raises(CheckFailed, match="no log rules are declared"):
+        logs.scan([b"x"], [LogRule("a", "x", on=False)])
 
 
 def test_every_rule_of_release_toml_means_the_same_under_grep(

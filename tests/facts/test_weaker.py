@@ -42,6 +42,7 @@ WEAKER = {
     "less deploys": (('docs = ["docs/**"', 'docs = ["app/x", "docs/**"'), "scope.docs.app/x = app/x"),
     "a name": (('aliases = ["autorisen-dac8e65796e7"]', ""), "environments.prod.aliases is gone"),
     "a migration": (("-m alembic upgrade", "-m alembic stamp"), "commands.migrate = python"),
+    "a rule that is off": (('name = "5xx"', 'name = "5xx"\non = false'), "logs.rules.5xx.on = false"),
     "another question": (('name = "me"', 'name = "me"\nsend = { X-A = "1" }'), "checks.me.send.X-A = 1"),
     "another platform": (("https://api.heroku.com", "https://x.example.org"), "targets.live.api = https://x"),
     "a journal elsewhere": (("", '\n[journal]\nstore = "s3://bucket/x"\n'), "journal.store = s3://bucket/x"),

@@ -70,7 +70,7 @@ class _Rule:
         choices = required(rule.pattern.encode())
         # Any choice is right; the one that the log's beginning shows least often is the fastest.
         fewest = min(choices, key=lambda some: (sum(map(sample.count, some)), -len(some[0])), default=())
-        self.literals = tuple((literal, _distinct(literal, sample)) for literal in fewest)
+        self.literals = tuple((literal, _rarest(literal, sample)) for literal in fewest)
         self.count = 0
         self.hits: list[Hit] = []
 
@@ -79,24 +79,24 @@ class _Rule:
         if not self.literals:
             return chain([0], (match.end() for match in re.finditer(b"\n", block[:-1])))
         starts: set[int] = set()
-        for literal, distinct in self.literals:
-            if not all(byte in block for byte in distinct):
+        for literal, rarest in self.literals:
+            if rarest not in block:
                 continue
             at = block.find(literal)
             while at >= 0:
                 starts.add(block.rfind(b"\n", 0, at) + 1)
                 end = block.find(b"\n", at)
                 at = block.find(literal, end) if end >= 0 else -1
-        return sorted(starts)
+        return sorted(starts) if starts else ()
 
 
 def scan(log: Path | BinaryIO | Iterable[bytes], rules: Iterable[LogRule]) -> ScanResult:
-    """Ask every rule about every line of `log`: a file, an open binary stream, or lines.
+    """Ask every rule that is on about every line of `log`: a file, an open binary stream, or lines.
 
     Raises CheckFailed when there are no rules, a line is longer than LONGEST_LINE, the log cannot be read, or the
     rules have not been asked after MOST_SECONDS.
     """
-    asked = list(rules)
+    asked = [rule for rule in rules if rule.on]
     if not asked:
         raise CheckFailed("no log rules are declared, so a scan would prove nothing")
     compiled: list[_Rule] = []
@@ -106,8 +106,9 @@ def scan(log: Path | BinaryIO | Iterable[bytes], rules: Iterable[LogRule]) -> Sc
             for block in _blocks(log):
                 compiled = compiled or [_Rule(rule, block) for rule in asked]
                 for rule in compiled:
-                    now_asking[:] = [rule.name]
-                    _apply(rule, block, lines)
+                    now_asking[0] = rule.name
+                    if starts := rule.lines_of(block):
+                        _apply(rule, block, starts, lines)
                 lines += block.count(b"\n")
                 size += len(block)
                 lines += not block.endswith(b"\n")
@@ -127,14 +128,14 @@ def _bounded() -> Iterator[list[str]]:
     A pattern such as `(a+)+$` takes longer than anybody lives, and Python looks for a signal even inside of it. The
     scan holds an environment meanwhile. Only the main thread gets signals: elsewhere there is no bound.
     """
-    asking: list[str] = []
+    asking = [""]
     if threading.current_thread() is not threading.main_thread():
         yield asking
         return
 
     def end(*_: object) -> None:
         raise CheckFailed(
-            f"log rule {asking[0] if asking else ''!r} takes more than {MOST_SECONDS:.0f} s: it repeats what "
+            f"log rule {asking[0]!r} takes more than {MOST_SECONDS:.0f} s: it repeats what "
             "repeats already, as in (a+)+; write its pattern without that"
         )
 
@@ -171,9 +172,9 @@ def _later(stamp: str, released_at: datetime, otherwise: bool) -> bool:
         return otherwise
 
 
-def _apply(rule: _Rule, block: bytes, lines_before: int) -> None:
+def _apply(rule: _Rule, block: bytes, starts: Iterable[int], lines_before: int) -> None:
     counted_to, number = 0, lines_before + 1
-    for start in rule.lines_of(block):
+    for start in starts:
         end = block.find(b"\n", start)
         line = block[start : end if end >= 0 else len(block)]
         if not rule.search(line):
@@ -220,6 +221,6 @@ def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(gathered)
 
 
-def _distinct(literal: bytes, sample: bytes) -> tuple[bytes, ...]:
-    """The bytes of `literal`, those that the sample holds least first."""
-    return tuple(sorted({bytes([byte]) for byte in literal}, key=sample.count))
+def _rarest(literal: bytes, sample: bytes) -> bytes:
+    """The byte of `literal` that the sample holds least: most blocks lack it, and one byte is found fastest."""
+    return min((bytes([byte]) for byte in literal), key=sample.count)

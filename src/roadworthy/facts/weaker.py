@@ -22,7 +22,9 @@ _RAISED: Final = re.compile(  # numbers of which a larger one forgives more
     r"limits\.\w+|slo\.(commit|acceptance|production)|watch\.\w+|checks\.[^.]+\.within"
 )
 _LOWERED: Final = re.compile(r"(environments|targets)\.[^.]+\.watch")
-_TRUE_IS_STRICTER: Final = re.compile(r"environments\.[^.]+\.production|targets\.[^.]+\.approved_policy")
+_TRUE_IS_STRICTER: Final = re.compile(
+    r"environments\.[^.]+\.production|targets\.[^.]+\.approved_policy|logs\.rules\..+\.on"
+)
 _ADDED: Final = re.compile(r"(checks|environments|components|targets|logs\.rules|github)(\..*)?")
 _SENT: Final = re.compile(r"(checks\..+)\.send(_from)?\.[^.]+")  # of a check that was there: another question
 # What the sandbox and people are told decides over no release.
