@@ -12,9 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from stores import proxy
 
-from roadworthy.errors import CheckFailed
+from roadworthy.errors import CheckFailed, UsageError
 from roadworthy.packages import registry as images
 from roadworthy.packages import wire
 
@@ -225,6 +226,20 @@ def test_a_redirect_to_another_host_takes_no_credential_along(liar, monkeypatch)
         assert any("Authorization" in headers for _, _, headers in liar.asked)
         assert [path for _, path, _ in storage.asked] == ["/there"]
         assert not any("Authorization" in headers for _, _, headers in storage.asked)
+
+
+def test_a_broken_login_is_no_hindrance_where_nobody_has_to_have_one(liar, monkeypatch, tmp_path):
+    """A registry that serves everybody asks who we are, too; one that serves nobody is told why we are nobody."""
+    (tmp_path / "config.json").write_text('{"credsStore": "is-not-installed"}')
+    environ, asked = {"DOCKER_CONFIG": str(tmp_path)}, []
+    with wire.opened(wire.references.repository("registry.example/a/web"), environ) as made:
+        monkeypatch.setattr(made._dxf, "authenticate", lambda *who, **_: asked.append(who))
+        made._dxf._sign_in(made._dxf, requests.Response())
+    assert asked == [(None, None)]
+    ref = liar.manifest(json.dumps(GOOD).encode())
+    liar.says["GET", f"/v2/a/web/manifests/{ref.rpartition('@')[2]}"] = (401, {}, b"")
+    with pytest.raises(UsageError, match="docker-credential-is-not-installed"):
+        images.read(ref, environ=environ)
 
 
 def test_another_machine_is_never_spoken_to_in_plain_http():

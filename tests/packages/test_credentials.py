@@ -207,6 +207,21 @@ def test_an_engine_that_reads_all_itself_gets_nothing(tmp_path: Path):
     assert not (tmp_path / "logins").exists()
 
 
+@pytest.mark.parametrize(("store", "alone"), [("osxkeychain", True), ("mine", False)])
+def test_what_a_keychain_holds_is_left_to_the_engine_that_asks_it_itself(
+    store, alone, helper, tmp_path: Path
+):
+    """What needs variables that an engine does not see is asked by us, and handed over."""
+    environ = helper(SAYS)
+    (tmp_path / "bin/docker-credential-mine").rename(tmp_path / f"bin/docker-credential-{store}")
+    written(tmp_path / ".docker/config.json", {"auths": {HOST: {}}, "credsStore": store})
+    to = repository(f"{HOST}/web")
+    assert login(HOST, environ).user == f"get-{HOST}"
+    assert ("DOCKER_CONFIG" not in handover.handed("docker", environ, tmp_path, to)) is alone
+    (tmp_path / "podman").mkdir()
+    assert "REGISTRY_AUTH_FILE" in handover.handed("podman", environ, tmp_path / "podman", to)
+
+
 def test_podman_gets_the_text_of_a_variable_beside_what_it_reads(tmp_path: Path):
     environ = everywhere(tmp_path)
     written(
@@ -255,3 +270,9 @@ def test_every_password_is_known_as_one_to_hide(tmp_path: Path):
     found = [*credentials.secrets(environ)]
     assert found.count("canary-of-the-password") == 5  # REGISTRY_AUTH_FILE takes the place of the runtime's
     assert "text:canary-of-the-password" in found
+    written(
+        tmp_path / "auth.json",
+        {"auths": {HOST: "broken", "other.example": entry("other", "canary-of-another")}},
+    )
+    written(tmp_path / "home/.docker/config.json", "no JSON")
+    assert {"canary-of-another", "legacy:canary-of-the-password"} <= {*credentials.secrets(environ)}

@@ -35,6 +35,7 @@ HEROKU: Final = "registry.heroku.com"
 WHERE: Final = "a login of docker or podman"
 _HUB_SERVER: Final = "https://index.docker.io/v1/"
 _HUB_HOSTS: Final = ("index.docker.io", "registry-1.docker.io", HUB)
+_KEYCHAINS: Final = ("desktop", "osxkeychain", "wincred")
 # What `az acr login` writes as the user; then the identity token is the password (Azure's documentation).
 _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
@@ -217,7 +218,7 @@ def _found(
         return None
     try:
         if asked := _helped(document, place, registry, environ):
-            return Found(asked, ())
+            return asked
     except UsageError as error:
         wrong.append(error)
     auths = document.auths or {}
@@ -233,12 +234,16 @@ def _found(
     return None
 
 
-def _helped(document: Document, place: Place, registry: str, environ: Mapping[str, str]) -> Login | None:
-    """What the credential helper of a registry says, or docker's own store."""
+def _helped(document: Document, place: Place, registry: str, environ: Mapping[str, str]) -> Found | None:
+    """What the credential helper of a registry says, or docker's own store.
+
+    An engine asks it itself, but sees few variables: what it finds there is what a keychain holds that needs none.
+    """
     if not place.file:
         return None
     hosts = {host_of(key): (key, helper) for key, helper in (document.cred_helpers or {}).items()}
     server, helper = hosts.get(registry, ("", ""))
+    by = place.by if server else ("docker",)
     if not server and "docker" in place.by:  # only docker has one store for all
         server, helper = _HUB_SERVER if registry == HUB else registry, document.creds_store or ""
     if not helper:
@@ -247,8 +252,8 @@ def _helped(document: Document, place: Place, registry: str, environ: Mapping[st
     if said is None:
         return None
     if said[0] == helpers.TOKEN:
-        return _by_token("", said[1], f"docker-credential-{helper}", server)
-    return Login(*said)
+        return Found(_by_token("", said[1], f"docker-credential-{helper}", server), ())
+    return Found(Login(*said), by if helper in _KEYCHAINS else ())
 
 
 def _by_token(user: str, token: str, where: str, key: str) -> Login:

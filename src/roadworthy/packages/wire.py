@@ -61,9 +61,13 @@ class _Dxf(DXF):
         )
         self._sessions = [session]  # dxf's own would read .netrc and take a proxy for loopback
         self._registry, self._name, self._environ = at.registry, at.name, environ
+        self.wrong: UsageError | None = None  # with our login, which a registry for everybody does not need
 
     def _sign_in(self, _: DXFBase, refused: requests.Response) -> None:
-        known = login(self._registry, self._environ, self._name)
+        try:
+            known = login(self._registry, self._environ, self._name)
+        except UsageError as error:
+            self.wrong, known = error, None
         if self._insecure:
             # dxf refuses any login over http; to this machine it is allowed, by Basic alone.
             if known:
@@ -213,12 +217,13 @@ class Wire:
         except (requests.RequestException, DXFError, OSError, KeyError, ValueError, AssertionError) as error:
             if "missing" in missing and _status(error) == 404:
                 return missing["missing"]
-            raise self._explain(error, what) from error
+            explained = self._explain(error, what)
+            raise explained from None if explained is self._dxf.wrong else error
 
     def _explain(self, error: Exception, what: str) -> RoadworthyError:
         status = _status(error)
         if isinstance(error, DXFUnauthorizedError) or status in (401, 403):
-            return UsageError(
+            return self._dxf.wrong or UsageError(
                 f"{self.at.registry} does not let us at {self.at.name}: log in, {WHERE} will do (docs/images.md)"
             )
         if status == 404:
