@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NOT_ASKED: Final = "not asked"
 """The outcome of a guard that finds nothing wrong, and saw in the place of a fact what is known of before."""
+DOUBT: Final = "cannot tell"
+"""How the reason of a guard begins that refuses because a fact is missing."""
 Guard = Callable[[Plan, Facts], str | None]
 
 
@@ -75,7 +77,7 @@ def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
     except NotApplicable as why:
         outcome, reason = "n/a", str(why)
     except RoadworthyError as error:  # a missing fact, or one that makes no sense
-        outcome, reason = "refuse", f"cannot tell: {error}"
+        outcome, reason = "refuse", f"{DOUBT}: {error}"
     except Exception as error:  # noqa: BLE001 - a guard that crashes must refuse, whatever it raised
         outcome, reason = "refuse", f"the guard itself failed: {type(error).__name__}: {error}"
     return Verdict(guard.__name__, outcome, reason or "", rule_of(guard), _digest(guard), tuple(reads), code)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from .errors import RoadworthyError
+from .guard import DOUBT
 from .model import Drift, Outcome, Request, Result, Verdict
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ AT_FIRST: Final[Mapping[str, str]] = {
     "platform_is_as_recorded": "invoke adopt --env {env} --why WHY",
     "package_is_running": "invoke deploy --env {env}",
 }
+UNTOLD: Final[Mapping[str, str]] = {"database_is_as_recorded": "invoke rollback --env {env}"}
+"""What leads on where a guard refuses because it cannot be told what is so."""
 AS_WELL: Final[Mapping[str, Mapping[str, str]]] = {"migration_is_approved": {"approval": "REF"}}
 NOT_AGAIN: Final = (
     "adopted_package_is_proven",
@@ -184,7 +187,8 @@ def _past(context: Context, request: Request, verdicts: Iterable[Verdict]) -> li
         more |= AS_WELL.get(name, {})
     wrapped = [name for name, reason in refused.items() if "--maintenance" in reason]
     more |= {"maintenance": ""} if wrapped else {}
-    if refused.keys() & {*ANOTHER_COMMIT} - {*wrapped}:
+    told = {name for name, reason in refused.items() if not reason.startswith(DOUBT)}
+    if told & {*ANOTHER_COMMIT} - {*wrapped}:
         commands.append(f"invoke {request.said[0] if request.said[0] in OF_NEWEST else 'ship'} --env {env}")
     elif not refused.keys() & {*NOT_AGAIN}:
         commands.append(again(context, request, **more))
@@ -197,6 +201,8 @@ def _mends(guard: str, reason: str, words: Mapping[str, str]) -> list[str]:
     def known(command: str) -> bool:
         return all(value for name, value in words.items() if f"{{{name}}}" in command)
 
+    if guard in UNTOLD and "cannot be told" in reason:
+        return [UNTOLD[guard].format(**words)]
     named = [] if guard in FIRST and guard != "policy_is_committed" else _NAMED.findall(reason)
     if named:
         return [re.sub('"?…"?', "WHY", one) for one in named]

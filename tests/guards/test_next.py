@@ -62,6 +62,15 @@ def test_what_a_commit_holds_is_not_asked_for_again(context: Context) -> None:
     assert said[-1].endswith(f"--commit {git.resolve(ROOT, None)} --maintenance")
 
 
+def test_what_cannot_be_told_is_no_reason_for_another_commit(context: Context) -> None:
+    said = named(context, "deploy", "staging", "migrations_are_safe", "cannot tell: nobody answered")
+    assert said == (f"invoke deploy --env staging --commit {git.resolve(ROOT, None)}",)
+    reason = "where the database is cannot be told: nobody answered"
+    assert named(context, "deploy", "prod", "database_is_as_recorded", reason)[0].endswith(
+        "invoke rollback --env prod"
+    )
+
+
 def test_a_policy_that_nobody_approved_names_who_does(context: Context) -> None:
     reason = 'let somebody run `invoke guards.approve --env prod --why "…"` on that commit'
     assert named(context, "migrate", "prod", OURS, reason)[0] == "invoke guards.approve --env prod --why WHY"
