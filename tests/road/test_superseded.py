@@ -54,11 +54,28 @@ def test_in_production_nothing_older_than_what_runs_is_deployed(project: Project
 def test_a_decision_on_a_change_that_needed_no_deployment_overtakes_as_well(project: Project):
     in_production(project)
     late = project.commit("Explain", {"docs/one.md": "one"})
+    project.json("ship", "--env", "prod", env=KEYS)
+    assert project.json("decide", "--env", "prod")["line"].startswith("YES")
     newer = project.commit("Explain more", {"docs/two.md": "two"})
     project.json("ship", "--env", "prod", env=KEYS)
     assert (project.runs("prod"), project.kinds("prod")[-1]) == (project.first, "note decide")
     said = project.json("ship", "--env", "prod", "--commit", late, env=KEYS, code=6)
     assert f"superseded in prod by {newer[:12]}, which was decided on (journal #" in said["line"]
+    decided = project.json("decide", "--env", "prod", "--commit", late, code=1)
+    assert "DEPLOY_RELEASE_PACKAGE_FAILED" in decided["line"], "a YES would be another answer than the ship's"
+
+
+@pytest.mark.slow
+def test_what_runs_beneath_a_newer_commit_that_changed_nothing_is_not_decided_on_again(project: Project):
+    """Nothing differs but a document, and yet it is the newer one that runs."""
+    newer = in_production(project)
+    project.json("deploy", "--env", "prod", env=KEYS)
+    project.json("complete", "--env", "prod", env=KEYS)
+    words = ("--env", "prod", "--commit", project.first)
+    assert project.runs("prod") == newer
+    assert project.json("decide", "--env", "prod")["line"].startswith("YES")
+    assert project.json("ship", *words, env=KEYS, code=6)
+    assert project.json("decide", *words, code=1)
 
 
 @pytest.mark.slow

@@ -46,6 +46,17 @@ def newer_than(context: Context, log: Log, request: Request, begun: Entry | None
     `begun` is the log's last entry when the command began.
     """
     commit = request.commit
+    newer = overtaken(context, log, commit)
+    if newer is None or newer.seq > (begun.seq if begun else 0):
+        return newer
+    if context.config.environment(request.environment).production:
+        return newer
+    standing = standing_of(context, commit)
+    return newer if standing.intake and standing.turn < newer.at else None
+
+
+def overtaken(context: Context, log: Log, commit: str) -> Newer | None:
+    """What runs, or was decided on since, on top of this commit; None where it runs itself, or git cannot tell."""
     running = history_of(context, log).running
     if running and running.package.commit == commit:
         return None
@@ -53,13 +64,7 @@ def newer_than(context: Context, log: Log, request: Request, begun: Entry | None
     if decided := _decided(log, running.seq if running else 0):
         newest = Newer(str(decided.record.details["commit"]), "was decided on", decided.seq, decided.at)
         found.insert(0, newest)
-    newer = next((one for one in found if _is_on_top(context, one.commit, commit)), None)
-    if newer is None or newer.seq > (begun.seq if begun else 0):
-        return newer
-    if context.config.environment(request.environment).production:
-        return newer
-    standing = standing_of(context, commit)
-    return newer if standing.intake and standing.turn < newer.at else None
+    return next((one for one in found if _is_on_top(context, one.commit, commit)), None)
 
 
 def _decided(log: Log, since: int) -> Entry | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import RoadworthyError
 from ..facts.history import as_of, revised
+from ..facts.newer import overtaken
 from ..facts.running import Running, ran, running
 from ..facts.schema import migrations_of
 from ..facts.standing import place_of, read_standing
@@ -55,8 +56,9 @@ def asked_of(context: Context, environment: str, commit: str, until: str = "") -
 
         scope = scope_of(context, environment, commit)
         required = required_checks(scope, context.config.acceptance)
-        # Elsewhere every commit is shown, also one that changes nothing that runs.
-        no_deploy = scope.reason_code if production else ""
+        # Elsewhere every commit is shown, also one that changes nothing. What was overtaken is no release.
+        if production and scope.reason_code and overtaken(context, there, commit) is None:
+            no_deploy = scope.reason_code
     return Asked(
         commit=commit,
         environment=environment,
