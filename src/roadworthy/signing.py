@@ -99,11 +99,22 @@ def require(context: Context, environment: str, actions: Iterable[str]) -> tuple
     Raises Refused when it may not.
     """
     actions = tuple(actions)
+    if why := problem(context, environment, actions):
+        raise Refused(why)
+    return works(actions)
+
+
+def problem(context: Context, environment: str, actions: tuple[str, ...]) -> str:
+    """Why these actions, one after the other, cannot begin with this command's key; "" when they can."""
     wanted = works(actions)
     seconds = longest(context.config, environment) * len(actions)
-    if why := _refusal(context, environment, wanted, seconds):
-        raise Refused(f"{_named(actions, wanted)} cannot begin: {why}")
-    return wanted
+    why = _refusal(context, environment, wanted, seconds)
+    return f"{_named(actions, wanted)} cannot begin: {why}" if why else ""
+
+
+def judges(context: Context) -> bool:
+    """Whether there is a key, and a policy that says what it may sign."""
+    return context.signer is not None and (context.target != "sandbox" or bool(context.trust.policy.rules))
 
 
 def require_settling(context: Context, start: Entry) -> None:
@@ -118,7 +129,7 @@ def require_proofs(context: Context, environment: str, action: str, proven: Iter
     """Raises Refused when this key may start the action only with proofs of others that are not known."""
     from .journal.policy import Asked
 
-    if context.signer is None or (context.target == "sandbox" and not context.trust.policy.rules):
+    if context.signer is None or not judges(context):
         return
     asked = Asked(
         context.target, environment, STAGE[action], action, _text(context.now()), proven=frozenset(proven)
@@ -129,9 +140,8 @@ def require_proofs(context: Context, environment: str, action: str, proven: Iter
 
 def _refusal(context: Context, environment: str, wanted: Iterable[Work], seconds: float) -> str:
     signer, policy = context.signer, context.trust.policy
-    if signer is None:  # a plan needs none, and nothing can begin without one (journal/log.py)
-        return ""
-    if context.target == "sandbox" and not policy.rules:
+    # Without a key nothing can begin (journal/log.py), and a plan needs none.
+    if signer is None or not judges(context):
         return ""
     if signer.keyid not in context.trust.keys:
         return f"{signer.keyid} is not a trusted key: put its .pub file into the trust folder"

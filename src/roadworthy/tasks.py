@@ -421,6 +421,17 @@ def evidence_keys(c, name="release", folder="", import_="", policy=False, plan=F
         finish(context, trusting.policy(context) if policy else evidence.keys(context, name, folder, import_))
 
 
+@task(name="revoke", help={"key": "its name, or its id SHA256:…", "why": "what happened", "plan": PLAN,
+                           "rule": "end this rule of trust.toml alone: 1, 2, …", "json": JSON})  # fmt: skip
+def evidence_revoke(c, key, why="", rule=0, plan=False, json=False):
+    """End a key, or one rule of it, at the heads that its journals have now: earlier entries stay good."""
+    from .stages import revoking
+
+    with session(json, plan) as context:
+        require("why", why)
+        finish(context, revoking.revoke(context, key, why.strip(), rule))
+
+
 @task(name="audit", iterable=["anchor"], help={
     "env": "judge this environment's journal alone, with the proofs that it names in others; default: all journals",
     "anchor": "FILE or git:REPOSITORY to compare heads with; may be given again",
@@ -559,5 +570,13 @@ def mount(root: Path) -> Collection:
             dockerhub_logout,
         ),
         _group("lock", lock_status, lock_unlock),
-        _group("evidence", evidence_keys, evidence_audit, evidence_anchor, evidence_clock, evidence_export),
+        _group(
+            "evidence",
+            evidence_keys,
+            evidence_revoke,
+            evidence_audit,
+            evidence_anchor,
+            evidence_clock,
+            evidence_export,
+        ),
     )

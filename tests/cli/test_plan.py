@@ -116,6 +116,7 @@ COMMANDS = {
     "sandbox.down": ("sandbox.down",),
     "sandbox.faults": ("sandbox.faults", "--set", "none"),
     "evidence.keys": ("evidence.keys", "--name", "new"),
+    "evidence.revoke": ("evidence.revoke", "new", "--why", "it was lost"),
     "guards.approve": ("guards.approve", "--why", "I read them"),
     "evidence.anchor": ("evidence.anchor",),
     "evidence.clock": ("evidence.clock", "--why", "it is set by GPS"),

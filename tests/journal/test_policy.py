@@ -9,7 +9,7 @@ import pytest
 
 from roadworthy.errors import UsageError
 from roadworthy.journal.entry import Entry, JournalError
-from roadworthy.journal.policy import _POLICY_LIMIT, Policy, read_policy
+from roadworthy.journal.policy import POLICY_LIMIT, Policy, read_policy
 
 from .making import record
 
@@ -168,7 +168,7 @@ def test_a_mistake_in_trust_toml_is_named(tmp_path: Path, text: str, version: ob
 
 def test_a_file_that_is_too_long_is_refused_and_not_cut(tmp_path: Path) -> None:
     """Its end may hold the revocation."""
-    filled = "# " + "x" * _POLICY_LIMIT
+    filled = "# " + "x" * POLICY_LIMIT
     with pytest.raises(UsageError, match="is longer than 1,048,576 bytes"):
         policy(tmp_path, f"{RULE}{filled}\n{revoked(GOOD)}")
 
@@ -180,7 +180,7 @@ def test_no_file_is_no_policy(tmp_path: Path) -> None:
 
 def test_a_file_may_be_as_long_as_the_limit(tmp_path: Path) -> None:
     head = f"version = 1\n{RULE}# "
-    text = f"{RULE}# {'x' * (_POLICY_LIMIT - len(head))}"
+    text = f"{RULE}# {'x' * (POLICY_LIMIT - len(head))}"
     assert len(policy(tmp_path, text).rules) == 1
     with pytest.raises(UsageError, match="is longer than 1,048,576 bytes"):
         policy(tmp_path, text + "x")

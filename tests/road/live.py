@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import re
 import shlex
 import socket
 import ssl
@@ -66,6 +67,21 @@ class Live:
             return Ran(0, self.project.git(*words[1:]), "")
         ran = subprocess.run(words, cwd=self.project.root, capture_output=True, text=True, check=False)
         return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+    def alone(self, *words: str) -> Ran:
+        """Run one command as a process of its own, to its end."""
+        return self.project.process(*words, env=self.env)
+
+    def trusts(self, *changes: tuple[str, str], more: str = "") -> None:
+        """Change trust.toml, raise its version, and commit it."""
+        path = self.project.root / ".release/trust/trust.toml"
+        text = path.read_text()
+        version = int(re.search(r"version = (\d+)", text)[1])  # type: ignore[index]
+        for old, new in ((f"version = {version}", f"version = {version + 1}"), *changes):
+            assert old in text, old
+            text = text.replace(old, new, 1)
+        path.write_text(text + more)
+        self.project.git("commit", "-qam", "Change who may sign what")
 
     def must(self, line: str) -> Ran:
         """Run one line, which must end well."""

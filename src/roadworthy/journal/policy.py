@@ -43,7 +43,7 @@ from roadworthy.errors import UsageError
 from roadworthy.files import read_file
 from roadworthy.journal.entry import MOMENT, SEQ_LIMIT, Entry, JournalError, Record, clock_of
 
-_POLICY_LIMIT = 1 << 20
+POLICY_LIMIT = 1 << 20
 _VERSION_LIMIT = 999_999_999
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _HEAD = rf"({_PLACE}/{_PLACE}) ([1-9][0-9]{{0,7}}) ([0-9a-f]{{64}})"
@@ -241,7 +241,7 @@ def read_policy(path: Path, keys: Mapping[str, str], digest_of: str) -> Policy:
 
     names = {keyid: stem for stem, keyid in keys.items()}
     try:
-        data = read_file(path, _POLICY_LIMIT)
+        data = read_file(path, POLICY_LIMIT)
     except FileNotFoundError:
         if not path.is_symlink():
             return Policy(names=names)

@@ -247,7 +247,7 @@ def _next(asked: Asked, lines: Sequence[Line]) -> tuple[str, ...]:
     if asked.package.open and not asked.package.open.dead and left:
         commands.append(f"invoke lock.status --commit {asked.commit}")
     for stage in left:
-        if stage == "verification" and asked.own_tests and not _tested(asked):
+        if stage == "verification" and asked.own_tests and not tested(asked):
             commands.append(f"invoke test --commit {asked.commit}")
         command = f"invoke {_ACTION[stage]} --env {asked.environment}"
         if _ACTION[stage] not in _OF_WHAT_RUNS:
@@ -272,7 +272,8 @@ def _ship(asked: Asked) -> str:
     return f"invoke ship --env {asked.environment} --commit {asked.commit}{approval} --wait {WAIT}"
 
 
-def _tested(asked: Asked) -> bool:
+def tested(asked: Asked) -> bool:
+    """Whether the newest test run of this very package, that ended, ended well."""
     digest = asked.standing.digest
     tests = (o for o in reversed(asked.package.settled) if (o.action, o.digest) == ("test", digest))
     newest = next((o for o in tests if o.kind in ("end", "failed")), None)

@@ -80,7 +80,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     scope = scope_of(context, request.environment, commit)
     required = decide.required_checks(scope, context.config.acceptance)
     known = standing.accepted
-    stands = known is not None and (not again or _by_this_run(context, commit, known))
+    stands = known is not None and (not again or by_this_run(context, commit, known))
     if known and stands and not known.lacks_checks(required):
         views = {name: view for name, view in VIEWS.items() if name in known.evidence}
         artifacts.restore(context, context.log(place_of(commit)), known.evidence, views, commit)
@@ -149,7 +149,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     return Result(Outcome.FAILED, line, None, (), entry.seq, evidence, details, reasons, code=1)
 
 
-def _by_this_run(context: Context, commit: str, known: Done) -> bool:
+def by_this_run(context: Context, commit: str, known: Done) -> bool:
     """Was it this run of CI that accepted it? Then in a job of its own, which holds nothing of production's."""
     from ..journal import lock
 

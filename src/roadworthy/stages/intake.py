@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import CheckFailed, UsageError
 from ..facts import git
 from ..facts.history import read_history
-from ..facts.scope import Scope, docs_drift, docs_drift_json, scope_json, since_deployed
+from ..facts.scope import DocsDrift, Scope, docs_drift, docs_drift_json, scope_json, since_deployed
 from ..facts.standing import Done, place_of, standing_of
 from ..journal.lock import is_rerun
 from ..model import Outcome, Request, Result
@@ -40,6 +40,35 @@ def intake(context: Context, request: Request) -> Done | None:
     Raises UsageError for a change without an id or a reason, or of runtime state; CheckFailed when
     documentation had to change and did not.
     """
+    commit = request.commit
+    scope, drift, told, known = _looked_at(context, request)
+    if known:
+        artifacts.restore(context, context.log(place_of(commit)), known.evidence, VIEWS, commit)
+        return known
+    now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
+    files = {
+        artifacts.SCOPE: artifacts.as_bytes({"generatedAt": now, **scope_json(scope, drift)}),
+        artifacts.DOCS_DRIFT: artifacts.as_bytes({"generatedAt": now, **docs_drift_json(drift, head=commit)}),
+    }
+    attach = {attached: files[name] for attached, name in VIEWS.items()}
+    with begin(context, commit, NAME, "intake", change=told["change"]) as turn:
+        end = turn.failed if drift.outcome == "blocking" else turn.done
+        end(None, told, attach)
+    for name, data in files.items():
+        artifacts.write(context, name, commit, data)
+    if drift.outcome == "blocking":
+        named = ", ".join(drift.paths[:5])
+        raise CheckFailed(f"{drift.reason_code}: {named} changed and no documentation did")
+    return None
+
+
+def is_taken_in(context: Context, request: Request) -> bool:
+    """Whether `intake` would find this very change taken in already. Raises UsageError as it does."""
+    return _looked_at(context, request)[3] is not None
+
+
+def _looked_at(context: Context, request: Request) -> tuple[Scope, DocsDrift, dict[str, Any], Done | None]:
+    """The change, whether its documentation changed, what an intake says of both, and one that has said so."""
     commit, environment = request.commit, request.environment
     why = request.why or git.subject(context.paths.root, commit)
     if not why.strip() or not request.change:
@@ -61,24 +90,8 @@ def intake(context: Context, request: Request) -> Done | None:
     takes_turn = known is not None and known.rerun and not is_rerun()
     # Once it runs there, it changes nothing there any more; what it changed was taken in before.
     same = known is not None and all(known.details.get(k) == value for k, value in told.items())
-    if known and (scope.base == commit or (same and not takes_turn)):
-        artifacts.restore(context, context.log(place_of(commit)), known.evidence, VIEWS, commit)
-        return known
-    now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
-    files = {
-        artifacts.SCOPE: artifacts.as_bytes({"generatedAt": now, **scope_json(scope, drift)}),
-        artifacts.DOCS_DRIFT: artifacts.as_bytes({"generatedAt": now, **docs_drift_json(drift, head=commit)}),
-    }
-    attach = {attached: files[name] for attached, name in VIEWS.items()}
-    with begin(context, commit, NAME, "intake", change=told["change"]) as turn:
-        end = turn.failed if drift.outcome == "blocking" else turn.done
-        end(None, told, attach)
-    for name, data in files.items():
-        artifacts.write(context, name, commit, data)
-    if drift.outcome == "blocking":
-        named = ", ".join(drift.paths[:5])
-        raise CheckFailed(f"{drift.reason_code}: {named} changed and no documentation did")
-    return None
+    stands = scope.base == commit or (same and not takes_turn)
+    return scope, drift, told, known if stands else None
 
 
 def _components(context: Context) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from ..pipeline.progress import progress
 from ..pipeline.reading import asked_of, progress_of
 from ..signing import require
 from ..what_next import again
-from . import accept, build, complete, intake, mark_released, turn, verify
+from . import accept, build, complete, intake, mark_released, turn, verify, will_sign
 from .running import runs_now
 from .ship_plan import planned
 from .test_run import test
@@ -49,11 +49,13 @@ def ship(context: Context, request: Request) -> Result:
     """Take the commit of `request` (a deploy) through every stage.
 
     With `request.replay` an existing package goes through again: nothing is built, and acceptance decides anew.
-    Raises what the stages raise; a refusal or a failure is its Result, with the table of stages in its details.
+    Raises Refused when its key may not sign all that is left, and what the stages raise; a refusal or a failure is
+    its Result, with the table of stages in its details.
     """
     log = context.log(request.environment)
     begun = log.head()
     release.refuse_if_superseded(context, log, request, begun)
+    will_sign.require(context, request)
     if context.planning:
         if request.replay:
             _existing(context, request)

@@ -18,6 +18,8 @@ from ..model import Outcome, Request, Result, Verdict
 from ..pipeline.ahead import each_ahead
 from ..pipeline.lines import LINES, MIGRATIONS, Progress
 from ..pipeline.reading import progress_of
+from ..signing import works
+from . import will_sign
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -33,6 +35,8 @@ def planned(context: Context, request: Request) -> Result:
     left = [line.stage for line in found.lines if not line.passed or _again(request, line.stage)]
     for one in found.lines:
         context.screen.fact(one.stage, "would be done" if one.stage in left else f"{one.state} {one.entry}")
+    signs = [str(work) for _, actions in will_sign.left(context, request) for work in works(actions)]
+    context.screen.fact("signs", ", ".join(dict.fromkeys(signs)) or "nothing")
     judged, unknown = _judged(context, request, found, left)
     for action, verdicts in judged:
         context.screen.line(f"  {action}:")
@@ -46,6 +50,7 @@ def planned(context: Context, request: Request) -> Result:
             {"action": action, "verdicts": msgspec.to_builtins(verdicts)} for action, verdicts in judged
         ],
         "unknown": unknown,
+        "signs": [*dict.fromkeys(signs)],
     }
     every = {v.guard: v for _, verdicts in judged for v in verdicts}
     every |= {v.guard: v for _, verdicts in judged for v in guard.refusals(verdicts)}
