@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from road.growing import add, agreed, releases
 from road.project import Project, Ran, ended, until
 
 from roadworthy.sandbox import control
@@ -96,4 +97,60 @@ def test_a_release_of_two_components_that_was_killed_ends_in_the_truth(
             control.down(folder / "platform")
         left = left[ON_ONE_SITE:]
     tell(f"{action} of two components: {kills} kills at {len(found)} points (seed {SEED})")
+    assert kills
+
+
+def _back(project: Project, to: str) -> None:
+    """Settle a rollback that was killed, and go back again once nothing is starting any more."""
+    until(lambda: (ran := project.invoke("reconcile", "--json")).code != 4 and ran, within=20)
+
+    def settled() -> bool:
+        dynos = [d for app in APPS for d in project.api("GET", f"/apps/{project.app(app)}/dynos")]
+        return all(dyno["state"] != "starting" for dyno in dynos)
+
+    until(settled, within=10)
+    project.json("rollback", "--to", to)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("worker", ["is there before and after", "is added"])
+def test_a_rollback_of_components_that_was_killed_releases_each_once(
+    worker: str, tmp_path: Path, tell: Tell
+) -> None:
+    added = worker == "is added"
+    found: list[str] = []
+    left = ["until the first site tells"]
+    kills = 0
+    while left:
+        folder = tmp_path / f"{len(left)}"
+        folder.mkdir()
+        control.up(folder / "platform", boot_timeout=5)
+        try:
+            project = Project(folder / "project", folder / "platform", () if added else ("worker",))
+            project.deployed()
+            second = add(project) if added else project.commit("Second")
+            project.deployed()
+            if not found:
+                _run(project, "rollback")
+                found = points_in(folder / "notes")
+                left = sampled(found)
+            for point in left[:ON_ONE_SITE]:
+                project.json("deploy", "--commit", second)
+                before = releases(project, APPS)
+                kills += _run(project, "rollback", at=point).code == -signal.SIGKILL
+                _back(project, project.first)
+                where = f"killed at {point}"
+                assert [project.runs(app) for app in APPS] == [
+                    project.first,
+                    second if added else project.first,
+                ], where
+                made = [now - was for now, was in zip(releases(project, APPS), before, strict=True)]
+                assert made == [1, int(not added)], where
+                agreed(project)
+        finally:
+            control.down(folder / "platform")
+        left = left[ON_ONE_SITE:]
+    tell(
+        f"rollback of two components, the worker {worker}: {kills} kills at {len(found)} points (seed {SEED})"
+    )
     assert kills

@@ -96,3 +96,49 @@ def test_a_component_that_is_declared_no_more_is_left_alone(pair: Project):
     assert [pair.runs(app) for app in BOTH] == [pair.first, pair.first]
     assert "is not all that was built and accepted of it" in pair.json("complete", code=2)["line"]
     agreed(pair)
+
+
+@pytest.mark.slow
+def test_what_is_done_by_hand_to_a_component_that_is_no_part_is_named_and_to_one_that_is_refuses(
+    project: Project,
+):
+    project.deployed()
+    first, second = project.first, add(project)
+    project.deployed()
+    project.json("rollback")
+    worker = project.app("staging worker")
+    project.api("PATCH", f"/apps/{worker}/config-vars", {"COLOUR": "red"})
+    assert ", which this road did not leave: v5 'Set COLOUR config vars'" in agreed(project)["apart"][0]
+    project.api("PATCH", f"/apps/{project.staging}/config-vars", {"COLOUR": "red"})
+    assert project.json("status", code=1)["details"]["environments"][0]["state"] == "drift"
+    project.json("adopt", "--why", "the colour is ours")
+    assert [project.runs(app) for app in BOTH] == [first, second]
+    agreed(project)
+    project.json("deploy", "--commit", second)
+    assert [project.runs(app) for app in BOTH] == [second, second]
+    assert agreed(project)["apart"] == []
+
+
+@pytest.mark.slow
+def test_a_new_component_is_not_released_over_an_app_of_somebody_else(pair: Project, tmp_path, platform):
+    pair.deployed()
+    for other in living(tmp_path / "other", platform):
+        other.deployed()
+        add(other)
+        other.change_config((f'"{other.staging}-worker"', f'"{pair.staging}-worker"'))
+        assert other.json("status", code=1)["details"]["environments"][0]["state"] == "drift"
+        other.json("test")
+        assert "platform_is_as_recorded" in other.json("deploy", code=3)["line"]
+        assert pair.runs("staging worker") == pair.first
+
+
+@pytest.mark.slow
+def test_maintenance_that_a_first_release_began_ends_with_it(project: Project):
+    project.deployed()
+    project.json("migrate")
+    add(project, health="sick")
+    project.json("test")
+    assert "verified healthy" in project.json("deploy", "--maintenance", code=1)["line"]
+    apps = [project.api("GET", f"/apps/{project.app(app)}") for app in BOTH]
+    assert [app["maintenance"] for app in apps] == [False, False]
+    agreed(project)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from roadworthy.errors import OutcomeUnknown
 from roadworthy.model import Confirmation, Plan, Request
 from roadworthy.stages import reconcile as module
 
@@ -68,6 +69,15 @@ def test_a_migration_changed_nothing_when_the_database_is_where_it_was(was: Any,
     seen = Confirmation(("migrate again",), {"revision": now})
     plan = plan_of("migrate", **{"from": {"revision": was}})
     assert (module._nothing_changed(plan, seen) == seen.problems) is nothing
+
+
+def test_a_start_about_a_component_that_is_declared_no_more_is_left_open():
+    parts = [{"name": name, "commit": COMMIT, "digest": DIGEST, "size": 1} for name in ("web", "worker")]
+    plan = plan_of("rollback", to={**DETAILS["to"], "components": parts})
+    start = SimpleNamespace(seq=7, record=SimpleNamespace(action="rollback"))
+    context = SimpleNamespace(config=SimpleNamespace(apps=lambda environment: {"web": "capecraft"}))
+    with pytest.raises(OutcomeUnknown, match="rollback #7 is about worker, too"):
+        module._found(context, plan, start)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("action", ["complete", "adopt"])

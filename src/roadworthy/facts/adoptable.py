@@ -21,10 +21,11 @@ def adoptable(context: Context, environment: str, history: History, observed: Ob
     """
     if history.running is None:
         raise UsageError(f"nothing was ever verified in {environment}")
+    # What runs may be all of the declared components, or those of the package that should run.
+    for digest in (observed.digest, observed.as_of(history.running.package).digest):
+        if verified := next((d.package for d in history.deployed if d.package.digest == digest), None):
+            return verified
     digest, commit = observed.digest, observed.commit
-    verified = next((d.package for d in history.deployed if d.package.digest == digest), None)
-    if verified:
-        return verified
     said = f"package {digest[:12] or 'none'}"
     before = context.config.environment(environment).certified_in
     if before:

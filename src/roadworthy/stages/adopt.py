@@ -32,6 +32,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         package = facts.package.value
     except MissingFact:
         package = None
+    observed = observed.as_of(package) if package else observed
     current = observed.current
     drifts = [*facts.drift.value, *_of_the_schema(facts)]
     components = [
@@ -82,7 +83,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         return Confirmation(
             () if same else (f"the platform runs v{seen[0]} by now: look with invoke status",)
         )
-    wait_for_start(context, plan.request.environment)
+    wait_for_start(context, plan.request.environment, plan.package)
     found = look(context, plan, releases(plan, ()))
     return replace(found, details={**found.details, "revision": revision_of(context, plan.app)})
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -24,10 +25,10 @@ from ..facts.revision import revision_of
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
 from ..record import claim, releases
 from ..signing import require_settling
-from ..wait import until
+from ..wait import side_by_side, until
 from . import adopt, watch
 from .migrate import missing
-from .running import look, wait_for_start
+from .running import look, package_of, wait_for_start
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -108,14 +109,20 @@ def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRele
     """The release that the start made of each component, once there is one; None of one that does not come."""
     apps = {"": plan.app, **context.config.apps(plan.request.environment)}
     told = plan.after.get("components", ({"name": ""},))
+    if gone := [one["name"] for one in told if one["name"] not in apps]:
+        raise OutcomeUnknown(
+            f"{start.record.action} #{start.seq} is about {', '.join(gone)}, too, which release.toml declares no "
+            f"more: reconcile from a checkout of {plan.request.commit[:12]}"
+        )
     names = [one["name"] for one in told if "release" not in one]
     if start.record.action == "config":
         names = [plan.after["vars"].get("component", "")]
     found: dict[str, PlatformRelease | None] = dict.fromkeys(names)
 
     def look() -> bool | None:
-        for name, made in found.items():
-            found[name] = made or context.platform.find(apps[name], claim(start, name))
+        unseen = [name for name, made in found.items() if not made]
+        find = [partial(context.platform.find, apps[name], claim(start, name)) for name in unseen]
+        found.update(zip(unseen, side_by_side(find), strict=True))
         return all(found.values()) or None
 
     _on_its_way(context, look)
@@ -152,7 +159,7 @@ def _released(
             problems.append(f"v{made.version}{of} {made.status}, says the platform")
     if problems:
         return Confirmation(tuple(problems))
-    wait_for_start(context, plan.request.environment)
+    wait_for_start(context, plan.request.environment, package_of(plan))
     expected = releases(plan, receipts)
     seen = look(context, plan, expected)
     if plan.request.maintenance and plan.pending:

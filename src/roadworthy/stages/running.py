@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,7 @@ from ..errors import RoadworthyError
 from ..facts.observe import observe
 from ..model import Confirmation, Observed, Package, Plan, ReleasePackage
 from ..record import numbers
-from ..wait import until
+from ..wait import side_by_side, until
 
 if TYPE_CHECKING:
     from ..checks.http import CheckResult
@@ -98,12 +99,12 @@ def runs_now(context: Context, environment: str) -> str:
     return f"{app} runs {seen.commit[:12] or 'no package'} as {shown} now{closed}"
 
 
-def wait_for_start(context: Context, environment: str) -> None:
-    """Wait, at most `limits.boot`, until no process of the environment is starting any more."""
+def wait_for_start(context: Context, environment: str, package: Package) -> None:
+    """Wait, at most `limits.boot`, until no process of the package's components is starting any more."""
 
     def settled() -> bool | None:
-        shown = [context.platform.observe(app) for app in context.config.apps(environment).values()]
-        dynos = [dyno for observed in shown for dyno in observed.dynos]
+        seen = observe(context, environment).as_of(package)
+        dynos = [dyno for one in (seen.parts or {"": seen}).values() for dyno in one.dynos]
         return None if any(d.state == "starting" and d.type != "run" for d in dynos) else True
 
     until(settled, within=context.config.limits.boot, every=context.config.targets[context.target].poll)
@@ -112,7 +113,8 @@ def wait_for_start(context: Context, environment: str) -> None:
 def addresses(context: Context, environment: str) -> dict[str, str]:
     """Where each component answers; "" is the only one, or the first."""
     apps = context.config.apps(environment)
-    urls = {component: context.platform.url(app) for component, app in apps.items()}
+    found = side_by_side([partial(context.platform.url, app) for app in apps.values()])
+    urls = dict(zip(apps, found, strict=True))
     return {"": next(iter(urls.values())), **urls}
 
 
