@@ -82,6 +82,7 @@ def reads(
     again: Callable[[object], bool] = may_pass,
     most: int = MOST_ATTEMPTS,
     first: float = FIRST_WAIT,
+    longest: float = LONGEST_WAIT,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -95,7 +96,7 @@ def reads(
     """
     from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
-    backoff = wait_exponential(multiplier=first, max=LONGEST_WAIT) + wait_random(0, first)
+    backoff = wait_exponential(multiplier=first, max=longest) + wait_random(0, first)
 
     def wants_another(state: RetryCallState) -> bool:
         seen = _seen(state)

@@ -312,10 +312,50 @@ def test_a_reset_a_cut_body_and_a_503_are_asked_again(serve: Any, reply: Any) ->
 
 
 def test_a_fault_that_stays_is_reported_as_the_last_attempt_saw_it(serve: Any, reply: Any) -> None:
-    server = serve(lambda r: reply(500 + r.n, {}))
+    server = serve(lambda r: reply(504 + r.n, {}))
     result = ask(HttpCheck("a", "/"), server)
-    assert (result.status, result.attempts) == (503, http.MOST_ATTEMPTS)
+    assert (result.status, result.attempts) == (507, http.MOST_ATTEMPTS)
+    assert result.reason == "answered 507, expected 200"
+
+
+@pytest.mark.parametrize("status", http.NOT_NOW)
+def test_an_app_that_says_not_now_is_asked_until_it_answers(status: int, serve: Any, reply: Any) -> None:
+    server = serve(flaky(3 * http.MOST_ATTEMPTS, lambda r: reply(status), reply(200, {})))
+    result = ask(HttpCheck("a", "/"), server)
+    assert (result.outcome, result.attempts) == ("passed", 3 * http.MOST_ATTEMPTS + 1)
+
+
+def test_an_app_that_says_not_now_for_ever_fails_at_the_deadline_with_what_it_said(
+    serve: Any, reply: Any
+) -> None:
+    result = ask(HttpCheck("a", "/"), serve(lambda r: reply(503)), seconds=0.5)
     assert result.reason == "answered 503, expected 200"
+    assert result.attempts > http.MOST_ATTEMPTS
+
+
+def test_where_nobody_is_left_to_answer_the_wait_is_over_at_once(serve: Any, reply: Any) -> None:
+    server = serve(lambda r: reply(503))
+    gone: dict[str, str] = {"": "its web process is crashed"}
+    result = ask(HttpCheck("a", "/"), server, seconds=60, over=gone.__getitem__)
+    assert result.reason == "answered 503, expected 200; its web process is crashed"
+    assert result.attempts == len(server.requests) == 1
+
+
+def test_the_time_of_a_boot_is_not_charged_to_a_check(serve: Any, reply: Any) -> None:
+    def slow(first: int) -> Any:
+        def respond(request: Any) -> bytes:
+            if request.n <= first:
+                request.closing.wait(0.12)
+            return reply(200, {})
+
+        return respond
+
+    check = HttpCheck("a", "/", within=Duration(0.1))
+    result = ask(check, serve(slow(1)), fresh=True)
+    assert (result.outcome, result.attempts) == ("passed", 2)
+    assert result.millis <= 100
+    assert ask(check, serve(slow(1))).outcome == "failed"
+    assert ask(check, serve(slow(9)), fresh=True).attempts == 2
 
 
 def test_an_expected_503_passes_at_once(serve: Any, reply: Any) -> None:

@@ -9,6 +9,8 @@ Invariants:
 - `{commit}` needs a full commit: when it is not known the check fails, for "unknown" would match "unknown".
 - Redirects are not followed. A wrong answer is final; only a fault that may pass (network, 5xx, 429) of a
   request that changes nothing is asked again, and then the last answer counts.
+- An app that answers "not now" (NOT_NOW) is asked until the deadline, unless the caller knows that nobody is
+  left to answer. Any other fault that may pass is asked MOST_ATTEMPTS times: who is broken is told soon.
 - `run` is back at the deadline, whatever a server (or a name server) does.
 """
 
@@ -18,12 +20,13 @@ import json
 import math
 import queue
 import re
+import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -36,6 +39,8 @@ BODY_LIMIT: Final = 1 << 20
 MOST_THREADS: Final = 16
 MOST_ATTEMPTS: Final = 3
 FIRST_WAIT: Final = 0.1  # seconds
+LONGEST_WAIT: Final = 1.0
+NOT_NOW: Final = (429, 502, 503, 504)  # what a router or an app says meanwhile
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -75,16 +80,22 @@ def run(
     timeout: float = 10.0,
     others: Mapping[str, str] = MappingProxyType({}),
     environ: Mapping[str, str] = MappingProxyType({}),
+    over: Callable[[str], str] = lambda component: "",
+    fresh: bool = False,
 ) -> list[CheckResult]:
     """Ask all `checks` of the app at `base_url` at once; the results stand in the order of the checks.
 
     A check of another component is asked at its address in `others`. `environ` has the variables that checks send.
+    `over` says of a component ("" is the first) why no answer will come any more; "" while one may. With `fresh`
+    the app may still be starting: a right answer that comes late is asked once more, and its time is not charged.
 
     `commit` is the 40-character commit that should run. `deadline` is a moment of `time.monotonic()`;
     `timeout` (seconds) bounds the silence of one request. Raises nothing: what goes wrong is a failed result.
     """
     if not checks:
         return [_result(HttpCheck("checks", ""), base_url, "no checks are declared")]
+
+    asked = _Asked(commit, deadline, retry, timeout, environ, over, fresh)
 
     def address(check: HttpCheck) -> str:
         return others[check.component] if check.component else base_url
@@ -100,8 +111,7 @@ def run(
                 index = work.get_nowait()
             except queue.Empty:
                 return
-            check = checks[index]
-            found[index] = _ask(check, address(check), commit, deadline, retry, timeout, environ)
+            found[index] = _ask(checks[index], address(checks[index]), asked)
 
     # Daemon threads and not a pool: a pool waits for its threads at exit, and nothing can interrupt a name
     # lookup or a server that drips one byte at a time.
@@ -115,32 +125,52 @@ def run(
     return [answered.get(index) or _result(check, address(check), late) for index, check in enumerate(checks)]
 
 
-def _ask(
-    check: HttpCheck,
-    base_url: str,
-    commit: str,
-    deadline: float,
-    again: bool,
-    timeout: float,
-    environ: Mapping[str, str],
-) -> CheckResult:
+class _Asked(NamedTuple):
+    """What `run` was called with, the same for all checks."""
+
+    commit: str
+    deadline: float
+    retry: bool
+    timeout: float
+    environ: Mapping[str, str]
+    over: Callable[[str], str]
+    fresh: bool
+
+
+def _ask(check: HttpCheck, base_url: str, asked: _Asked) -> CheckResult:
     """Ask until an answer passes, or is final, or there is no more time."""
     from .. import http, retry
 
     attempts: list[dict[str, Any]] = []
+    commit, deadline, environ = asked.commit, asked.deadline, asked.environ
+    words = ""
 
     def attempt() -> Answer:
         left = deadline - time.monotonic()
         if left <= 0:
             raise CheckFailed("no time was left to ask")
-        return _fetch(check, base_url, min(timeout, left), sent)
+        return _fetch(check, base_url, min(asked.timeout, left), sent)
 
     def another(seen: object) -> bool:
-        passed = isinstance(seen, Answer) and not mismatch(check, seen, commit)
-        return harmless and not passed and retry.may_pass(seen)
+        nonlocal words
+        words = ""
+        if not harmless:
+            return False
+        if isinstance(seen, Answer):
+            problem = mismatch(check, seen, commit)
+            if not problem:
+                return False
+            if problem == _late(check, seen):
+                return asked.fresh and len(attempts) == 1
+            if seen.status_code in NOT_NOW:
+                words = asked.over(check.component)
+                return not words
+        return len(attempts) < MOST_ATTEMPTS and retry.may_pass(seen)
 
-    harmless = again and check.method.upper() in HARMLESS
-    policy = retry.reads(deadline, attempts=attempts, again=another, most=MOST_ATTEMPTS, first=FIRST_WAIT)
+    harmless = asked.retry and check.method.upper() in HARMLESS
+    policy = retry.reads(
+        deadline, attempts=attempts, again=another, most=sys.maxsize, first=FIRST_WAIT, longest=LONGEST_WAIT
+    )
     try:
         if not check.path.startswith("/"):
             raise CheckFailed(f"path {check.path!r} does not begin with /")
@@ -151,7 +181,8 @@ def _ask(
     except Exception as error:  # noqa: BLE001 - a crash in one check is a failed check, not the end of the others
         return _result(check, base_url, http.reason(error), attempts=len(attempts))
     hide = Mask(environ[variable] for variable in check.send_from.values())
-    return _result(check, base_url, hide(mismatch(check, answer, commit)), answer, len(attempts))
+    reason = "; ".join(filter(None, (mismatch(check, answer, commit), words)))
+    return _result(check, base_url, hide(reason), answer, len(attempts))
 
 
 def _sent(check: HttpCheck, environ: Mapping[str, str]) -> dict[str, str]:
@@ -202,9 +233,13 @@ def mismatch(check: HttpCheck, answer: Answer, commit: str) -> str:
     for name in check.cookies:
         if name not in answer.cookies:
             return f"sets no cookie {name} (it sets {_short(', '.join(sorted(answer.cookies)) or None)})"
-    if answer.seconds > check.within:
-        return f"took {_millis(answer.seconds)} ms, at most {_millis(check.within)} ms are allowed"
-    return ""
+    return _late(check, answer)
+
+
+def _late(check: HttpCheck, answer: Answer) -> str:
+    if answer.seconds <= check.within:
+        return ""
+    return f"took {_millis(answer.seconds)} ms, at most {_millis(check.within)} ms are allowed"
 
 
 def _json_mismatch(check: HttpCheck, body: bytes, commit: str) -> str:

@@ -23,7 +23,7 @@ from roadworthy.sandbox.exchange import Upstream
 from roadworthy.sandbox.images import Container
 from roadworthy.sandbox.limits import Limits
 from roadworthy.sandbox.logs import LogStore
-from roadworthy.sandbox.probe import until_it_serves
+from roadworthy.sandbox.probe import until_it_listens
 from roadworthy.sandbox.runner import LineSink, Process, Sink
 from roadworthy.sandbox.surroundings import environment, free_port
 
@@ -63,7 +63,6 @@ class Site:
     """What all dynos of one app share; `changed` is called in the same step as a state changes."""
 
     app: str
-    host: str
     logs: LogStore
     marker: str
     boot_timeout: float
@@ -226,8 +225,8 @@ class LiveDyno:
             process.kill()
 
     async def _boot(self, process: Process, port: int) -> None:
-        """Wait until the process serves, dies, or has taken too long."""
-        probing = asyncio.create_task(until_it_serves(port, self._site.host, self._not_yet))
+        """Wait until the process listens, dies, or has taken too long."""
+        probing = asyncio.create_task(until_it_listens(port))
         try:
             either: list[asyncio.Future[Any]] = [probing, process.exited]
             await asyncio.wait(
@@ -249,9 +248,6 @@ class LiveDyno:
             process.kill()
         finally:
             probing.cancel()
-
-    def _not_yet(self, status: int) -> None:
-        self._log(f"Web process answered GET / with status {status}; waiting for less than 500")
 
     def _is_up(self) -> None:
         self._log("State changed from starting to up")

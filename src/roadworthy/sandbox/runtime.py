@@ -68,9 +68,7 @@ class AppRuntime:
         limits = limits or Limits()
         self._limits = limits
         self._router = Router(port, lambda text: logs.append(app, "heroku", "router", text), limits)
-        self._site = Site(
-            app, f"127.0.0.1:{port}", logs, marker, boot_timeout, limits, lambda dyno: self._changed(dyno)
-        )
+        self._site = Site(app, logs, marker, boot_timeout, limits, lambda dyno: self._changed(dyno))
         self._serving: _Fleet | None = None
         self._arriving: _Fleet | None = None
         self._failed: _Fleet | None = None
@@ -84,7 +82,7 @@ class AppRuntime:
         await self._router.start()
 
     async def switch(self, runnable: Runnable, formation: Mapping[str, int]) -> None:
-        """Start this release; it takes over when its web dynos answer, or fails and changes nothing.
+        """Start this release; it takes over when its web dynos listen, or fails and changes nothing.
 
         Returns at once; `dynos()` tells how it goes. An unfinished switch is given up.
         """

@@ -245,6 +245,7 @@ def _serve(
         timeout=limits.http,
         others=urls,
         environ=context.environ,
+        fresh=True,
     )
     context.screen.checks(results)
     found.files["acceptance-checks.json"] = (

@@ -30,7 +30,7 @@ def look(context: Context, plan: Plan, expected: Mapping[str, int]) -> Confirmat
     """
     environment = plan.request.environment
     observed = observe(context, environment)
-    results = ask(context, environment, observed.urls, package_of(plan))
+    results = ask(context, environment, observed.urls, package_of(plan), fresh=True)
     problems = misplaced(plan, expected, observed)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     checks = [{"name": r.name, "outcome": r.outcome, "millis": r.millis} for r in results]
@@ -52,7 +52,7 @@ def before_the_next(context: Context, plan: Plan, done: int) -> Confirmation | N
     if not checks_of(context.config, step.package):
         return None
     url = context.platform.url(step.app or plan.app)
-    results = ask(context, environment, {"": url, component: url}, step.package)
+    results = ask(context, environment, {"": url, component: url}, step.package, fresh=True)
     problems = [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
     return Confirmation(tuple(problems), {}, as_evidence(results)) if problems else None
 
@@ -123,13 +123,16 @@ def ask(
     environment: str,
     urls: Mapping[str, str],
     package: Package | None,
+    *,
+    fresh: bool = False,
 ) -> Sequence[CheckResult]:
     """Ask the checks of `release.toml` side by side, and show them; what an answer told of a secret is hidden.
 
     `urls` says where each component answers, "" being the first. Those of a component that is no part of the
-    package are not asked; where no package is known to run, all are.
+    package are not asked; where no package is known to run, all are. `fresh` as for `checks.http.run`.
     """
     from ..checks import http
+    from .patience import Patience
 
     limits = context.config.limits
     results = http.run(
@@ -140,6 +143,8 @@ def ask(
         timeout=limits.http,
         others=urls,
         environ=context.environ,
+        over=Patience(context, environment),
+        fresh=fresh,
     )
     shown = masked(context, environment, results)
     context.screen.checks(shown)
