@@ -68,6 +68,7 @@ MISTAKES = {
         'watch = "2m"',
         "there is no check to repeat: declare one of GET, HEAD, OPTIONS",
     ),
+    "window that is no guest": ('watch_every = "2s"', 'watch_every = "1ms"', 'watch_every = "1ms"', "at least 1"),
     "pointer that is none": ("json = { status =", 'json = { "/a~2b" =', "json", "'/a~2b' is no JSON Pointer"),
     "host of a check": ('name = "csrf"', 'name = "csrf"\nsend = { Host = "x" }', "send", "not for a check to say"),
     "header of blanks": ('name = "csrf"', 'name = "csrf"\nsend = { A = " 1" }', "send", "A is no header's value"),

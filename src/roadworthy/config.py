@@ -95,7 +95,8 @@ class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where environments live. `api` empty means the sandbox's own address; `poll` is seconds between looks.
 
-    `watch` bounds every degradation window here (seconds, 0: no bound). `registry`: where the sandbox finds images.
+    `watch` bounds every degradation window here (seconds, 0: no bound), `watch_every` is between two rounds of it.
+    `registry`: where the sandbox finds images.
     `approved_policy`: production is judged only by files that the holder of another key has approved.
     """
 
@@ -103,6 +104,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api: str = ""
     poll: Duration = Duration(1.0)
     watch: Duration = Duration(0.0)
+    watch_every: Duration = Duration(2.0)
     registry: str = ""
     approved_policy: bool = False
 

@@ -31,6 +31,7 @@ COMPONENT: Final = r"[a-z][a-z0-9]{0,30}"
 METHOD: Final = r"[A-Z]{3,10}"
 HARMLESS: Final = ("GET", "HEAD", "OPTIONS")  # methods that change nothing, so they may be asked again
 TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # RFC 9110, 5.6.2: a header's or cookie's name
+OFTENEST: Final = 1.0  # seconds between two rounds of a degradation window, but on the sandbox
 VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
 POINTER: Final = r"(/([^~/]|~[01])*)+"  # RFC 6901
 # What frames a request, or chooses whom it reaches, is no header of a check.
@@ -188,6 +189,8 @@ def _targets(config: Config) -> Broken:
         ):
             at = ("targets", name, "registry")
             yield at, "this is for the sandbox, and a host of this machine such as 127.0.0.1:5000"
+        if name != "sandbox" and target.watch_every < OFTENEST:
+            yield ("targets", name, "watch_every"), f"expected at least {OFTENEST:g} s: a window is a guest"
         if name == "sandbox" and target.approved_policy:
             yield ("targets", name, "approved_policy"), "the sandbox has one key, so nobody else can approve"
         if name == "sandbox" and target.api:

@@ -18,12 +18,14 @@ def until(
     look: Callable[[], T | None],
     *,
     within: float,
-    every: float,
+    every: float | Callable[[], float],
     looks: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
     pause: Pause = pause,
 ) -> T | None:
     """Call `look` every `every` seconds until it returns something; None when `within` seconds are over.
+
+    `every` may be asked anew before each pause.
 
     The first look is at once and the last is at the deadline, so that nothing is missed in between, or the one
     that makes `looks` of them.
@@ -35,7 +37,8 @@ def until(
         seen = look()
         if seen is not None or last:
             return seen
-        pause(max(0.0, min(every, deadline - clock())))
+        seconds = every() if callable(every) else every
+        pause(max(0.0, min(seconds, deadline - clock())))
 
 
 def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:

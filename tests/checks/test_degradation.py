@@ -7,16 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.checks.degradation import baseline, degraded, usual
+from roadworthy.checks.degradation import baseline, degraded, set_aside, usual
 from roadworthy.checks.http import CheckResult
 from roadworthy.model import Usual, Watch
 
 BEFORE = Usual(10, 0, 3)
 
 
-def answer(passed: bool = True, millis: int = 3, name: str = "health") -> CheckResult:
+def answer(
+    passed: bool = True, millis: int = 3, name: str = "health", status: int | None = 200, wait: float = 0.0
+) -> CheckResult:
     outcome = "passed" if passed else "failed"
-    return CheckResult(name, "GET", "http://app/", outcome, "" if passed else "x", 200, millis, 1, "")
+    return CheckResult(
+        name, "GET", "http://app/", outcome, "" if passed else "x", status, millis, 1, "", wait
+    )
+
+
+BUSY = answer(False, status=429)
+LATER = answer(False, status=503, wait=1.0)
 
 
 def watch(before: Usual | None = BEFORE, errors: int = 5, slower: int = 2, noise: int = 250) -> Watch:
@@ -94,6 +102,41 @@ def test_the_usual_time_is_that_of_what_passed():
     assert usual(rounds(answer(millis=9), answer(False, 500), answer(millis=7)))["health"] == Usual(3, 1, 7)
 
 
+@pytest.mark.parametrize(
+    ("asked", "failed"),
+    [
+        ([BUSY] * 9, 0),
+        ([BUSY, answer(), BUSY, answer(False, status=503)], 1),
+        ([LATER, answer(), LATER, BUSY, answer()], 0),  # it kept its word, both times
+        ([LATER, LATER, answer()], 1),
+        ([answer(), LATER], 1),  # nobody knows whether it would have
+    ],
+)
+def test_an_answer_that_asks_to_wait_is_no_failure_unless_it_breaks_its_word(asked, failed):
+    said = worse(watch(errors=0), *asked)
+    assert bool(said) == bool(failed)
+    assert (f"failed in {failed} of" in said) == bool(failed)
+    assert usual(rounds(*asked))["health"].failed == failed
+
+
+def test_before_the_end_nothing_is_held_against_a_server_that_has_not_broken_its_word():
+    assert degraded(watch(errors=0), rounds(answer(), LATER), 3) == ()
+    assert degraded(watch(errors=0), rounds(LATER, LATER), 3) != ()
+
+
+def test_the_statuses_of_what_failed_are_told():
+    down, broken = answer(False, status=503), answer(False, status=None)
+    assert "failed in 3 of 4 rounds, answered 503 (2), none (1) (" in worse(
+        watch(), down, broken, down, answer()
+    )
+
+
+def test_what_only_asked_to_wait_is_no_baseline_and_is_counted():
+    assert baseline(rounds(BUSY, BUSY)) == {}
+    assert set_aside(rounds(BUSY, LATER, answer())) == {"health": 2}
+    assert set_aside(rounds(answer(), answer(False))) == {}
+
+
 answers = st.builds(answer, st.booleans(), st.integers(0, 2000))
 windows = st.builds(
     watch,
@@ -130,6 +173,16 @@ def test_a_failure_that_is_certain_stays_one_whatever_comes_after(seen: Watch, a
     early = degraded(seen, rounds(*asked), most)
     assert bool(early) <= bool(worse(seen, *asked, *rest))
     assert bool(early) <= bool(worse(seen, *asked))  # and when nothing comes any more
+
+
+courteous = st.lists(st.sampled_from([answer(), answer(False), answer(millis=900), BUSY, LATER]), max_size=20)
+
+
+@given(windows, courteous, courteous)
+def test_a_failure_that_is_certain_stays_one_when_answers_are_set_aside(seen: Watch, asked, rest):
+    early = degraded(seen, rounds(*asked), len(asked) + len(rest))
+    assert bool(early) <= bool(worse(seen, *asked, *rest))
+    assert bool(early) <= bool(worse(seen, *asked))
 
 
 @given(windows, many, st.randoms())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from msgspec.structs import replace
 
 from roadworthy import config
-from roadworthy.checks.rounds import ask_round, checks_of
+from roadworthy.checks import rounds
+from roadworthy.checks.rounds import Pace, ask_round, checks_of
 from roadworthy.config import HttpCheck
 from roadworthy.model import Observed, Package
 
@@ -70,3 +73,34 @@ def test_the_checks_of_a_component_that_is_no_part_of_the_package_are_not_asked(
         ((first, "worker"), ["a", "b"]),
     ):
         assert [check.name for check in checks_of(asking, together(*components))] == names
+
+
+def test_a_429_makes_the_pace_slower_for_good_and_a_retry_after_is_kept(
+    serve: Any, reply: Any, monkeypatch: Any
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(rounds, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def round_of(*answer: Any) -> Any:
+        monkeypatch.setattr(rounds.time, "monotonic", time.monotonic)
+        observed = Observed(serve(lambda r: reply(*answer)).url, False, (), ())
+        seen = ask_round(replace(config.read(ROOT), checks=(HttpCheck("a", "/"),)), observed, together(), {})
+        monkeypatch.setattr(rounds.time, "monotonic", lambda: now[0])
+        return seen
+
+    pace = Pace(2.0)
+    pace.after(round_of(200, {}))
+    assert (pace(), pace.due) == (2.0, True)
+    pace.after(round_of(429, {}))
+    assert (pace(), pace.due) == (4.0, True)
+    pace.after(round_of(503, {}, "Retry-After: 30"))
+    assert (pace(), pace.due) == (30.0, False)
+    now[0] += 30
+    assert pace.due
+    pace.after(round_of(200, {}, "Retry-After: 30"))  # what passes asks for nothing
+    assert pace() == 4.0
+    for _ in range(9):
+        pace.after(round_of(429, {}, "Retry-After: 99999999999999999999"))
+    assert pace() == 3600.0
+    pace.after(round_of(200, {}))
+    assert pace() == rounds.SLOWEST

@@ -43,6 +43,7 @@ WEAKER = {
     "a name": (('aliases = ["autorisen-dac8e65796e7"]', ""), "environments.prod.aliases is gone"),
     "a migration": (("-m alembic upgrade", "-m alembic stamp"), "commands.migrate = python"),
     "a rule that is off": (('name = "5xx"', 'name = "5xx"\non = false'), "logs.rules.5xx.on = false"),
+    "fewer rounds": (('watch_every = "2s"', 'watch_every = "9s"'), "targets.live.watch_every = 9 s (was 2 s)"),
     "another question": (('name = "me"', 'name = "me"\nsend = { X-A = "1" }'), "checks.me.send.X-A = 1"),
     "another platform": (("https://api.heroku.com", "https://x.example.org"), "targets.live.api = https://x"),
     "a journal elsewhere": (("", '\n[journal]\nstore = "s3://bucket/x"\n'), "journal.store = s3://bucket/x"),

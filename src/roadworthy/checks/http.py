@@ -44,8 +44,11 @@ NOT_NOW: Final = (429, 502, 503, 504)  # what a router or an app says meanwhile
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
-class CheckResult(msgspec.Struct, frozen=True):
-    """What one check found. `millis` is the time of the answer that counted, `at` is UTC."""
+class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one check found. `millis` is the time of the answer that counted, `at` is UTC.
+
+    `retry_after` is for how many seconds a failing answer asked not to be asked again.
+    """
 
     name: str
     method: str
@@ -56,6 +59,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     millis: int
     attempts: int
     at: str
+    retry_after: float = 0.0
 
 
 class Answer(Masked, frozen=True):
@@ -261,8 +265,9 @@ def _json_mismatch(check: HttpCheck, body: bytes, commit: str) -> str:
 def _result(
     check: HttpCheck, base_url: str, reason: str, answer: Answer | None = None, attempts: int = 0
 ) -> CheckResult:
-    from .. import http
+    from .. import http, retry
 
+    now = datetime.now(UTC)
     return CheckResult(
         name=check.name,
         method=check.method.upper(),
@@ -272,7 +277,8 @@ def _result(
         status=answer.status_code if answer else None,
         millis=_millis(answer.seconds) if answer else 0,
         attempts=attempts,
-        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        retry_after=retry.retry_after(answer, now) if reason and answer else 0.0,
     )
 
 

@@ -1,13 +1,16 @@
-"""Which checks are asked of a package, and one round of those that change nothing, asked once each."""
+"""Which checks are asked of a package, one round of those that change nothing, asked once each, and how often."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..config import HARMLESS
 from . import http
+from .degradation import TOO_MANY
+
+SLOWEST: Final = 60.0  # seconds between two rounds, however often an app says 429
 
 if TYPE_CHECKING:
     from ..config import Config, HttpCheck
@@ -44,3 +47,28 @@ def ask_round(
         others=observed.urls,
         environ=environ,
     )
+
+
+class Pace:
+    """The pause after each round: `every` seconds, longer for good after a 429, and what Retry-After says."""
+
+    def __init__(self, every: float) -> None:
+        self._every, self._pause = every, every
+        self._not_before = 0.0
+
+    def after(self, results: Sequence[http.CheckResult]) -> None:
+        """Learn from a round that has just ended."""
+        if any(r.status == TOO_MANY and r.outcome != "passed" for r in results):
+            self._every = min(max(2 * self._every, 0.1), max(self._every, SLOWEST))
+        wanted = max((r.retry_after for r in results), default=0.0)
+        self._pause = max(self._every, wanted)
+        self._not_before = time.monotonic() + wanted
+
+    @property
+    def due(self) -> bool:
+        """False while the app still wants to be left alone."""
+        return time.monotonic() >= self._not_before
+
+    def __call__(self) -> float:
+        """Seconds until the next round."""
+        return self._pause

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..checks.degradation import baseline
 from ..checks.http import CheckResult
-from ..checks.rounds import ask_round
+from ..checks.rounds import Pace, ask_round
 from ..model import History, MissingFact, Observed, Usual
 from ..wait import until
 
@@ -28,12 +28,16 @@ def read_baseline(context: Context, history: History, observed: Observed) -> Map
     if current.version != running.release:
         raise MissingFact(f"v{current.version} runs, which was not verified")
     rounds: list[Sequence[CheckResult]] = []
+    pace = Pace(0.0)
 
     def look() -> bool | None:
+        if not pace.due:
+            return None
         rounds.append(ask_round(context.config, observed, running.package, context.environ))
+        pace.after(rounds[-1])
         return True if len(rounds) == ROUNDS else None
 
-    until(look, within=context.config.limits.verify, every=0.0)
+    until(look, within=context.config.limits.verify, every=pace)
     found = baseline(rounds)
     if not found:
         raise MissingFact("what runs now mostly fails every check")

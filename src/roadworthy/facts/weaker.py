@@ -19,7 +19,7 @@ from ..toml import FILE
 from .policy_files import GUARDS, TRUST, differing
 
 _RAISED: Final = re.compile(  # numbers of which a larger one forgives more
-    r"limits\.\w+|slo\.(commit|acceptance|production)|watch\.\w+|checks\.[^.]+\.within"
+    r"limits\.\w+|slo\.(commit|acceptance|production)|watch\.\w+|targets\.[^.]+\.watch_every|checks\.[^.]+\.within"
 )
 _LOWERED: Final = re.compile(r"(environments|targets)\.[^.]+\.watch")
 _TRUE_IS_STRICTER: Final = re.compile(

@@ -2,7 +2,7 @@
 
 Invariants:
 - requests go to the web dynos of one release, or, for the moment a dyno is replaced, to two of its kind; a
-  release gets them only when all its web dynos answered, and then all at once;
+  release gets them only when all its web dynos listen, and then all at once;
 - a release that fails to come up changes nothing for the one that serves;
 - a dyno that leaves is first taken off the router, then drained, then ended;
 - every process is ended by `stop`.

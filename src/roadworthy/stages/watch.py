@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ..checks.degradation import degraded, usual
-from ..checks.rounds import ask_round
+from ..checks.degradation import degraded, set_aside, usual
+from ..checks.rounds import Pace, ask_round
 from ..facts.observe import observe
 from ..model import Confirmation, Facts, Observed, Plan, Watch
 from ..wait import until
@@ -79,29 +79,37 @@ def through(context: Context, plan: Plan, expected: Mapping[str, int], seen: Con
 def _ask(context: Context, plan: Plan, watch: Watch, observed: Observed) -> list[Sequence[CheckResult]]:
     """Ask round after round until the window is over, or failure is certain."""
     package, window = package_of(plan), watch.millis / 1000
-    every = max(context.config.targets[context.target].poll, window / MOST_ROUNDS)
+    every = max(context.config.targets[context.target].watch_every, window / MOST_ROUNDS)
+    pace = Pace(every)
     rounds: list[Sequence[CheckResult]] = []
     with context.screen.step(f"watch for {window:g} s") as say:
         began = time.monotonic()
 
         def look() -> bool | None:
+            if not pace.due:  # the window is over before the app wants to be asked again
+                return None
             rounds.append(ask_round(context.config, observed, package, context.environ))
-            if failed := [r.name for r in rounds[-1] if r.outcome != "passed"]:
+            pace.after(rounds[-1])
+            if failed := [
+                f"{r.name} ({r.status or 'no answer'})" for r in rounds[-1] if r.outcome != "passed"
+            ]:
                 say(f"round {len(rounds)}: {', '.join(failed)} failed")
             left = max(0.0, began + window - time.monotonic())
             most = len(rounds) + math.ceil(left / every) + 1
             return True if degraded(watch, rounds, most) else None
 
-        until(look, within=window, every=every)
+        until(look, within=window, every=pace)
     return rounds
 
 
 def _summary(watch: Watch, rounds: Sequence[Sequence[CheckResult]], took: int) -> str:
-    checks = []
+    checks, waits = [], set_aside(rounds)
     for name, now in usual(rounds).items():
         before = watch.before.get(name)
         was = f" (before {before.millis})" if before else ""
         checks.append(f"{name} {now.millis} ms{was}" + (f", {now.failed} failed" if now.failed else ""))
+        if name in waits:
+            checks[-1] += f", {waits[name]} asked to wait and do not count"
     unknown = "" if watch.before else "; there was nothing to compare with"
     return f"{len(rounds)} rounds in {took / 1000:.1f} s: {'; '.join(checks)}{unknown}"
 
