@@ -8,7 +8,8 @@
 # An anchor is a head that was noted outside the store: a file, or the tags roadworthy/<target>/<environment>/N
 # of a git repository. With --tsa each anchor FILE needs an RFC 3161 timestamp of that authority in FILE.tsr.
 #
-# exit 0  audit: N entries, head SEQ SHA256       without an anchor, compare it yourself: only that shows a cut tail
+# exit 0  audit: FILE: lost: up to SEQ SHA256 …   for each entry that accepts that others were lost
+#         audit: N entries, head SEQ SHA256       without an anchor, compare it yourself: only that shows a cut tail
 #         audit: read beside it: LOG: entries …   proofs that its starts name, and builds of what it deployed; nothing
 #                                                 else of that log was judged
 # exit 1  audit: FILE: CODE: why                  the first bad entry
@@ -166,6 +167,14 @@ def proofs: if .kind == "start" then [.details.proofs | arrays[]] else [] end;
 def proof: closed(["action", "environment", "seq", "sha256"]) and (.action | words) and (.environment | place)
     and (.seq | whole(1; 99999999)) and (.sha256 | sha);
 
+# A note that accepts the loss of entries, of which the newest is known from somewhere: the log goes on at a higher number.
+def accepts: .kind == "note" and .action == "accept-loss";
+def loss: . as $said | .details.lost? // null | closed(["from", "seq", "sha256"]) and (.seq | whole($said.seq; 99999998))
+    and (.sha256 | is("[0-9a-f]{12,64}")) and (.from | is("[ -~]{1,200}"))
+    and (.seq as $last | $said.details.goes_on_at | whole($last + 1; 99999999));
+def told: "\(.seq + 100000000 | tostring | .[1:]).json: lost: up to \(.details.lost.seq) \(.details.lost.sha256), known from"
+    + " \(.details.lost.from); goes on at \(.details.goes_on_at): \(.change | objects | .why | tojson)";
+
 # The components of a release of several: their digests, listed by name as sha256sum does, are the package's own.
 def components: (.to | objects | .components) // (.details | objects | .components) // [];
 def component: type == "object" and (.name | is("[a-z][a-z0-9]{0,30}")) and (.digest | sha);
@@ -243,9 +252,10 @@ def judged($state; $keyid; $sum):
         | ($subject.name | startswith("environment:")) as $no_package
         | (if $no_package then "" else $subject.digest.sha256 end) as $digest
         | $state.open as $open | named as $named
-        | clock as $clock | {open: $open, at: .at, clock: $clock, policy: $named, package: $state.package, stages: $state.stages} as $after
+        | clock as $clock | {open: $open, at: .at, clock: $clock, policy: $named, package: $state.package, stages: $state.stages,
+            next: (.seq + 1), lost: $state.lost} as $after
         | if .target != $target or .environment != $environment then "place it belongs to \(.target)/\(.environment)"
-        elif .seq != $state.seq + 1 then "order it says that it is entry \(.seq)"
+        elif .seq != $state.next then "order it says that it is entry \(.seq)"
         elif .prev != $state.prev then "chain prev is not the digest of the entry before it"
         elif .at < $state.at then "time its time \(.at) is before that of the entry before it"
         elif $clock | time | not then "time its clock is malformed"
@@ -284,8 +294,10 @@ def judged($state; $keyid; $sum):
             elif ($package | type) == "string" then $package
             elif all(proofs[]; proof) | not then "proof the proofs that it names are malformed"
             elif $digest != "" and (components | apart | not) then "package the components that it names are malformed"
+            elif accepts and (loss | not) then "loss what it says of the entries that were lost is malformed"
+            elif accepts then $verdict + $package + {next: .details.goes_on_at, lost: ($state.lost + [told])}
             else $verdict + $package end) as $verdict | $said
-        | if ($verdict | type) == "object" and any($pins[0][]; .seq == $said.seq and .sha256 != $sum)
+        | if ($verdict | type) == "object" and (accepts | not) and any($pins[0][]; .seq == $said.seq and .sha256 != $sum)
             then "anchor another entry of this number was anchored"
         else $verdict end
     end;
@@ -309,14 +321,17 @@ def opened:
     end;
 
 def entry($state):
-    opened | if has("say") then .stop = true
+    (.[0:8] | tonumber) as $number
+    | if $number != $state.next
+        then {stop: true, say: ["order the log goes on at \($state.next), says the entry before it"]}
+    else opened | if has("say") then .stop = true
     else
         .proof as $proof | .statement as $statement | .sum as $sum | .keyid as $keyid
         | (if $statement == [] then "form it is not canonical JSON with integers only"
             else $statement[0] | judged($state; $keyid; $sum) end) as $verdict
         | if $verdict | type == "string" then {stop: true, say: ($proof + [$verdict])}
         else $verdict + {
-            seq: ($state.seq + 1), prev: $sum,
+            seq: $state.next, prev: $sum,
             say: ($proof + ["ok", ($statement[0].predicate
                 | deploys($state.open; $statement[0].subject[0]) as $deploys
                 | (.evidence | length, (.[] | "\(.sha256) \(.size) \(.name)")),
@@ -327,7 +342,7 @@ def entry($state):
                     ((if $digest == "none" then [] else components end) | "\(length) \($digest) \($deploys)",
                     (sort_by(.name)[] | "\(.digest)  \(.name)"))))])
         } end
-    end;
+    end end;
 
 # Is it the entry of a log of the target that a start of package $digest names as its proof? What it leads to, or why not.
 def proven($keyid; $sum; $link):
@@ -765,16 +780,31 @@ verify() { # SHARE: every $crew-th signature, from that one on
     done 5<"$work/signers"
 }
 
+goes_on() { # sets $next as $state has it
+    next=${state#*'"next":'}
+    next=${next%%[!0-9]*}
+}
+
 cd "$dir"
-state='{"seq":0,"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"package":"","stages":[],"at":"","clock":"","policy":{"version":0,"sha256":""}}'
+state='{"seq":0,"next":1,"lost":[],"prev":"0000000000000000000000000000000000000000000000000000000000000000","open":null,"package":"","stages":[],"at":"","clock":"","policy":{"version":0,"sha256":""}}'
 crew=$(nproc)
 built_of='' built=''
 : >"$work/read"
-seq=0 batch='' fault=''
+seq=0 batch='' fault='' next=1
 for name in *.json; do
     [ -e "$name" ] || [ -h "$name" ] || continue
-    expected=$(printf '%08d.json' $((seq + 1)))
+    expected=$(printf '%08d.json' "$next")
+    follows=$next
     if [ "$name" != "$expected" ]; then
+        # After an entry that accepts a loss the log goes on at another number, which its judge knows.
+        last=$name
+        judge && batch='' && goes_on
+        name=$last
+        expected=$(printf '%08d.json' "$next")
+    fi
+    if [ "$name" != "$expected" ] && [ "$next" -ne "$follows" ]; then
+        fault="order the log goes on at $next, says the entry before it"
+    elif [ "$name" != "$expected" ]; then
         name=$expected fault='missing there is no such entry, but later ones'
     elif [ -h "$name" ] || [ ! -f "$name" ]; then
         fault='file it is not a regular file'
@@ -785,18 +815,25 @@ for name in *.json; do
     fi
     # What comes before the fault is judged first: the first bad entry is the one to name.
     [ -z "$fault" ] || break
-    seq=$((seq + 1)) batch="$batch $name"
+    seq=$((seq + 1)) next=$((next + 1)) batch="$batch $name"
     [ $((seq % 100)) -ne 0 ] || { judge && batch=''; }
 done
 last=$name
 judge
 [ -z "$fault" ] || bad "$last" "${fault%% *}" "${fault#* }"
 [ "$seq" -gt 0 ] || bad "$environment" folder 'there are no entries'
-beyond=$(jq -r --argjson seq "$seq" 'map(.seq | select(. > $seq)) | min // empty' "$work/pins")
+goes_on
+number=${last%.json}
+number=${number#"${number%%[!0]*}"}
+beyond=$(jq -r --argjson next "$next" 'map(.seq | select(. >= $next)) | min // empty' "$work/pins")
 [ -z "$beyond" ] || bad "$(printf '%08d.json' "$beyond")" anchor \
-    "the log ends at $seq, but this entry was anchored: its tail was cut off, or it is an old copy"
+    "the log ends at $number, but this entry was anchored: its tail was cut off, or it is an old copy"
+case $state in
+*'"lost":[]'*) ;;
+*) printf '%s\n' "$state" | jq -r '.lost[] | "audit: \(.)"' ;;
+esac
 head=${state#*'"prev":"'}
-printf 'audit: %d entries, head %d %s\n' "$seq" "$seq" "${head%%'"'*}"
+printf 'audit: %d entries, head %d %s\n' "$seq" "$number" "${head%%'"'*}"
 # Each line of $work/read is "PLACE FIRST DIGEST LAST" and perhaps more.
 jq -nRr '[inputs | split(" ") | {place: .[0], seq: range(.[1] | tonumber; (.[3] | tonumber) + 1)}] | group_by(.place)[]
     | .[0].place as $place | (map(.seq) | unique) as $all

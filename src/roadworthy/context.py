@@ -6,6 +6,7 @@ with a key of its own that it alone trusts; nothing it signed can ever open the 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from .model import Paths
 from .toml import read_bytes
 
 if TYPE_CHECKING:
+    from .journal.known import Known
     from .journal.log import Log
     from .journal.sign import Signer, Trust
     from .journal.store import Store
@@ -60,6 +62,9 @@ class Context:
         self.planning = planning
         self.now = now
         self.asked: Request | None = None  # what a person asked for, once it is known
+        self.is_whole = (
+            False  # no environment's journal lacks what is known of it, as far as this command looked
+        )
 
     @cached_property
     def _release_toml(self) -> bytes:
@@ -174,7 +179,7 @@ class Context:
         """Where the journal is: `[journal]` of release.toml, or a folder.
 
         The sandbox keeps to its folder, so that a rehearsal needs no network and no credentials. Told to use
-        the store, it stays below a folder of its own there; one with a state of its own never does.
+        the store, each stays below a folder of its own there; one with a state of its own never does.
         """
         from .journal.store import Folder
 
@@ -183,7 +188,9 @@ class Context:
             return Folder(self.paths.journal)
         from .journal.objects import open_bucket
 
-        return open_bucket(journal, "sandbox" if sandbox else "")
+        # Each sandbox is a platform of its own, which its key names.
+        key = hashlib.sha256(self.signer.keyid.encode()).hexdigest()[:12] if sandbox and self.signer else ""
+        return open_bucket(journal, f"sandbox/{key}" if sandbox else "")
 
     @property
     def shares_journal(self) -> bool:
@@ -192,13 +199,16 @@ class Context:
 
         return not isinstance(self.store, Folder) or self.paths.journal.is_symlink()
 
-    def log(self, place: str) -> Log:
-        """The journal of an environment of the target, or of `package-<commit>`."""
+    def log(self, place: str, known: Known | None = None) -> Log:
+        """The journal of an environment of the target, or of `package-<commit>`.
+
+        It is held against all that is known of it; with `known` only against that, and every entry is verified.
+        """
         from .journal.index import Index, state_folder
         from .journal.log import Log
 
         folder = state_folder(self.process_environ, self.paths.root)
-        name = f"{self.store.place} {self.config.journal.endpoint} {self.target}/{place}"
+        name = self._name_of(place)
         return Log(
             self.store,
             environment=place,
@@ -206,5 +216,33 @@ class Context:
             signer=None if self.planning else self.signer,  # without one it can only be read
             trust=self.trust,
             clock=self.now,
-            index=Index(folder, name, self.trust, keep=not self.planning) if folder else None,
+            index=Index(folder, name, self.trust, keep=not self.planning) if folder and not known else None,
+            known=known or self.known(place),
+        )
+
+    def _name_of(self, place: str) -> str:
+        return f"{self.store.place} {self.config.journal.endpoint} {self.target}/{place}"
+
+    def known(self, place: str) -> Known:
+        """What is known of a journal outside of its store; nothing of one in a state folder of its own.
+
+        A live target has one journal: what was read in another store counts, too. The sandbox's has its key's.
+        """
+        from .facts.lost import newest_on_platform, refuse_if_any_lost
+        from .journal.anchor import newest
+        from .journal.index import state_folder
+        from .journal.known import Known, Memory
+
+        if self.process_environ.get(STATE):
+            return Known()
+        if place not in self.config.environments:
+            return Known(before_writing=lambda: refuse_if_any_lost(self))
+        folder = state_folder(self.process_environ, self.paths.root)
+        name, log = self._name_of(place), f"{self.target}/{place}"
+        sandbox = self.target == "sandbox"
+        names = (f"{name} {self.trust.digest}",) if sandbox else (name, f"{self._root.resolve()} {log}")
+        return Known(
+            Memory(folder, names, keep=not self.planning) if folder else None,
+            anchored=lambda: newest(self.paths.root, log),
+            released=lambda: newest_on_platform(self, place),
         )

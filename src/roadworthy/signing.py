@@ -40,6 +40,7 @@ STAGE: Final[Mapping[str, str]] = {
     "ship": "completion",
     "approve": "policy",
     "clock": "clock",
+    "accept-loss": "loss",
 }
 """The stage under which each action is signed; `ship` is the note of its log, `decide` one without a deploy."""
 ON_FAILURE: Final[Mapping[str, tuple[str, ...]]] = {"deploy": ("rollback",), "complete": ("rollback",)}

@@ -438,11 +438,11 @@ def evidence_revoke(c, key, why="", rule=0, plan=False, json=False):
     "tsa": "certificates (PEM) of the authority that timestamped the anchor files", "json": JSON})  # fmt: skip
 def evidence_audit(c, env=None, anchor=None, tsa="", json=False):
     """Check every journal of the target: signatures, chain, evidence, anchors."""
-    from .stages import evidence
+    from .stages import audit
 
     with session(json) as context:
         only = context.config.name_of(env) if env else ""
-        finish(context, evidence.audit(context, anchor or (), tsa, only))
+        finish(context, audit.audit(context, anchor or (), tsa, only))
 
 
 @task(name="anchor", help={"env": ENV, "to": "a file, for example for a CI artifact; default: a git tag",
@@ -466,6 +466,18 @@ def evidence_clock(c, env="staging", commit=None, why="", plan=False, json=False
         place = holding.place_held(context, env, commit)
         require("why", why)
         finish(context, evidence.clock(context, place, why))
+
+
+@task(name="accept-loss", help={"env": ENV, "why": "what became of it, and why it cannot be put back",
+                                "plan": PLAN, "json": JSON})  # fmt: skip
+def evidence_accept_loss(c, env="staging", why="", plan=False, json=False):
+    """Accept, signed, that entries of a journal were lost; it goes on at a higher number, and audits tell of it."""
+    from .stages import loss
+
+    with session(json, plan) as context:
+        environment = context.config.name_of(env)
+        require("why", why)
+        finish(context, loss.accept(context, environment, why))
 
 
 @task(name="export", help={"env": ENV, "release": "vNNN, or its number in the journal", "to": "the folder to make",
@@ -577,6 +589,7 @@ def mount(root: Path) -> Collection:
             evidence_audit,
             evidence_anchor,
             evidence_clock,
+            evidence_accept_loss,
             evidence_export,
         ),
     )

@@ -120,6 +120,7 @@ COMMANDS = {
     "guards.approve": ("guards.approve", "--why", "I read them"),
     "evidence.anchor": ("evidence.anchor",),
     "evidence.clock": ("evidence.clock", "--why", "it is set by GPS"),
+    "evidence.accept-loss": ("evidence.accept-loss", "--why", "the bucket was emptied"),
     "evidence.export": ("evidence.export", "--release", "2", "--to", "export"),
     "dockerhub.release": ("dockerhub.release", "--repository", "127.0.0.1:9/team/app"),
     "dockerhub.push": ("dockerhub.push", "--repository", "127.0.0.1:9/team/app"),

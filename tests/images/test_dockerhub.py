@@ -29,7 +29,7 @@ def test_a_release_is_one_index_under_four_tags_with_a_signed_note(hub):
     assert {one["platform"]["architecture"] for one in listed} == {"amd64", "arm64"}
     assert result.details["ref"] in result.line
     assert published(hub.context, hub.commit) == [{**result.details}]
-    from roadworthy.stages.evidence import audit
+    from roadworthy.stages.audit import audit
 
     assert audit(hub.context, (), "").code == 0
 

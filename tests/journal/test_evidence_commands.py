@@ -17,7 +17,7 @@ from roadworthy.journal.sign import Trust, create_key, load_signer
 from roadworthy.journal.store import Folder
 from roadworthy.model import Outcome
 from roadworthy.report.terminal import Screen
-from roadworthy.stages import evidence, trusting
+from roadworthy.stages import audit, evidence, trusting
 
 from .exporting import COMMIT, PACKAGE, did
 from .making import needs, record, secret_line
@@ -179,7 +179,7 @@ def test_the_text_of_a_key_in_the_environment_signs_and_is_shown_nowhere(
     ci = context(root, ROADWORTHY_SIGNING_KEY=text)
     ci.log("prod").append(record("note", target="live"))
     assert ci.log("prod").head() == live.log("prod").head()
-    assert evidence.audit(ci).outcome is Outcome.SUCCEEDED
+    assert audit.audit(ci).outcome is Outcome.SUCCEEDED
     assert evidence.anchor(ci, "prod", "head.json").outcome is Outcome.SUCCEEDED
     lines = text.splitlines()[1:-1]
     left = [file.read_bytes() for file in root.rglob("*") if file.is_file()]
@@ -211,13 +211,17 @@ def test_a_head_is_anchored_as_a_tag_and_compared(live: Context, root: Path) -> 
     assert "is anchored: tag roadworthy/live/prod/1" in evidence.anchor_head(live, "prod")
     log.append(record("note", target="live"))
     anchors = [f"git:{root}"]
-    assert evidence.audit(live, anchors).outcome is Outcome.SUCCEEDED
-    assert evidence.audit(live).line.endswith("not compared with any anchor")
+    assert audit.audit(live, anchors).outcome is Outcome.SUCCEEDED
+    assert audit.audit(live).line.endswith("compared with 1 anchors")  # the tags of this repository, unasked
     evidence.anchor_head(live, "prod")
     (root / ".release/journal/live/prod/00000002.json").unlink()
-    assert evidence.audit(live).outcome is Outcome.SUCCEEDED
-    result = evidence.audit(live, anchors)
-    assert (result.code, [r.split(": ")[2:4] for r in result.reasons]) == (1, [["00000002.json", "anchor"]])
+    for asked in (anchors, ()):
+        result = audit.audit(live, asked)
+        lost, found = result.reasons
+        assert lost.startswith(
+            "the journal live/prod lost entries up to #2: the tag roadworthy/live/prod/2 anchors"
+        )
+        assert (result.code, found.split(": ")[2:4]) == (1, ["00000002.json", "anchor"])
 
 
 def test_a_whole_log_that_went_is_named_by_its_anchor(live: Context, root: Path, tmp_path: Path) -> None:
@@ -226,40 +230,44 @@ def test_a_whole_log_that_went_is_named_by_its_anchor(live: Context, root: Path,
     file = tmp_path / "anchor.json"
     evidence.anchor(live, "prod", str(file))
     assert json.loads(file.read_text())["policy"]["version"] == 1
-    assert evidence.audit(live, [str(file)]).outcome is Outcome.SUCCEEDED
+    assert audit.audit(live, [str(file)]).outcome is Outcome.SUCCEEDED
     shutil.rmtree(root / ".release/journal/live/prod")
-    assert evidence.audit(live, [str(file)]).reasons == (
+    assert audit.audit(live, [str(file)]).reasons == (
         "folder: there is no journal live/prod, but it was anchored",
     )
-    assert evidence.audit(live, [str(tmp_path / "absent")]).code == 1
-    assert evidence.audit(live, [f"git:{root}"]).reasons[0].endswith("holds no anchor of live")
+    assert audit.audit(live, [str(tmp_path / "absent")]).code == 1
+    assert audit.audit(live, [f"git:{root}"]).reasons[0].endswith("holds no anchor of live")
 
 
 def test_a_log_that_went_is_named_by_what_it_left_behind(live: Context, root: Path) -> None:
     """Without an anchor at hand: a tag of this repository, or the beats of those who held the environment."""
-    assert evidence.audit(live).reasons == (
+    assert audit.audit(live).reasons == (
         "there is no journal of live: nothing was done there yet, or all of it went",
     )
     for place in ("prod", "staging"):
         live.log(place).append(record("note", target="live", environment=place))
-    assert evidence.audit(live).outcome is Outcome.SUCCEEDED
+    assert audit.audit(live).outcome is Outcome.SUCCEEDED
     evidence.anchor_head(live, "prod")
     live.store.beat("live/staging", 1)
-    assert evidence.audit(live).outcome is Outcome.SUCCEEDED
-    for place, left in (("prod", "tags roadworthy/live/prod/"), ("staging", "beats/live/staging")):
+    assert audit.audit(live).outcome is Outcome.SUCCEEDED
+    for place, left in (("prod", "tag roadworthy/live/prod/1 anchors"), ("staging", "beats/live/staging")):
         moved = shutil.move(root / f".release/journal/live/{place}", root / place)
-        (reason,) = evidence.audit(live).reasons
-        assert reason.startswith(f"folder: there is no journal live/{place}, but ") and left in reason
+        (reason,) = audit.audit(live).reasons
+        told = {
+            "prod": "the journal live/prod lost entries up to #1: ",
+            "staging": "folder: there is no journal ",
+        }
+        assert reason.startswith(told[place]) and left in reason
         shutil.move(moved, root / f".release/journal/live/{place}")
     shutil.rmtree(root / ".release/journal/live")
-    assert len(evidence.audit(live).reasons) == 3
+    assert len(audit.audit(live).reasons) == 3
 
 
 def test_the_audit_says_where_every_user_may_write(live: Context, root: Path) -> None:
     live.log("prod").append(record("note", target="live"))
     (root / ".release/journal/live").chmod(0o777)
     seen = io.StringIO()
-    assert evidence.audit(Context(root, Screen(json=True, stream=seen), {})).outcome is Outcome.SUCCEEDED
+    assert audit.audit(Context(root, Screen(json=True, stream=seen), {})).outcome is Outcome.SUCCEEDED
     assert "can write in .release/journal/live: chmod o-w .release/journal/live\n" in seen.getvalue()
 
 
@@ -306,6 +314,7 @@ def test_a_journal_that_is_not_in_a_folder_is_audited_too(live: Context, root: P
 
     class Elsewhere:
         def __init__(self, inside: Folder) -> None:
+            self.place = inside.place
             self.put, self.get, self.get_all, self.names = (
                 inside.put,
                 inside.get,
@@ -317,6 +326,6 @@ def test_a_journal_that_is_not_in_a_folder_is_audited_too(live: Context, root: P
     (root / ".release" / "journal").rename(root / "elsewhere")
     far = context(root)
     far.store = Elsewhere(Folder(root / "elsewhere"))
-    assert evidence.audit(far).line.startswith("1 journals of live are whole")
+    assert audit.audit(far).line.startswith("1 journals of live are whole")
     next((root / "elsewhere" / "evidence").iterdir()).write_bytes(b"lime")
-    assert "evidence: log.txt" in evidence.audit(far).reasons[0]
+    assert "evidence: log.txt" in audit.audit(far).reasons[0]

@@ -16,11 +16,13 @@ import pytest
 
 from roadworthy.errors import RoadworthyError
 from roadworthy.journal import index as indexes
+from roadworthy.journal import kept
 from roadworthy.journal import log as logs
 from roadworthy.journal.audit import audit
 from roadworthy.journal.chain import State
 from roadworthy.journal.entry import Entry, JournalError
 from roadworthy.journal.index import Checkpoint, Index, Settled, settled_by, state_folder
+from roadworthy.journal.known import JournalLost
 from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust, create_key
 from roadworthy.journal.store import Folder
@@ -352,7 +354,7 @@ def test_of_a_long_index_only_what_is_looked_at_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes, "PIECE", 3)
-    monkeypatch.setattr(indexes, "_USUAL", 36)
+    monkeypatch.setattr(kept, "_USUAL", 36)
     log_of(tmp_path)
     index, asked = index_of(tmp_path), list[tuple[int, int]]()
     index.save(State(), [row(seq) for seq in range(1, 101)])
@@ -534,10 +536,10 @@ def test_a_journal_that_was_cut_off_below_the_index_is_refused(root: Path, left:
         path_of(root, seq).unlink()
     log = opened(root)
     for _ in range(2):
-        with pytest.raises(JournalError, match=r"00000006\.json, which this machine .* was cut off") as error:
+        with pytest.raises(JournalLost, match="lost entries up to #6: this machine has verified it") as error:
             log.head()
-        assert f"remove {index_of(root).path}" in str(error.value)
-        with pytest.raises(JournalError, match="cannot be trusted"):
+        assert (error.value.head.seq, error.value.ends, error.value.another) == (6, left, False)
+        with pytest.raises(JournalLost):
             log.append(record("note"))
     assert len(log_of(root).entries()) == left
     index_of(root).path.unlink()
@@ -548,7 +550,7 @@ def test_a_journal_that_was_cut_off_below_the_index_is_refused(root: Path, left:
 def test_another_entry_in_the_place_of_the_head_is_refused_however_well_it_is_signed(root: Path) -> None:
     path_of(root, 6).unlink()
     log_of(root).append(record("start", who="another"))
-    with pytest.raises(JournalError, match="is not the entry that this machine has verified there"):
+    with pytest.raises(JournalError, match=r"lost entries up to #6: .* holds another #6"):
         opened(root).open_start()
 
 

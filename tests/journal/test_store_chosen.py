@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,11 @@ def test_one_line_moves_the_live_journal_and_leaves_the_sandbox_in_its_folder(tm
 def test_a_sandbox_that_is_told_to_journals_beside_the_live_target_and_never_in_it(tmp_path: Path) -> None:
     both = f"{BUCKET}sandbox = true\n"
     assert place(context(tmp_path, both, "live")) == "s3://our-evidence/app"
-    assert place(context(tmp_path, both)) == "s3://our-evidence/app/sandbox"
+    mine = place(context(tmp_path, both))
+    assert re.fullmatch("s3://our-evidence/app/sandbox/[0-9a-f]{12}", mine)
+    assert place(context(tmp_path, both)) == mine
+    (other := tmp_path / "another machine").mkdir()
+    assert place(context(other, both)) != mine, "each sandbox is a platform of its own"
     assert place(context(tmp_path, both, ROADWORTHY_STATE="elsewhere")) == "elsewhere/journal"
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from invoke.parser import Parser
 from invoke.program import Program
@@ -31,6 +31,9 @@ from roadworthy.journal.entry import Entry
 from roadworthy.journal.log import Log
 from roadworthy.sandbox import control
 from roadworthy.tasks import mount
+
+if TYPE_CHECKING:
+    from roadworthy.context import Context
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -252,11 +255,14 @@ class Project:
 
     # ---- what is so ----------------------------------------------------------------------------------
 
-    def log(self, place: str = "staging") -> Log:
+    def context(self) -> Context:
         from roadworthy.context import Context
         from roadworthy.report.terminal import Screen
 
-        return Context(self.root, Screen(json=True, stream=io.StringIO()), {}).log(place)
+        return Context(self.root, Screen(json=True, stream=io.StringIO()), {})
+
+    def log(self, place: str = "staging") -> Log:
+        return self.context().log(place)
 
     def entries(self, place: str = "staging") -> list[Entry]:
         """The journal, verified."""

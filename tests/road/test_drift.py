@@ -372,6 +372,8 @@ def test_an_app_that_another_journal_deployed_to_is_seen_and_can_be_taken_over(p
     """Two machines with a journal of their own each: the second one does not deploy over the first."""
     project.deployed()
     (project.root / ".release/journal").rename(project.root / ".release/lost")
+    assert "lost entries up to #2" in project.json("test", code=1)["line"]
+    project.json("evidence.accept-loss", WHY)
     project.json("test")
     project.commit("Second")
     project.json("test")

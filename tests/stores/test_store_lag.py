@@ -13,7 +13,7 @@ from roadworthy.context import Context
 from roadworthy.errors import UsageError
 from roadworthy.journal.objects import open_bucket
 from roadworthy.report.terminal import Screen
-from roadworthy.stages import evidence
+from roadworthy.stages import audit
 
 from .conftest import CREDENTIALS
 from .proxy import Proxy, the_next
@@ -68,7 +68,7 @@ def test_a_listing_that_lags_is_no_reason_to_distrust_a_journal(
         context.log("prod").append(record("note"), attach={"n": str(number).encode()})
     between.lags_behind = (*unseen, "evidence")
     assert (head := context.log("prod").head()) and head.seq == 3
-    audited = evidence.audit(context)
+    audited = audit.audit(context)
     assert (audited.code, audited.reasons) == (0, ()), audited
     assert audited.line.startswith("1 journals of sandbox are whole")
     between.lags_behind = ()

@@ -11,28 +11,36 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RoadworthyError
+from ..journal.known import Head
 from ..model import PlatformRelease
 from ..record import MARKER, token
+from .lost import refuse
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..journal.entry import Entry
     from ..journal.log import Log
 
-_TOKEN: Final = re.compile(r"roadworthy [a-z0-9][a-z0-9._-]{0,99}#([1-9][0-9]{0,7}) [0-9a-f]{12}")
+_TOKEN: Final = re.compile(r"roadworthy ([a-z0-9][a-z0-9._-]{0,99})#([1-9][0-9]{0,7}) ([0-9a-f]{12})")
 
 
 def late_effect(context: Context, log: Log, app: str, release: PlatformRelease) -> str:
-    """Which start made a release of `app`, and what settled it, in words; "" when none in this journal did."""
+    """Which start made a release of `app`, and what settled it, in words; "" when none in this journal did.
+
+    Raises JournalLost when it was one that this journal does not hold (any more).
+    """
     said = _token_of(context, app, release)
     match = _TOKEN.fullmatch(said)
     if match is None:
         return ""
+    if match[1] == log.environment:
+        told = f"release v{release.version} of {app} carries its token"
+        refuse(context, log, Head(int(match[2]), match[3], told))
     settled: Entry | None = None
     for entry in log.backwards():
-        if entry.record.details.get("settles") == int(match[1]):
+        if entry.record.details.get("settles") == int(match[2]):
             settled = entry
-        if entry.seq <= int(match[1]):
+        if entry.seq <= int(match[2]):
             break
     else:
         return ""

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from roadworthy.errors import RoadworthyError
 from roadworthy.journal.entry import Entry
+from roadworthy.journal.known import Head
 from roadworthy.journal.policy import named_by
 from roadworthy.report.evidence import write_atomically
 
@@ -100,9 +101,25 @@ def timestamp(path: Path, url: str, *, timeout: float = 10) -> Path:
     return stamp
 
 
-def is_anchored(repository: Path, place: str) -> bool:
-    """Has the repository any tag that anchors the log `<target>/<environment>`?"""
-    return bool(_git(repository, "for-each-ref", "--count=1", f"refs/tags/roadworthy/{place}/").stdout)
+def newest(repository: Path, place: str) -> Head | None:
+    """The newest head of the log `<target>/<environment>` that a tag of the repository anchors.
+
+    Raises AnchorError when that tag is no anchor of it.
+    """
+    form = "--format=%(refname:strip=2) %(contents:body)"
+    order = ("--sort=-version:refname", "--count=1")
+    found = _git(repository, "for-each-ref", *order, form, f"refs/tags/roadworthy/{place}/").stdout
+    if not found.strip():
+        return None
+    tag, _, body = found.decode(errors="replace").partition(" ")
+    try:
+        match json.loads(body):
+            case {"target": target, "environment": env, "seq": int(seq), "sha256": str(sha256)}:
+                if f"{target}/{env}" == place and tag == f"roadworthy/{place}/{seq}" and len(sha256) == 64:
+                    return Head(seq, sha256, f"the tag {tag} anchors it")
+    except (ValueError, RecursionError):
+        pass
+    raise AnchorError(f"the tag {tag} is no anchor of {place}: look who made it, and remove it")
 
 
 def _there(repository: Path, tag: str, body: bytes) -> bool:

@@ -29,10 +29,10 @@ from msgspec import Struct
 from roadworthy.journal.audit_entry import Bad, bytes_of, opened, verified
 from roadworthy.journal.audit_log import Log, examine
 from roadworthy.journal.audit_pieces import all_well, crew
-from roadworthy.journal.audit_road import Walk, forget_builds
+from roadworthy.journal.audit_road import Loss, Walk, forget_builds
 from roadworthy.journal.audit_trust import Anchor, of_log, read_anchors, read_trust, rules_of
 
-__all__ = ["Anchor", "Audited", "Finding", "audit", "audited", "read_anchors", "read_beside"]
+__all__ = ["Anchor", "Audited", "Finding", "Loss", "audit", "audited", "read_anchors", "read_beside"]
 
 _is_entry = re.compile(r"(?!0{8})[0-9]{8}\.json").fullmatch
 _is_leftover = re.compile(r"\.[0-9a-f]{16}\.part").fullmatch  # of a killed writer
@@ -57,10 +57,12 @@ class Audited(Struct, frozen=True):
 
     `beside` are the entries of other logs of the target that were read, by log and number: those that its starts
     name as proofs, and the builds of what was deployed. Nothing else of these logs was judged.
+    `losses` are those that an entry of the log accepts.
     """
 
     findings: list[Finding]
     beside: list[tuple[str, int]]
+    losses: tuple[Loss, ...] = ()
 
 
 def read_beside(audited: Audited) -> Iterator[str]:
@@ -120,14 +122,19 @@ def audited(
         return Audited([Finding("trust" if bad.code == "policy" else folder.name, bad.code, bad.why)], [])
     walk = Walk()
     findings = [*(Finding(name, "folder", "it is no entry") for name in strays), *_walk(log, numbers, walk)]
-    return Audited(findings, sorted(walk.beside))
+    return Audited(findings, sorted(walk.beside), walk.lost)
 
 
 def _walk(log: Log, numbers: Iterable[int], walk: Walk) -> Iterator[Finding]:
     last = 0
     for seq in numbers:
-        if seq != last + 1:
-            yield Finding(f"{last + 1:08d}.json", "missing", f"there is no such entry, but {seq:08d}.json")
+        follows = walk.after(last)
+        if seq != follows != last + 1:
+            why = f"the log goes on at {follows}, says the entry before it"
+            yield Finding(f"{seq:08d}.json", "order", why)
+            walk.prev = None
+        elif seq != follows:
+            yield Finding(f"{follows:08d}.json", "missing", f"there is no such entry, but {seq:08d}.json")
             walk.prev = None
         last, data = seq, b""
         try:
@@ -142,7 +149,7 @@ def _walk(log: Log, numbers: Iterable[int], walk: Walk) -> Iterator[Finding]:
         walk.prev = hashlib.sha256(data).hexdigest() if data else None
     if not last:
         yield Finding(log.folder.name, "folder", "there are no entries")
-    if beyond := sorted(seq for seq in log.pins if seq > last):
+    if beyond := sorted(seq for seq in log.pins if seq >= walk.after(last)):
         why = (
             f"the log ends at {last}, but this entry was anchored: its tail was cut off, or it is an old copy"
         )

@@ -30,6 +30,7 @@ from roadworthy.journal.audit_road import (
     clock_of,
     commit_of,
     in_turn,
+    loss,
     of_a_package,
     proofs,
     proves,
@@ -82,8 +83,10 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
     policy = _permitted(said, signed.keyid, log, walk, clock)
     began = walk.open
     apart = in_turn(said, digest, walk)
+    lost = loss(said)
+    walk.lost += (lost,) if lost else ()
     pinned = log.pins.get(seq)
-    if pinned and pinned != {sha256}:
+    if pinned and pinned != {sha256} and not lost:
         raise Bad("anchor", "another entry of this number was anchored")
     walk.at, walk.clock, walk.policy = said.at, clock, policy
     for item in said.evidence:

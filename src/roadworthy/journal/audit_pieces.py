@@ -105,6 +105,10 @@ def all_well(log: Log, last: int, others: Crew | None) -> set[tuple[str, int]] |
         if piece not in found or found[piece][0] != replace(state, package=None):
             return None
         after = found[piece][1]
+        if (
+            after.lost
+        ):  # the log may go on at another number than the next: the walk sees to that, and tells of it
+            return None
         if after.wants not in (None, state.package):
             return None
         beside |= after.beside

@@ -51,12 +51,25 @@ class Start(Struct, gc=False, frozen=True):
     at: str
 
 
+class Loss(Struct, gc=False, frozen=True):
+    """A note that accepts the loss of entries: its number, the newest one known of those that went and its digest,
+    where that was known from, where the log goes on, and the reason that somebody gave."""
+
+    seq: int
+    last: int
+    sha256: str
+    source: str
+    goes_on_at: int
+    why: str
+
+
 class Walk(Struct):
     """What the entries before the one at hand have established. `prev` is None after a gap.
 
     `package` is what runs in an environment, or what a package's log is about; None where the entries that say
     so belong to somebody else's piece, who is told in `wants` which it has to be. `stages` are those that a
-    package has passed, in its own log. `beside` are the entries of other logs that were read, by log and number.
+    package has passed, in its own log. `beside` are the entries of other logs that were read, by log and number;
+    `lost` are the losses that were accepted.
     """
 
     prev: str | None = "0" * 64
@@ -68,6 +81,26 @@ class Walk(Struct):
     wants: str | None = None
     stages: frozenset[str] = frozenset()
     beside: set[tuple[str, int]] = set()
+    lost: tuple[Loss, ...] = ()
+
+    def after(self, seq: int) -> int:
+        """The number of the entry that comes after the last one, `seq`."""
+        return self.lost[-1].goes_on_at if self.lost and self.lost[-1].seq == seq else seq + 1
+
+
+def loss(said: Said[Any]) -> Loss | None:
+    """What an entry accepts as lost; None for any other entry."""
+    if (said.kind, said.action) != ("note", "accept-loss"):
+        return None
+    details: Any = said.details if isinstance(said.details, dict) else {}
+    told: Any = details.get("lost")
+    on: Any = details.get("goes_on_at")
+    ok = isinstance(told, dict) and set(told) == {"seq", "sha256", "from"} and type(on) is int
+    ok = ok and type(told["seq"]) is int and said.seq <= told["seq"] < on <= 99_999_999
+    if not ok or not text(told["sha256"], "[0-9a-f]{12,64}") or not text(told["from"], "[ -~]{1,200}"):
+        raise Bad("loss", "what it says of the entries that were lost is malformed")
+    change = said.change if isinstance(said.change, dict) else {}
+    return Loss(said.seq, told["seq"], told["sha256"], told["from"], on, str(change.get("why", "")))
 
 
 def in_turn(said: Said[Any], digest: str, walk: Walk) -> dict[str, str]:

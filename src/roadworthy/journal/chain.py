@@ -2,17 +2,21 @@
 
 The state of a log is its head and the open `start`, if there is one. At most one start is open at a time,
 and only an `end`, `failed` or `abandon` that names it closes it. Time and policy never go back along a log.
+Entries are numbered without a gap, but where a signed note accepts that those between were lost: it says at which
+number the log goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import msgspec
 
 from roadworthy.errors import OutcomeUnknown, RoadworthyError
 from roadworthy.journal.entry import (
+    ACCEPTS_LOSS,
     CLOCKS_DIFFER,
     NO_PREV,
     SEQ_LIMIT,
@@ -30,7 +34,8 @@ from roadworthy.journal.policy import Named, named_by
 class State(msgspec.Struct, frozen=True):
     """Where a log stands: the head's number, digest, time and policy, and the start that holds the environment.
 
-    `at` orders the entries; `clock` is what the clock of the head's writer said.
+    `at` orders the entries; `clock` is what the clock of the head's writer said. `lost` has, for each note that
+    accepts a loss, its number and the one at which the log goes on.
     """
 
     seq: int = 0
@@ -39,6 +44,47 @@ class State(msgspec.Struct, frozen=True):
     at: str = ""
     policy: Named = (0, "")
     clock: str = ""
+    lost: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def next(self) -> int:
+        """The number of the next entry."""
+        return self.lost[-1][1] if self.lost and self.lost[-1][0] == self.seq else self.seq + 1
+
+    def gave_up(self, seq: int) -> bool:
+        """Is an entry of that number among those that were accepted as lost?"""
+        return any(note <= seq < on for note, on in self.lost)
+
+    def down_from(self, seq: int) -> Iterator[int]:
+        """The numbers of the entries from `seq` to the first, without those that were lost."""
+        for note, on in reversed(self.lost):
+            if seq >= on:
+                yield from range(seq, on - 1, -1)
+                seq = note
+        yield from range(seq, 0, -1)
+
+
+def goes_on_at(record: Record, seq: int) -> int | None:
+    """At which number the log goes on after entry `seq`, where that accepts a loss; None where it does not.
+
+    Raises JournalError when what it says of what was lost is malformed.
+    """
+    if (record.kind, record.action) != ("note", ACCEPTS_LOSS):
+        return None
+    match record.details:
+        case {
+            "lost": {"seq": int(last), "sha256": str(sha256), "from": str(source), **rest},
+            "goes_on_at": int(on),
+        }:
+            numbers = type(last) is type(on) is int and seq <= last < on <= SEQ_LIMIT
+            if (
+                not rest
+                and numbers
+                and re.fullmatch("[0-9a-f]{12,64}", sha256)
+                and re.fullmatch("[ -~]{1,200}", source)
+            ):
+                return on
+    raise JournalError("what it says of the entries that were lost is malformed")
 
 
 def admit(state: State, record: Record) -> None:
@@ -48,7 +94,7 @@ def admit(state: State, record: Record) -> None:
     holds the environment no longer (the fence against late writers); JournalError for a senseless record.
     """
     settles = record.details.get("settles")
-    if state.seq >= SEQ_LIMIT:
+    if state.next > SEQ_LIMIT:
         raise JournalError(f"the log is full at {SEQ_LIMIT} entries")
     if record.kind not in SETTLING:
         if settles is not None:
@@ -92,7 +138,7 @@ def seconds_behind(state: State, clock: str) -> int:
 
 def follow(state: State, entry: Entry) -> State:
     """The state after `entry`. Raises JournalError when it cannot be the next one."""
-    if entry.seq != state.seq + 1:
+    if entry.seq != state.next:
         raise JournalError(f"it says that it is entry {entry.seq}")
     if entry.prev != state.sha256:
         raise JournalError("it does not follow the entry before it: `prev` is another digest")
@@ -119,4 +165,6 @@ def follow(state: State, entry: Entry) -> State:
         still_open = entry
     elif entry.record.kind in SETTLING:
         still_open = None
-    return State(entry.seq, entry.sha256, still_open, entry.at, policy, clock)
+    on = goes_on_at(entry.record, entry.seq)
+    lost = state.lost if on is None else (*state.lost, (entry.seq, on))
+    return State(entry.seq, entry.sha256, still_open, entry.at, policy, clock, lost)

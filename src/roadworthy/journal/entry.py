@@ -28,6 +28,8 @@ ENTRY_LIMIT = 1 << 20
 EVIDENCE_LIMIT = 64 << 20
 """Bytes of one evidence file, at most."""
 SEQ_LIMIT = 99_999_999
+ACCEPTS_LOSS = "accept-loss"
+"""The action of the note after which a log goes on at a higher number, for those between were lost."""
 NO_PREV = "0" * 64
 """`prev` of the first entry."""
 

@@ -21,22 +21,18 @@ Everything after that head is read and verified as ever.
 from __future__ import annotations
 
 import hashlib
-import hmac
-import os
-import stat
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import msgspec
 
 from roadworthy import __version__
-from roadworthy.errors import UsageError
 from roadworthy.journal.chain import State
 from roadworthy.journal.entry import Entry
+from roadworthy.journal.kept import Kept, Own
 from roadworthy.journal.policy import Named
 from roadworthy.journal.sign import Trust
 from roadworthy.model import Claim, digest_of
@@ -48,9 +44,6 @@ LONG = 5000
 """Entries of a log that takes longer to list than to note that it was listed."""
 PIECE = 1000
 """Rows that are decoded at once."""
-_KEY, _MAC, _SIZE = 32, 32, 4
-_USUAL = 64 << 10
-"""Bytes that are read at once; the head of an index has more only beyond a million and a half of rows."""
 _FORM = f"9 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
@@ -134,6 +127,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     policy: Named
     clock: str
     open: tuple[int, str]
+    lost: tuple[tuple[int, int], ...]
     settled: list[Piece]
 
 
@@ -202,19 +196,18 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
     last: int
 
 
-T = TypeVar("T")
 _LISTED = msgspec.msgpack.Decoder(Listed)
 _ROWS = msgspec.msgpack.Decoder(list[Settled])
 _CHECKPOINT = msgspec.msgpack.Decoder(Checkpoint)
 
 
-class Index:
+class Index(Kept):
     """The checkpoint of one log in one store (`log` names both) as `trust` judges it, in `folder`."""
 
     def __init__(self, folder: Path, log: str, trust: Trust, *, keep: bool = True) -> None:
         """It is only read, and never written, unless it may `keep` what it learns."""
-        self._log, self._trust, self._may_keep = log, trust.digest, keep
-        self._key = folder / "index.key"
+        super().__init__(folder, keep=keep)
+        self._log, self._trust = log, trust.digest
         self.path = folder / f"{hashlib.sha256(log.encode()).hexdigest()[:32]}.index"
         self._listing = self.path.with_suffix(".listed")
 
@@ -224,7 +217,7 @@ class Index:
         A piece that the disk spoiled is found when somebody looks at it. Then `again` tells what was settled up
         to the entry of that number, from the entries, and the index is made anew.
         """
-        found = self._believed(self.path, _CHECKPOINT)
+        found = self.believed(self.path, _CHECKPOINT)
         if found is None:
             return None
         said, file, at = found
@@ -245,12 +238,12 @@ class Index:
     def save(self, state: State, settled: Sequence[Settled]) -> None:
         """Keep where the log stands. Where that is not possible (no space, no right) it goes on without."""
         start = (state.open.seq, state.open.sha256) if state.open else (0, "")
-        where = (state.seq, state.sha256, state.at, state.policy, state.clock, start)
+        where = (state.seq, state.sha256, state.at, state.policy, state.clock, start, state.lost)
         self._write(Checkpoint(_FORM, self._log, self._trust, *where, settled=[]), settled)
 
     def listed(self, stamp: str, after: int) -> int | None:
         """The last entry's number, when the folder was listed behind `after` since it has this stamp."""
-        found = self._believed(self._listing, _LISTED) if stamp else None
+        found = self.believed(self._listing, _LISTED) if stamp else None
         if found is None:
             return None
         said, _, _ = found
@@ -260,28 +253,13 @@ class Index:
     def note_listed(self, stamp: str, after: int, last: int) -> None:
         """Keep that with this stamp the entries behind `after` were listed. Listing a short log again is faster."""
         if stamp and last >= LONG:
-            self._keep(self._listing, Listed(_FORM, self._log, stamp, after, last))
-
-    def _believed(self, path: Path, form: msgspec.msgpack.Decoder[T]) -> tuple[T, _Own, int] | None:
-        """What stands at the head of a file, the file, and where in it the head ends."""
-        try:
-            key, file = _key(self._key), _Own(path)
-            begin = file.read(0, _USUAL)
-            end = _MAC + _SIZE + int.from_bytes(begin[_MAC : _MAC + _SIZE])
-            if len(begin) < end:
-                begin = file.read(0, min(end, file.size))
-            mac, said = begin[:_MAC], begin[_MAC:end]
-            if len(key) != _KEY or not hmac.compare_digest(mac, hmac.digest(key, said, "sha256")):
-                return None
-            return form.decode(memoryview(said)[_SIZE:]), file, end
-        except (OSError, msgspec.DecodeError):
-            return None  # there is none, it is not ours alone, or another version of this code wrote it
+            self.keep(self._listing, Listed(_FORM, self._log, stamp, after, last))
 
     def _piece(
         self,
         said: Checkpoint,
         number: int,
-        file: _Own,
+        file: Own,
         at: int,
         again: Callable[[int], Sequence[Settled]],
     ) -> list[Settled]:
@@ -297,23 +275,7 @@ class Index:
         while piece := [*islice(every, PIECE)]:
             rows.append(msgspec.msgpack.encode(piece))
         pieces = [Piece(len(data), hashlib.sha256(data).digest()) for data in rows]
-        self._keep(self.path, msgspec.structs.replace(said, settled=pieces), b"".join(rows))
-
-    def _keep(self, path: Path, said: Checkpoint | Listed, rest: bytes = b"") -> None:
-        from roadworthy.report.evidence import write_atomically
-
-        if not self._may_keep:
-            return
-        head = msgspec.msgpack.encode(said)
-        head = len(head).to_bytes(_SIZE) + head
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if len(_key(self._key)) != _KEY:
-                write_atomically(self._key, os.urandom(_KEY), 0o600)
-            mac = hmac.digest(_key(self._key), head, "sha256")
-            write_atomically(path, mac + head + rest, 0o600)
-        except (OSError, UsageError):
-            return
+        self.keep(self.path, msgspec.structs.replace(said, settled=pieces), b"".join(rows))
 
 
 def settled_by(entry: Entry, start: Entry) -> Settled:
@@ -376,40 +338,13 @@ def state_folder(environ: Mapping[str, str], project: Path) -> Path | None:
     return folder / "roadworthy"
 
 
-class _Own:
-    """A regular file that is ours alone, open as long as somebody may read it. Raises OSError for any other."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._fd)
-        about = os.fstat(self._fd)
-        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o077:
-            raise PermissionError(f"{path} is not ours alone")
-        self.size = about.st_size
-
-    def read(self, at: int, size: int) -> bytes:
-        """`size` bytes from `at` on, or those up to the file's end."""
-        data = bytearray()
-        while len(data) < size and (more := os.pread(self._fd, size - len(data), at + len(data))):
-            data += more
-        return bytes(data)
-
-
-def _decoded(file: _Own, at: int, piece: Piece) -> list[Settled] | None:
+def _decoded(file: Own, at: int, piece: Piece) -> list[Settled] | None:
     """The rows of a piece; None when its bytes are others than the head says."""
     try:
         data = file.read(at, piece.size)
         return _ROWS.decode(data) if hashlib.sha256(data).digest() == piece.sha256 else None
     except (OSError, msgspec.DecodeError):
         return None
-
-
-def _key(path: Path) -> bytes:
-    """The key; none when it is not one of ours."""
-    try:
-        return _Own(path).read(0, _KEY + 1)
-    except OSError:
-        return b""
 
 
 def _text(value: Any) -> str:

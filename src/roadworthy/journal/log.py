@@ -36,6 +36,7 @@ from roadworthy.journal.entry import (
     seal,
 )
 from roadworthy.journal.index import WORTH, Index, Rows, Settled, settled_by
+from roadworthy.journal.known import Head, JournalLost, Known
 from roadworthy.journal.proofs import AT_ONCE, Proofs
 from roadworthy.journal.sign import Signer, Trust
 from roadworthy.journal.store import Store
@@ -69,10 +70,11 @@ class Log:
         trust: Trust,
         clock: Callable[[], datetime],
         index: Index | None = None,
+        known: Known | None = None,
     ) -> None:
         """Without a signer the log can only be read; without an index its first reading is of every entry.
 
-        `clock` gives aware times. Raises UsageError.
+        `clock` gives aware times; `known` is what its first reading is held against. Raises UsageError.
         """
         for name in (environment, target):
             if not is_place(name):
@@ -82,6 +84,7 @@ class Log:
         self._folder = f"{target}/{environment}"
         self._index = index
         self._proofs = Proofs(store, target, trust)
+        self._known, self._compared = known or Known(), False
         self._state = State()
         self._head: Entry | None = None
         self._before = Rows([])
@@ -94,8 +97,11 @@ class Log:
 
     def entries(self) -> list[Entry]:
         """Every entry, in order, verified now. Raises JournalError that names the first bad one and why."""
+        known = self._known.heads()
         self._forget()
-        return list(self._rest())
+        found = list(self._rest())
+        self._compare(known)
+        return found
 
     def head(self) -> Entry | None:
         """The last entry."""
@@ -116,10 +122,9 @@ class Log:
         """Entries, newest first, from the head or from `since`: each is the one that the entry after it names."""
         self._catch_up()
         seq, sha256 = (since.seq, since.sha256) if since else (self._state.seq, self._state.sha256)
-        seqs = range(seq, 0, -1)
         with _distrust():
-            found = self._store.get_all(map(self._name, seqs), ENTRY_LIMIT)
-            for number, data in zip(seqs, found, strict=True):
+            found = self._store.get_all(map(self._name, self._state.down_from(seq)), ENTRY_LIMIT)
+            for number, data in zip(self._state.down_from(seq), found, strict=True):
                 entry = self._named(self._name(number), data, sha256, "the entry after it names")
                 yield entry
                 sha256 = entry.prev
@@ -143,19 +148,21 @@ class Log:
             raise JournalError(f"a record of {record.target}/{record.environment} is not of {self._folder}")
         self._catch_up()
         admit(self._state, record)
+        self._known.before_writing()
         details = {**record.details, **self._trust.policy.said()}
         record = replace(record, details=details, evidence=(*record.evidence, *self._attach(attach or {})))
         for item in record.evidence:
             if len(self.evidence(item.sha256)) != item.size:
                 raise JournalError(f"evidence {item.name!r} has another size than the record says")
         while True:
-            seq = self._state.seq + 1
+            seq = self._state.next
             entry, data = seal(self._draft(record, self._signer.keyid), self._signer.sign)
             self._trust.check(entry)
             self._proofs.check([entry])
             after = follow(self._state, entry)
             if self._store.put(self._name(seq), data):
                 self._advance(entry, after)
+                self._known.remember(after.seq, after.sha256)
                 return entry
             self._catch_up()
             if self._state.seq < seq:
@@ -200,34 +207,72 @@ class Log:
         return last
 
     def _catch_up(self) -> None:
+        # What is known is asked before the store, which only grows.
+        known: list[Head] = [] if self._compared else self._known.heads()
+        before, read_beside = None, 0
         # The first reading lists the folder and so finds gaps; after it, only the next name can be news.
         if not self._state.seq:
-            self._resume()
+            known += self._resume()
             before, read_beside = self._state.seq, self._proofs.read
             for _ in self._rest():
                 pass
-            if self._index and self._state.seq - before + self._proofs.read - read_beside >= WORTH:
-                self._index.save(self._state, self.settled())
+        self._read_on()
+        if known or not self._compared:
+            self._compare(known)
+        new = 0 if before is None else self._state.seq - before + self._proofs.read - read_beside
+        if self._index and new >= WORTH:
+            self._index.save(self._state, self.settled())
+
+    def _read_on(self) -> None:
         with _distrust():
-            while (data := self._store.get(self._name(self._state.seq + 1), ENTRY_LIMIT)) is not None:
+            while (data := self._store.get(self._name(self._state.next), ENTRY_LIMIT)) is not None:
                 entry, after = self._next(data)
                 self._proofs.check([entry])
                 self._advance(entry, after)
 
-    def _resume(self) -> None:
-        """Go on where this machine's last reading ended. Raises JournalError when that entry is not there now."""
+    def _compare(self, known: Sequence[Head]) -> None:
+        """Hold what was read against what is known of the log elsewhere. Raises JournalLost."""
+        lost = [head for head in known if not self._state.gave_up(head.seq) and not self._holds(head)]
+        # An open start may be one whose end is lost; each other log's loss shows where the platform is looked at.
+        asked = not lost and (not self._state.seq or self._state.open)
+        if asked and (released := self._known.released()):
+            self._read_on()  # somebody may have begun meanwhile
+            lost = [] if self._state.gave_up(released.seq) or self._holds(released) else [released]
+        if lost:
+            newest, ends = max(lost, key=lambda head: head.seq), self._state.seq
+            self._forget()
+            raise JournalLost(self._folder, self._store.place, newest, ends, another=newest.seq <= ends)
+        self._compared = True
+        self._known.remember(self._state.seq, self._state.sha256)
+
+    def _holds(self, head: Head) -> bool:
+        """Is that very entry in the log that was read?"""
+        if head.seq >= self._state.seq:
+            return head.seq == self._state.seq and self._state.sha256.startswith(head.sha256)
+        data = self._store.get(self._name(head.seq), ENTRY_LIMIT)
+        return data is not None and hashlib.sha256(data).hexdigest().startswith(head.sha256)
+
+    def holds(self, head: Head) -> bool:
+        """Has the log this entry, or accepted that it was lost?"""
+        self._catch_up()
+        return self._state.gave_up(head.seq) or self._holds(head)
+
+    def _resume(self) -> list[Head]:
+        """Go on where this machine's last reading ended; its head when that entry is not there now."""
         found = self._index.load(self._again) if self._index else None
-        if found is None:
-            return
+        if found is None or self._index is None:
+            return []
         known, rows = found
         (seq, sha256), (start, start_sha256) = (known.seq, known.sha256), known.open
-        with _distrust(
-            f" (if the journal was put back on purpose, remove {self._index and self._index.path})"
-        ):
-            head = self._known(seq, sha256)
-            still_open = head if start == seq else self._known(start, start_sha256) if start else None
+        data = self._store.get(self._name(seq), ENTRY_LIMIT)
+        if data is None or hashlib.sha256(data).hexdigest() != sha256:
+            return [Head(seq, sha256, "this machine has verified it")]
+        with _distrust():
+            head = self._opened(self._name(seq), data)
+            still_open = head if start == seq else self._verified(start, start_sha256) if start else None
         self._head, self._before = head, rows
-        self._state = State(seq, sha256, still_open, known.at, known.policy, known.clock)
+        self._state = State(seq, sha256, still_open, known.at, known.policy, known.clock, known.lost)
+        return []
 
     def _again(self, seq: int) -> list[Settled]:
         """What was settled up to an entry, from the entries: for a part of the index that was spoiled."""
@@ -246,30 +291,39 @@ class Log:
         try:
             with _distrust():
                 # The listing gives only the end: a folder that changes meanwhile may show N+1 and not yet N.
-                seqs = range(self._state.seq + 1, self._last(self._state.seq) + 1)
-                found = self._store.get_all(map(self._name, seqs), ENTRY_LIMIT)
-                starts: list[Entry] = []
-                for seq, data in zip(seqs, found, strict=True):
-                    if data is None:
-                        raise JournalError(f"{self._name(seq)} is missing")
-                    entry, after = self._next(data)
-                    self._advance(entry, after)
-                    yield entry
-                    if entry.record.kind == "start":
-                        starts.append(entry)
-                    if len(starts) == AT_ONCE:
-                        self._proofs.check(starts)
-                        starts.clear()
+                last, starts = self._last(self._state.seq), list[Entry]()
+                while self._state.seq < last:
+                    for entry in self._in_a_row(last):
+                        yield entry
+                        if entry.record.kind == "start":
+                            starts.append(entry)
+                        if len(starts) == AT_ONCE:
+                            self._proofs.check(starts)
+                            starts.clear()
                 self._proofs.check(starts)
-                self._trust.policy.check_end(self._folder, self._state.seq)
+                self._trust.policy.check_end(self._folder, self._state.next - 1)
         except RoadworthyError:
             # From the end of half a reading a new entry could be put into a gap.
             self._forget()
             raise
 
+    def _in_a_row(self, last: int) -> Iterator[Entry]:
+        """The entries up to `last`, or to one after which the log goes on at a higher number."""
+        seqs = range(self._state.next, last + 1)
+        if not seqs:
+            raise JournalError(f"{self._name(last)} was accepted as lost, and is there; move it away")
+        for seq, data in zip(seqs, self._store.get_all(map(self._name, seqs), ENTRY_LIMIT), strict=True):
+            if data is None:
+                raise JournalError(f"{self._name(seq)} is missing")
+            entry, after = self._next(data)
+            self._advance(entry, after)
+            yield entry
+            if self._state.next != seq + 1:
+                return
+
     def _next(self, data: bytes) -> tuple[Entry, State]:
         """`data` as the next entry, and the state after it. Raises JournalError when it is not."""
-        name = self._name(self._state.seq + 1)
+        name = self._name(self._state.next)
         entry = self._opened(name, data)
         try:
             after = follow(self._state, entry)
@@ -286,7 +340,7 @@ class Log:
     def _forget(self) -> None:
         self._state, self._head, self._before, self._settled = State(), None, Rows([]), []
 
-    def _known(self, seq: int, sha256: str) -> Entry:
+    def _verified(self, seq: int, sha256: str) -> Entry:
         name = self._name(seq)
         return self._named(
             name, self._store.get(name, ENTRY_LIMIT), sha256, "this machine has verified there"
@@ -341,7 +395,7 @@ class Log:
             told["clock_why"] = f"this machine's clock is {behind} s behind that of the entry before it"
         record = replace(record, details={**record.details, **told})
         nonce = os.urandom(16).hex()
-        return Entry(record, self._state.seq + 1, self._state.sha256, at, nonce, keyid, sha256="")
+        return Entry(record, self._state.next, self._state.sha256, at, nonce, keyid, sha256="")
 
 
 def _next(at: str) -> str:

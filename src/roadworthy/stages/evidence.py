@@ -1,17 +1,16 @@
-"""Evidence: make a signing key, check what was signed, note heads elsewhere, and hand a release to others."""
+"""Evidence: make a signing key, note heads elsewhere, and hand a release to others. `audit.py` checks it."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RoadworthyError, UsageError
+from ..facts.lost import refuse_if_lost
 from ..model import Outcome, Result
 from ..record import evidence_of
 from ..signing import require
-from .copied import journals
 from .holding import say_open
 
 if TYPE_CHECKING:
@@ -48,74 +47,6 @@ def keys(context: Context, name: str, folder: str, existing: str = "") -> Result
     return Result(Outcome.SUCCEEDED, line, evidence=f".release/trust/{name}.pub")
 
 
-def audit(context: Context, anchors: Sequence[str] = (), tsa: str = "", only: str = "") -> Result:
-    """Check every journal of the target without the code that wrote it, and its heads with `anchors`.
-
-    An anchor is a file or `git:REPOSITORY`; `tsa` is the file with an RFC 3161 authority's certificates. With
-    `only`, the name of one journal, that one alone is judged, with what its starts name in others.
-    """
-    with journals(context) as folder:
-        return _audited(context, folder / context.target, anchors, Path(tsa) if tsa else None, only)
-
-
-def _audited(
-    context: Context, folder: Path, anchors: Sequence[str], authority: Path | None, only: str
-) -> Result:
-    from ..journal import audit as auditor
-    from ..journal.audit_entry import Bad
-
-    places = sorted(path for path in folder.glob(only or "*") if path.is_dir()) if folder.is_dir() else []
-    problems: list[str] = []
-    whose = f"{context.target}/{only}" if only else context.target
-    if not places:
-        problems.append(f"there is no journal of {whose}: nothing was done there yet, or all of it went")
-    known: list[auditor.Anchor] = []
-    for source in anchors:
-        try:
-            found = list(auditor.read_anchors(source, whose, authority))
-        except Bad as bad:
-            problems.append(f"anchor: {bad.why}")
-            continue
-        problems += [] if found else [f"anchor: {source} holds no anchor of {whose}"]
-        known += found
-    there = {f"{context.target}/{place.name}" for place in places}
-    gone = {anchor.place: "it was anchored" for anchor in known}
-    gone |= dict(_left_behind(context))
-    problems += [
-        f"folder: there is no journal {place}, but {why}"
-        for place, why in sorted(gone.items())
-        if place not in there and (not only or place == whose)
-    ]
-    for place in places:
-        its_own = [anchor for anchor in known if anchor.place == f"{context.target}/{place.name}"]
-        of_one = auditor.audited(place, _trust(context), known if only else its_own)
-        problems += [f"{place.name}: {finding}" for finding in of_one.findings]
-        word = "not trusted" if of_one.findings else "whole"
-        context.screen.line(f"  {word}  {place.name}{', as anchored' * bool(its_own)}")
-        for line in auditor.read_beside(of_one) if only else ():
-            context.screen.line(f"  {line}")
-    context.say_who_can_write(sorted(there))
-    if problems:
-        line = f"{f'the journal {whose}' if only else f'the journals of {whose}'} cannot be trusted"
-        return Result(Outcome.FAILED, line, reasons=tuple(problems), code=1)
-    seen = f"compared with {len(known)} anchors" if anchors else "not compared with any anchor"
-    which = f"the journal {whose} is" if only else f"{len(places)} journals of {whose} are"
-    return Result(Outcome.SUCCEEDED, f"{which} whole: signatures, chain and evidence; {seen}")
-
-
-def _left_behind(context: Context) -> Iterator[tuple[str, str]]:
-    """Environments that release.toml names and that once had a journal, by what else a journal leaves behind."""
-    from ..journal.anchor import is_anchored
-
-    held = context.store.names(f"beats/{context.target}")
-    for name in context.config.environments:
-        place = f"{context.target}/{name}"
-        if f"beats/{place}" in held:
-            yield place, f"its holders left their beats in beats/{place}"
-        elif is_anchored(context.paths.root, place):
-            yield place, f"this repository has tags roadworthy/{place}/"
-
-
 def anchor(context: Context, environment: str, to: str = "", timestamp: str = "") -> Result:
     """Anchor the head of an environment's journal: as a git tag, or in the file `to`, which the authority at
     the address `timestamp` may sign (RFC 3161)."""
@@ -148,10 +79,12 @@ def clock(context: Context, place: str, why: str) -> Result:
     from ..journal.entry import Record
 
     require(context, place, ("clock",))
+    log = context.log(place)
+    refuse_if_lost(context, log)
     context.changes(f"say that {place} goes on by this machine's clock")
     told = {"change": {"id": "", "why": why}, "actor": lock.this_process(), "clock_why": why}
     record = Record("note", "clock", "clock", place, context.target, "none", "", told)
-    entry = context.log(place).append(record)
+    entry = log.append(record)
     line = f"{place} goes on by this machine's clock, which says {context.now():%Y-%m-%dT%H:%M:%SZ}"
     return Result(Outcome.SUCCEEDED, line, seq=entry.seq, evidence=evidence_of(context, place, entry))
 
@@ -205,9 +138,3 @@ def _product(context: Context, commit: str, product: Product) -> Path | bytes:
 
     build.bring(context, Package(commit, product.digest, 0, component=product.component))
     return build.store_of(context, product.component) / f"{commit}.tgz"
-
-
-def _trust(context: Context) -> Path:
-    if context.target == "sandbox":
-        return context.paths.state / "keys"
-    return context.paths.root / ".release" / "trust"

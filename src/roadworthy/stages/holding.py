@@ -54,10 +54,13 @@ def said_of(context: Context, start: Entry | None) -> str:
 def say_open(context: Context, log: Log) -> None:
     """A line about the start that is open in this journal, for a command that it does not stop.
 
-    GitHub is not asked: what only reads the journal answers without a network, too.
+    GitHub is not asked: what only reads the journal answers without a network, too. The platform is, whether the
+    journal lost entries; where it cannot be asked, nothing is said. Raises JournalLost.
     """
+    from ..facts.lost import refuse_if_lost
     from ..journal import lock
 
+    refuse_if_lost(context, log)
     if start := log.open_start():
         holder = lock.holder(start)
         context.screen.line(lock.held(holder, lock.seen_here(holder)))
@@ -103,6 +106,7 @@ def _silent(context: Context, start: Entry) -> int | None:
 
 def unlock(context: Context, place: str, token: int, reason: str) -> Result:
     """Write a signed `abandon` for the open start with this token; its outcome stays what the platform shows."""
+    from ..facts.lost import refuse_if_lost
     from ..journal import lock
     from ..journal.entry import Record
 
@@ -110,6 +114,7 @@ def unlock(context: Context, place: str, token: int, reason: str) -> Result:
     start = log.open_start()
     if start is None:
         raise UsageError(f"nobody holds {place}")
+    refuse_if_lost(context, log)
     if token != start.seq:
         raise UsageError(f"--token {token} does not hold {place}: ask `invoke lock.status` who does")
     if not reason.strip() or not reason.isprintable():

@@ -20,6 +20,7 @@ from .. import release
 from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError
 from ..facts.drift import drift
 from ..facts.history import history_of
+from ..facts.lost import refuse_if_lost
 from ..facts.observe import observe
 from ..facts.revision import revision_of
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
@@ -53,7 +54,9 @@ def reconcile(context: Context, environment: str) -> Result | None:
     from ..journal import lock
     from .holding import fate
 
-    start = context.log(environment).open_start()
+    log = context.log(environment)
+    start = log.open_start()
+    refuse_if_lost(context, log)
     if start is None:
         return None
     holder = lock.holder(start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -12,6 +12,7 @@ from ..errors import RoadworthyError
 from ..facts.drift import apart, drift
 from ..facts.history import history_of, runs
 from ..facts.observe import observe
+from ..journal.known import JournalLost
 from ..model import Drift, History, Observed, Outcome, Result
 from ..record import numbers, shown
 from ..wait import side_by_side
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ..journal.log import Log
 
 FINE: Final = ("as recorded", "empty")
+LOST: Final = "lost"
+Told: TypeAlias = "tuple[Entry | None, str, History] | JournalLost"
 
 
 def status(context: Context) -> list[dict[str, Any]]:
@@ -34,10 +37,13 @@ def status(context: Context) -> list[dict[str, Any]]:
     return [_row(context, *each) for each in zip(names, told, seen, strict=True)]
 
 
-def _told(context: Context, name: str) -> tuple[Entry | None, str, History]:
+def _told(context: Context, name: str) -> Told:
     """What the journal says: the action that is open, with the sentence about it, and what was done before."""
     log = context.log(name)
-    start = log.open_start()
+    try:
+        start = log.open_start()
+    except JournalLost as lost:
+        return lost
     return start, said_of(context, start), history_of(context, log)
 
 
@@ -49,11 +55,10 @@ def _seen(context: Context, name: str) -> Observed | RoadworthyError:
         return error
 
 
-def _row(
-    context: Context, name: str, told: tuple[Entry | None, str, History], observed: Observed | RoadworthyError
-) -> dict[str, Any]:
+def _row(context: Context, name: str, told: Told, observed: Observed | RoadworthyError) -> dict[str, Any]:
     environment = context.config.environment(name)
-    start, held, history = told
+    nothing = (None, "", History((), None, ()))
+    start, held, history = nothing if isinstance(told, JournalLost) else told
     running = history.running
     row: dict[str, Any] = {
         "environment": name,
@@ -77,11 +82,16 @@ def _row(
         "apart": [],
         "problem": "",
     }
+    if isinstance(told, JournalLost):
+        return {**row, "state": LOST, "problem": str(told), "pending": []}
     if isinstance(observed, RoadworthyError):
         look = observed.next or (f"invoke verify --env {name}",)
         return {**row, "state": "unknown", "problem": str(observed), "look": list(look)}
     row["url"] = observed.url
-    found = drift(name, history, observed)
+    try:
+        found = drift(name, history, observed)
+    except JournalLost as lost:
+        return {**row, "state": LOST, "problem": str(lost), "pending": []}
     row["apart"] = list(apart(name, history, observed))
     row["drift"] = [msgspec.to_builtins(d) for d in found]
     if start or found:
@@ -180,6 +190,8 @@ def _next(context: Context, rows: list[dict[str, Any]]) -> tuple[str, ...]:
             commands += row["left"]
         elif row["state"] in ("drift", "unverified"):
             commands += of_drift(context, name, [Drift(**one) for one in row["drift"]])
+        elif row["state"] == LOST:
+            commands.append("invoke evidence.audit")
     return tuple(commands)
 
 
