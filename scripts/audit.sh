@@ -797,9 +797,9 @@ for name in *.json; do
     follows=$next
     if [ "$name" != "$expected" ]; then
         # After an entry that accepts a loss the log goes on at another number, which its judge knows.
-        last=$name
+        ending=$name
         judge && batch='' && goes_on
-        name=$last
+        name=$ending
         expected=$(printf '%08d.json' "$next")
     fi
     if [ "$name" != "$expected" ] && [ "$next" -ne "$follows" ]; then
@@ -818,12 +818,12 @@ for name in *.json; do
     seq=$((seq + 1)) next=$((next + 1)) batch="$batch $name"
     [ $((seq % 100)) -ne 0 ] || { judge && batch=''; }
 done
-last=$name
+ending=$name
 judge
-[ -z "$fault" ] || bad "$last" "${fault%% *}" "${fault#* }"
+[ -z "$fault" ] || bad "$ending" "${fault%% *}" "${fault#* }"
 [ "$seq" -gt 0 ] || bad "$environment" folder 'there are no entries'
 goes_on
-number=${last%.json}
+number=${ending%.json}
 number=${number#"${number%%[!0]*}"}
 beyond=$(jq -r --argjson next "$next" 'map(.seq | select(. >= $next)) | min // empty' "$work/pins")
 [ -z "$beyond" ] || bad "$(printf '%08d.json' "$beyond")" anchor \
