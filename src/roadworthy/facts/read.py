@@ -39,7 +39,7 @@ from .history import history_of, read_history, runs, test_run
 from .images import image_target, releasable
 from .observe import apps_of, observe
 from .policy import read_policy
-from .revision import NoAnswer, revision_of
+from .revision import read_revision
 from .standing import place_of, standing_of
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from .migrations import Migrations
 
 T = TypeVar("T")
-NO_SCHEMA: Final = ("config", "complete")
-"""Actions for whose plan the revision does not matter; a completion asks it for its own criterion."""
 _RELEASE: Final = re.compile(r"v([1-9][0-9]{0,6})")
 _HEX: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -71,7 +69,7 @@ def read_facts(context: Context, request: Request) -> Facts:
     # What cannot be told may be production.
     environment = replace(environment, production=policy.known is None or policy.known.production)
     back = _back_fact(context, request, environment.app, history, observed)
-    revision = _revision(context, request, environment.app, history, observed)
+    revision = read_revision(context, request, environment.app, history, observed)
     applied = history if revision.missing else replace(history, revision=revision.known)
     if request.action == "adopt":  # what cannot be adopted is for a guard to say
         package = _fact("package", lambda: adoptable(context, request.environment, history, observed))
@@ -358,44 +356,6 @@ def _migrations(
     at, back = history.revision, request.action == "rollback"
     ran = migrations_that_ran(context, at, commits()) if back else None
     return ran or migrations_of(context, package.commit, at, commits())
-
-
-def _revision(
-    context: Context, request: Request, app: str, history: History, observed: Observed
-) -> Fact[str | None]:
-    """The revision that the database itself says it is at, for what depends on it or changes it.
-
-    Before anything runs there, nobody can be asked. Who goes back must get there: where the code that runs now
-    cannot ask the database, what the journal says counts, and that is said. It counts for a plan, too: asking
-    runs a process on the platform. What counts in the place of an answer is `assumed`.
-    """
-    name, current, recorded = "revision", observed.current, f"it counts as at {history.revision}, as recorded"
-    there = current is not None and bool(current.slug)
-
-    def assumed(why: str) -> Fact[str | None]:
-        return Fact(name, history.revision, assumed=f"{why}: {recorded}")
-
-    if history.running is None and not there:
-        return Fact(name, history.revision)  # nothing ever ran there, so that nothing is known of before
-    if request.action in NO_SCHEMA:
-        return assumed(f"{request.action} does not ask the database")
-    if not there:
-        return assumed(f"nothing runs on {app} that could ask the database")
-    if context.planning and context.config.package.migrates:
-        context.screen.line(f"  for a plan the database is not asked: {recorded}")
-        return assumed("for a plan the database is not asked")
-    try:
-        return Fact(name, revision_of(context, app))
-    except NoAnswer as error:
-        if history.running is None:
-            return Fact(name, history.revision)  # code of somebody else's, which need not know the command
-        if request.action != "rollback":
-            return Fact(name, missing=str(error))
-        context.screen.line(f"  {error}")
-        context.screen.line(f"  so the database counts as at {history.revision}, which the journal says")
-        return assumed("the code that runs could not ask the database")
-    except RoadworthyError as error:
-        return Fact(name, missing=str(error))
 
 
 def _baseline(

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ..errors import CheckFailed, RoadworthyError
+from ..model import Fact
 
 if TYPE_CHECKING:
     from ..context import Context
-    from ..model import Receipt
+    from ..model import History, Observed, Receipt, Request
 
 REVISION: Final = r"[A-Za-z0-9_.]{1,128}"
+NO_SCHEMA: Final = ("config", "complete")
+"""Actions for whose plan the revision does not matter; a completion asks it for its own criterion."""
 SHOWN: Final = 5  # lines that are quoted
 _MARK: Final = r"(?: \((?:head|effective head|current|branchpoint|mergepoint)\))*"
 _CURRENT: Final = re.compile(rf"({REVISION}){_MARK}")
@@ -63,6 +66,44 @@ def revision_of(context: Context, app: str) -> str | None:
         raise
     except RoadworthyError as error:
         raise NoAnswer(f"{asked!r} could not ask the database: {error}") from error
+
+
+def read_revision(
+    context: Context, request: Request, app: str, history: History, observed: Observed
+) -> Fact[str | None]:
+    """The revision that the database itself says it is at, for what depends on it or changes it.
+
+    Before anything runs there, nobody can be asked. Who goes back must get there: where the code that runs now
+    cannot ask the database, what the journal says counts, and that is said. It counts for a plan, too: asking
+    runs a process on the platform. What counts in the place of an answer is `assumed`.
+    """
+    name, current, recorded = "revision", observed.current, f"it counts as at {history.revision}, as recorded"
+    there = current is not None and bool(current.slug)
+
+    def assumed(why: str) -> Fact[str | None]:
+        return Fact(name, history.revision, assumed=f"{why}: {recorded}")
+
+    if history.running is None and not there:
+        return Fact(name, history.revision)  # nothing ever ran there, so that nothing is known of before
+    if request.action in NO_SCHEMA:
+        return assumed(f"{request.action} does not ask the database")
+    if not there:
+        return assumed(f"nothing runs on {app} that could ask the database")
+    if context.planning and context.config.package.migrates:
+        context.screen.line(f"  for a plan the database is not asked: {recorded}")
+        return assumed("for a plan the database is not asked")
+    try:
+        return Fact(name, revision_of(context, app))
+    except NoAnswer as error:
+        if history.running is None:
+            return Fact(name, history.revision)  # code of somebody else's, which need not know the command
+        if request.action != "rollback":
+            return Fact(name, missing=str(error))
+        context.screen.line(f"  {error}")
+        context.screen.line(f"  so the database counts as at {history.revision}, which the journal says")
+        return assumed("the code that runs could not ask the database")
+    except RoadworthyError as error:
+        return Fact(name, missing=str(error))
 
 
 def revision_in(receipt: Receipt) -> str | None:
