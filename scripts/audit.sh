@@ -182,17 +182,34 @@ def apart: type == "array" and all(.[]; component) and (map(.name) | unique | le
 
 def second: "\(.[0:19])Z" | fromdateiso8601;
 
+# The signing key, for people: its file and its fingerprint.
+def whose($keyid): "\(stems[$keyid]).pub (\($keyid))";
+
+# Of a rule that names the work of the entry $said: does it cover that entry's time, and its number?
+def begun($said): (.from // "")[:19] <= ($said | clock);
+def lasts($said): (.until // "") == "" or ($said | clock) < (.until | sub("Z$"; ".000000Z"));
+def stands($said): .good == null
+    or any(.good[]; .place == "\($said.target)/\($said.environment)" and .seq >= $said.seq);
+def names($said): any(.environments[]; IN("*", $said.environment))
+    and any(.stages[]; IN("*", $said.stage)) and any(.actions[]; IN("*", $said.action));
+def rules_of($keyid): . as $said | stems[$keyid] as $stem
+    | [$policy[0].rules[] | select(IN(.key; $keyid, $stem) and .target == $said.target)];
+
 # What the signing key may sign: no rule at all is enough in the sandbox, and nothing elsewhere.
 def permitted($keyid):
-    . as $said | stems[$keyid] as $stem
-    | [$policy[0].rules[] | select(IN(.key; $keyid, $stem) and .target == $said.target)] as $mine
+    . as $said | rules_of($keyid) as $mine
     | ($mine == [] and .target == "sandbox") or any($mine[];
-        ((.from // "")[:19] <= ($said | clock))
-        and ((.until // "") == "" or ($said | clock) < (.until | sub("Z$"; ".000000Z")))
-        and (.good == null or any(.good[]; .place == "\($said.target)/\($said.environment)" and .seq >= $said.seq))
-        and any(.environments[]; IN("*", $said.environment))
-        and any(.stages[]; IN("*", $said.stage)) and any(.actions[]; IN("*", $said.action))
+        begun($said) and lasts($said) and stands($said) and names($said)
         and ($said.kind != "start" or ((.needs // []) - [$said | proofs[] | objects | .action]) == []));
+
+# What it lacked, of the rule that came nearest.
+def why_not($keyid):
+    . as $said | [rules_of($keyid)[] | select(names($said))]
+    | if . == [] then "no rule of trust.toml says so"
+    elif any(.[]; begun($said) and lasts($said) and stands($said)) then "it names no proof that the rule needs"
+    elif any(.[]; begun($said) and lasts($said)) then "its rule is over"
+    elif any(.[]; begun($said) | not) then "it was not valid yet"
+    else "it had expired" end;
 
 # The policy that the entry names: its number and digest, {version: 0, sha256: ""} for none, null for nonsense.
 def named: (.details // {}).policy as $named
@@ -271,8 +288,8 @@ def judged($state; $keyid; $sum):
             then "policy it was written under policy \($named.version), and trust.toml is \($policy[0].version)"
         elif $named.version < $state.policy.version or $named.version == $state.policy.version and $named != $state.policy
             then "policy it was written under policy \($named.version), after \($state.policy.version) was in force"
-        elif good($keyid) | not then "policy \($keyid) was revoked before it signed this entry"
-        elif permitted($keyid) | not then "policy \($keyid) may not sign \(.stage)/\(.action) at \($clock)"
+        elif good($keyid) | not then "policy \(whose($keyid)) was revoked before it signed this entry"
+        elif permitted($keyid) | not then "policy \(whose($keyid)) may not sign \(.stage)/\(.action) at \($clock): \(why_not($keyid))"
         elif .kind | IN("start", "refused", "note") then
             if .settles != null then "lock a \(.kind) cannot settle anything"
             elif .details.receipts // [] | IN("", 0, [], {}) | not
@@ -360,8 +377,8 @@ def proven($keyid; $sum; $link):
         elif $named == null or $named.version > $policy[0].version
             or $named.version == $policy[0].version and $named.sha256 != $policy[0].sha256
             then unbelievable("it was written under another policy than this trust.toml")
-        elif good($keyid) | not then unbelievable("\($keyid) was revoked before it signed this entry")
-        elif permitted($keyid) | not then unbelievable("\($keyid) may not sign \(.stage)/\(.action) at \($clock)")
+        elif good($keyid) | not then unbelievable("\(whose($keyid)) was revoked before it signed this entry")
+        elif permitted($keyid) | not then unbelievable("\(whose($keyid)) may not sign \(.stage)/\(.action) at \($clock): \(why_not($keyid))")
         elif .seq as $seq | any($heads[]; .seq == $seq and .sha256 != $sum)
             then unbelievable("trust.toml names another entry of this number")
         elif [.kind, .stage, .action, $about] != ["end", $stage, $action, $digest]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+
+from roadworthy.journal.audit import audit
 
 from .auditing import TOOLS, both, run, write_log
 from .making import needs
@@ -124,6 +127,26 @@ def test_both_auditors_read_the_same_policy(
 ) -> None:
     live(root, write)
     assert both(path, root, "live/prod") == found
+
+
+WHY = {
+    "it had expired": policy(**ALLOWED, until='"2026-11-20T18:30:00Z"'),
+    "it was not valid yet": policy(**ALLOWED, **{"from": '"2026-11-20T18:30:01Z"'}),
+    "its rule is over": policy(**ALLOWED, good="[]"),
+    "no rule of trust.toml says so": policy(**ALLOWED, actions="[]"),
+    "it names no proof that the rule needs": policy(**ALLOWED, needs='["test"]'),
+}
+
+
+@pytest.mark.parametrize("why", WHY)
+def test_both_auditors_name_the_key_and_what_its_rule_lacked(path: str, root: Path, why: str) -> None:
+    live(root, WHY[why])
+    found = audit(root / "journal/live/prod", root / "trust")[0]
+    done = run(path, root / "journal/live/prod", "--trust", root / "trust")
+    assert re.fullmatch(
+        rf"deployer\.pub \(SHA256:\S+\) may not sign deploy/deploy at \S+: {re.escape(why)}", found.why
+    )
+    assert done.stderr == f"audit: {found.name}: policy: {found.why}\n"
 
 
 def test_the_script_refuses_toml_that_it_cannot_read(path: str, root: Path) -> None:

@@ -187,16 +187,43 @@ def _may_sign(said: Said[Any], keyid: str, log: Log, clock: str) -> tuple[int, s
         raise Bad("policy", f"it was written under policy {policy[0]}, and trust.toml is {keys.policy[0]}")
     place = f"{said.target}/{said.environment}"
     if keyid in keys.revoked and said.seq > keys.revoked[keyid].get(place, (0, ""))[0]:
-        raise Bad("policy", f"{keyid} was revoked before it signed this entry")
+        raise Bad("policy", f"{_whose(keyid, keys)} was revoked before it signed this entry")
     mine = log.rules[keyid]
     if not mine and said.target == "sandbox":
         return policy
+    lacked = {_lacks(rule, said, clock, place) for rule in mine}
+    if "" in lacked:
+        return policy
+    why = next((word for word in NEAREST if word in lacked), NEAREST[-1])
+    raise Bad("policy", f"{_whose(keyid, keys)} may not sign {said.stage}/{said.action} at {clock}: {why}")
+
+
+NEAREST = (
+    "it names no proof that the rule needs",
+    "its rule is over",
+    "it was not valid yet",
+    "it had expired",
+    "no rule of trust.toml says so",
+)
+"""What an entry lacked of a rule, the rule that came nearest first."""
+
+
+def _whose(keyid: str, keys: Keys) -> str:
+    """A key for people: its file and its fingerprint."""
+    return f"{keys.stems[keyid]}.pub ({keyid})"
+
+
+def _lacks(rule: Mapping[str, Any], said: Said[Any], clock: str, place: str) -> str:
+    """Why a rule does not cover an entry; "" when it does."""
     asked = (("environments", said.environment), ("stages", said.stage), ("actions", said.action))
-    for rule in mine:
-        until = rule.get("until") or "9999-99-99T99:99:99Z"
-        in_time = rule.get("from", "")[:-1] <= clock < until[:-1] + ".000000Z"
-        proven = said.kind != "start" or proves(said, rule.get("needs", []))
-        stands = "good" not in rule or said.seq <= rule["good"].get(place, (0, ""))[0]
-        if in_time and stands and proven and all({"*", word} & set(rule[many]) for many, word in asked):
-            return policy
-    raise Bad("policy", f"{keyid} may not sign {said.stage}/{said.action} at {clock}")
+    until = rule.get("until") or "9999-99-99T99:99:99Z"
+    if not all({"*", word} & set(rule[many]) for many, word in asked):
+        return NEAREST[4]
+    if not rule.get("from", "")[:-1] <= clock:
+        return NEAREST[2]
+    if not clock < until[:-1] + ".000000Z":
+        return NEAREST[3]
+    if "good" in rule and said.seq > rule["good"].get(place, (0, ""))[0]:
+        return NEAREST[1]
+    proven = said.kind != "start" or proves(said, rule.get("needs", []))
+    return "" if proven else NEAREST[0]
