@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from road.growing import add, agreed, releases
+from road.growing import add, agreed, audited, releases
 from road.project import Project, Ran, ended, until
 
 from roadworthy.sandbox import control
@@ -147,6 +147,7 @@ def test_a_rollback_of_components_that_was_killed_releases_each_once(
                 made = [now - was for now, was in zip(releases(project, APPS), before, strict=True)]
                 assert made == [1, int(not added)], where
                 agreed(project)
+                audited(project)
         finally:
             control.down(folder / "platform")
         left = left[ON_ONE_SITE:]

@@ -43,11 +43,10 @@ def give_up(project: Project, name: str) -> str:
 
 
 def agreed(project: Project, place: str = "staging") -> dict[str, Any]:
-    """The row of status: as recorded, as verify sees it too, in journals that both auditors believe."""
+    """The row of status: as recorded, as verify sees it too."""
     row = next(r for r in project.json("status")["details"]["environments"] if r["environment"] == place)
     assert row["state"] == "as recorded", row
     assert project.json("verify", "--env", place)["details"]["differences"] == []
-    audited(project, place)
     assert isinstance(row, dict)
     return row
 

@@ -46,6 +46,7 @@ def test_the_added_component(project: Project):
     project.json("deploy", "--commit", second)
     assert [project.runs(app) for app in BOTH] == [second, second]
     assert agreed(project)["apart"] == []
+    audited(project)
 
 
 @pytest.fixture
@@ -68,6 +69,7 @@ def test_of_three_components_one_can_be_given_up(three: Project):
     three.json("rollback")
     assert [three.runs(app) for app in apps] == [three.first] * 3 and third
     agreed(three)
+    audited(three)
 
 
 @pytest.mark.slow
@@ -96,6 +98,7 @@ def test_a_component_that_is_declared_no_more_is_left_alone(pair: Project):
     assert [pair.runs(app) for app in BOTH] == [pair.first, pair.first]
     assert "is not all that was built and accepted of it" in pair.json("complete", code=2)["line"]
     agreed(pair)
+    audited(pair)
 
 
 @pytest.mark.slow
@@ -117,6 +120,7 @@ def test_what_is_done_by_hand_to_a_component_that_is_no_part_is_named_and_to_one
     project.json("deploy", "--commit", second)
     assert [project.runs(app) for app in BOTH] == [second, second]
     assert agreed(project)["apart"] == []
+    audited(project)
 
 
 @pytest.mark.slow
@@ -142,3 +146,4 @@ def test_maintenance_that_a_first_release_began_ends_with_it(project: Project):
     apps = [project.api("GET", f"/apps/{project.app(app)}") for app in BOTH]
     assert [app["maintenance"] for app in apps] == [False, False]
     agreed(project)
+    audited(project)
