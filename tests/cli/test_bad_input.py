@@ -37,6 +37,7 @@ LOCKED = "production is locked: ALLOW_PROD is set, but not to 1"
 PROD = ("deploy", "--env", "prod")
 JOURNAL = ".release/journal/sandbox/staging"
 DISTRUST = "the journal cannot be trusted:"
+PUBLISH = ("dockerhub.release", "--repository=127.0.0.1:9/team/app")
 LIVE = toml('target = "sandbox"', 'target = "live"')
 
 
@@ -99,6 +100,17 @@ TABLE: dict[str, Row] = {
     "faults nested too deeply": Row(("sandbox.faults", "--set", "[" * 100_000), 2, "--set is no JSON: .*"),
     "faults that are none": Row(("sandbox.faults", "--set", '[{"x": 1}]'), 2, ".*These are no faults.*"),
     "unlocking what nobody holds": Row(("lock.unlock", "--token", "1", "--reason", "x"), 2, "nobody holds staging"),
+    # ---- Docker Hub (tests/packages/test_versions.py knows every form of a TAG): nothing is asked of port 9
+    **{
+        f"tag {said[:12]!r}": Row((*PUBLISH, f"--tag={said}"), 2, rf"TAG '.*' {why}.*")
+        for said, why in (
+            ("latest", "is given by itself"), ("v1.2", "reads as the newest"), ("V1.2.3", "has capital letters"),
+            ("app:1.4.0", "names a repository"), (f"sha256:{'a' * 64}", "is a digest"), ("1.4.0 beta", "is no tag"),
+            ("-1.4.0", "is no tag"), ("1.4.0\n", "is no tag"), ("a" * 129, "has more than 128"),
+        )
+    },
+    "repository with a tag": Row((*PUBLISH[:1], "--repository=team/app:1.4.0"), 2, ".* is no repository of .*"),
+    "latest that goes elsewhere": Row((*PUBLISH, "--latest=yes"), 2, "LATEST 'yes': say back to let it go back.*"),
     # ---- release.toml (tests/test_config.py knows every mistake by its line)
     "no release.toml": data(r"no release\.toml in project/: run this from the project, or write one", None),
     "empty release.toml": data(r"release\.toml:1: the key 'schema' is missing", b""),
