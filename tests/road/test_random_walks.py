@@ -31,7 +31,7 @@ COMMANDS = (
     *("ship", "ship", "ship", "unapproved ship", "deploy", "migrate", "unapproved migrate", "complete", "replay"),
     *("accept", "rollback", "reconcile", "config", "fail deploy", "fail ship", "unwell ship", "give up"),
     *("crossed ship", "crossed ship", "kill ship", "kill ship", "kill deploy", "kill migrate", "kill complete"),
-    "kill rollback",
+    *("kill rollback", "cut deploy"),
 )  # fmt: skip
 OF_A_COMMIT = ("ship", "deploy", "accept")
 HEADS = (
@@ -42,7 +42,7 @@ HEADS = (
 TOLD = (0, 1, 2, 3, 4, 5, 6)  # how a command may end; any other code is a crash
 KNOWN: dict[str, tuple[str, list[Step]]] = {
     "another one fails": ("staging", [("deploy", 0), ("ship", 0), ("fail deploy", 1), ("complete", 0)]),
-    "a kill between": ("staging", [("ship", 0), ("kill deploy", 1), ("ship", 1), ("reconcile", 0), ("ship", 1)]),
+    "a kill between": ("staging", [("ship", 0), ("cut deploy", 1), ("ship", 1), ("reconcile", 0), ("ship", 1)]),
     "back and forth": ("prod", [("ship", 0), ("ship", 1), ("rollback", 0), ("ship", 1), ("ship", 2), ("ship", 0)]),
     "never approved": ("prod", [("deploy", 0), ("unapproved migrate", 0), ("unapproved ship", 0), ("ship", 0)]),
 }  # fmt: skip
@@ -113,6 +113,8 @@ class Walk:
                 self.project.mood(self.place)
             case ["kill"]:
                 code = self.killed(words)
+            case ["cut"]:
+                code = self.cut(words)
             case ["crossed"]:
                 code = self.crossed(words, which)
             case ["give"]:
@@ -141,6 +143,20 @@ class Walk:
         finally:
             process.kill()
             process.communicate()
+        return 4 if process.returncode < 0 else process.returncode
+
+    def cut(self, words: list[str]) -> int:
+        """Kill a deploy while it looks after its release: what it did is there, and its start is open."""
+        slow = {"kind": "delay", "seconds": 0.9, "method": "GET", "path": "/releases/*", "count": 50}
+        self.project.faults_of(self.place, slow)
+        process, log = self.project.start(*words, env=KEYS), self.project.log(self.place)
+        try:
+            until(lambda: process.poll() is not None or log.open_start() is not None, within=60, every=0.02)
+            time.sleep(0.3)
+        finally:
+            process.kill()
+            process.communicate()
+            control.clear_faults(self.project.sandbox)
         return 4 if process.returncode < 0 else process.returncode
 
     def crossed(self, words: list[str], which: int) -> int:
