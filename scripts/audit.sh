@@ -855,6 +855,6 @@ printf 'audit: %d entries, head %d %s\n' "$seq" "$number" "${head%%'"'*}"
 jq -nRr '[inputs | split(" ") | {place: .[0], seq: range(.[1] | tonumber; (.[3] | tonumber) + 1)}] | group_by(.place)[]
     | .[0].place as $place | (map(.seq) | unique) as $all
     | reduce $all[] as $n ([]; if . != [] and .[-1][1] == $n - 1 then .[-1][1] = $n else . + [[$n, $n]] end)
-    | if length > 12 then "\($all | length) of \($all[0])–\($all[-1])"
-        else map(if .[0] == .[1] then "\(.[0])" else "\(.[0])–\(.[1])" end) | join(", ") end
+    | if length > 12 then "\($all | length) of \($all[0])-\($all[-1])"
+        else map(if .[0] == .[1] then "\(.[0])" else "\(.[0])-\(.[1])" end) | join(", ") end
     | "audit: read beside it: \($place): entries \(.)"' <"$work/read"

@@ -16,12 +16,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench import INVOKE, MISSED, clone, medians, prepare, seconds, show
 from msgspec.structs import replace
 
 from roadworthy.journal.chain import State, follow
 from roadworthy.journal.entry import NO_PREV, Entry, Record, read, seal
+from roadworthy.journal.proofs import STAGE_OF
 from roadworthy.journal.sign import Signer, load_signer
 
 BAR = 0.5
@@ -33,7 +35,8 @@ def lengthen(journal: Path, signer: Signer, count: int) -> None:
     files = sorted(journal.iterdir())
     said = [read(file.read_bytes()).entry() for file in files]
     state = State()
-    for record, at in (*((one, AT) for one in older(said, count)), *((one.record, one.at) for one in said)):
+    before = older(said, count, journal.parent, signer)
+    for record, at in (*((one, AT) for one in before), *((one.record, one.at) for one in said)):
         if "settles" in record.details:
             record = replace(
                 record, details={**record.details, "settles": state.open.seq if state.open else 0}
@@ -45,15 +48,31 @@ def lengthen(journal: Path, signer: Signer, count: int) -> None:
         (journal / f"{entry.seq:08d}.json").write_bytes(data)
 
 
-def older(said: list[Entry], count: int) -> Iterator[Record]:
-    """Releases of other packages, each a start and an end, with all that the real ones say."""
+def older(said: list[Entry], count: int, target: Path, signer: Signer) -> Iterator[Record]:
+    """Releases of other packages, each a start and an end as the real ones are, with proofs of its own."""
     start, end = said[0].record, said[1].record
     for number in range(count // 2):
         commit, digest = f"{number:040x}", f"{number:064x}"
-        for record in (start, end):
-            to = {**record.details["to"], "commit": commit, "slug": f"old-{number}"}
-            details = {**record.details, "to": to}
-            yield replace(record, subject=f"slug:{commit}", digest=digest, details=details)
+        about = {"subject": f"slug:{commit}", "digest": digest}
+        to = {**start.details["to"], "commit": commit, "slug": f"old-{number}"}
+        proofs = [proven(target, number, action, start.target, signer, about) for action in STAGE_OF]
+        yield replace(start, details={**start.details, "to": to, "proofs": proofs}, **about)
+        yield replace(end, details={**end.details, "to": to}, **about)
+
+
+def proven(
+    target: Path, number: int, action: str, name: str, signer: Signer, about: dict[str, str]
+) -> dict[str, Any]:
+    """One entry that proves something of a package. Readers of production read nothing else of its log."""
+    commit = about["subject"].removeprefix("slug:")
+    place, seq = (
+        ("old", number + 1) if action == "certify" else (f"package-{commit}", [*STAGE_OF].index(action) + 1)
+    )
+    record = Record("end", STAGE_OF[action], action, place, name, details={"settles": seq}, **about)
+    entry, data = seal(Entry(record, seq, NO_PREV, AT, os.urandom(16).hex(), signer.keyid, ""), signer.sign)
+    (target / place).mkdir(exist_ok=True)
+    (target / place / f"{seq:08d}.json").write_bytes(data)
+    return {"action": action, "environment": place, "seq": seq, "sha256": entry.sha256}
 
 
 def main() -> int:

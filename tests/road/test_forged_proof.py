@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from docs.docs_pages import ROOT, section, typed_in
 from journal.making import needs
 from msgspec.structs import replace
 
-from road.project import KEYS, REPOSITORY, Project
+from road.fixtures import living
+from road.live import Live, behind_tls
+from road.project import KEYS, REPOSITORY, Project, Ran
 from roadworthy.journal.audit import audit
 from roadworthy.journal.entry import Entry, Record
 from roadworthy.journal.log import Log
-from roadworthy.journal.policy import Policy
+from roadworthy.journal.policy import Policy, Rule
 from roadworthy.journal.sign import Trust, create_key, load_signer
 from roadworthy.journal.store import Folder
 
@@ -45,18 +49,22 @@ STAGE = {"test": "verification", "accept": "verification", "release": "release",
 class Thief:
     """Writes what the deploy key signs. Nothing of it asks the code under test whether it may."""
 
-    def __init__(self, project: Project, keys: Path, stage: dict[str, str]) -> None:
-        self._store = Folder(project.root / ".release/journal")
-        self._signer, self._stage = load_signer(keys / "deploy"), stage
+    def __init__(self, project: Project, target: str, trust: Path, key: Path) -> None:
+        self._store, self._target, self._signer = (
+            Folder(project.root / ".release/journal"),
+            target,
+            load_signer(key),
+        )
         # To the thief's own program every key may everything.
-        trust = Trust.load(project.root / ".release/keys")
-        self._trust = Trust(trust.keys, Policy(trust.policy.version, trust.policy.sha256))
+        known = Trust.load(trust)
+        rules = tuple(Rule(one, target, ("*",), ("*",), ("*",)) for one in known.keys)
+        self._trust = Trust(known.keys, Policy(known.policy.version, known.policy.sha256, rules))
 
     def write(self, record: Record) -> Entry:
         log = Log(
             self._store,
             environment=record.environment,
-            target="sandbox",
+            target=self._target,
             signer=self._signer,
             trust=self._trust,
             clock=lambda: datetime.now(UTC),
@@ -69,29 +77,23 @@ class Thief:
         return self.write(replace(end, details={**end.details, "settles": begun.seq}))
 
     def prove(self, action: str, commit: str, digest: str) -> dict[str, Any]:
-        stage, place = self._stage[action], f"package-{commit}"
-        said = Record("start", stage, action, place, "sandbox", f"slug:{commit}", digest)
+        place = f"package-{commit}"  # a certificate too: staging's journal stays as it is
+        said = Record("start", STAGE[action], action, place, self._target, f"slug:{commit}", digest)
         entry = self.did(said, replace(said, kind="end"))
         return {"action": action, "environment": place, "seq": entry.seq, "sha256": entry.sha256}
 
+    def deploy(self, project: Project, like: list[Entry]) -> str:
+        """A second commit that nobody tested goes to production, as the journals tell it; its commit."""
+        commit, digest = project.commit("Nobody tested this"), "66" * 32
+        proofs = [self.prove(action, commit, digest) for action in STAGE]
 
-def forge(project: Project, keys: Path, stage: dict[str, str] = STAGE) -> str:
-    """A second commit that nobody tested goes to production, as the journals tell it; its commit."""
-    start, end = (entry.record for entry in project.entries("prod")[:2])
-    create_key(keys, "deploy")
-    shutil.copy(keys / "deploy.pub", project.root / ".release/keys")
-    (project.root / ".release/keys/trust.toml").write_text(POLICY)
-    commit, digest = project.commit("Nobody tested this"), "66" * 32
-    thief = Thief(project, keys, stage)
-    proofs = [thief.prove(action, commit, digest) for action in stage]
+        def forged(said: Record, **more: Any) -> Record:
+            to = {**said.details["to"], "commit": commit}
+            details = {k: v for k, v in said.details.items() if k != "policy"} | {"to": to} | more
+            return replace(said, subject=f"slug:{commit}", digest=digest, details=details)
 
-    def forged(said: Record, **more: Any) -> Record:
-        to = {**said.details["to"], "commit": commit}
-        details = {k: v for k, v in said.details.items() if k != "policy"} | {"to": to} | more
-        return replace(said, subject=f"slug:{commit}", digest=digest, details=details)
-
-    thief.did(forged(start, proofs=proofs), forged(end))
-    return commit
+        self.did(forged(like[0].record, proofs=proofs), forged(like[1].record))
+        return commit
 
 
 @pytest.fixture
@@ -103,17 +105,35 @@ def shipped(project: Project) -> Project:
     return project
 
 
-def script(project: Project, place: str = "prod") -> subprocess.CompletedProcess[str]:
-    folder = project.root / ".release/journal/sandbox" / place
-    command = ["dash", str(REPOSITORY / "scripts/audit.sh"), str(folder), "--trust"]
-    return subprocess.run(
-        [*command, str(project.root / ".release/keys")], capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def live(tmp_path: Path, platform: Path) -> Iterator[Live]:
+    with behind_tls(platform, tmp_path) as (api, authority):
+        for project in living(tmp_path / "project", platform):
+            yield Live(project, api, authority, tmp_path)
+
+
+def refused(ran: Ran, proof: str) -> None:
+    assert ran.code == 1 and "the journal cannot be trusted" in ran.text, ran.text
+    assert f"{proof}, which opened the way, cannot be believed" in ran.text, ran.text
+
+
+def audits(journal: Path, trust: Path, proof: str, bad: str) -> None:
+    """Both auditors of production's journal alone name the start and its proof."""
+    (found, *_) = audit(journal, trust)
+    assert (found.name, found.code) == (bad, "proof") and proof in found.why, found
+    command = ["dash", str(REPOSITORY / "scripts/audit.sh"), str(journal), "--trust", str(trust)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith(f"audit: {bad}: proof: {proof}"), done
 
 
 def test_nobody_takes_the_proofs_that_a_deploy_key_made_up(shipped: Project, tmp_path: Path) -> None:
-    commit = forge(shipped, tmp_path / "thief")
-    first = f"package-{commit}/00000002.json"
+    trust = shipped.root / ".release/keys"
+    create_key(tmp_path / "thief", "deploy")
+    shutil.copy(tmp_path / "thief/deploy.pub", trust)
+    (trust / "trust.toml").write_text(POLICY)
+    thief = Thief(shipped, "sandbox", trust, tmp_path / "thief/deploy")
+    commit = thief.deploy(shipped, shipped.entries("prod")[:2])
+    proof = f"package-{commit}/00000002.json"
     for words in (
         ["history", "--env", "prod"],
         ["why", "--env", "prod"],
@@ -124,18 +144,54 @@ def test_nobody_takes_the_proofs_that_a_deploy_key_made_up(shipped: Project, tmp
         ["deploy", "--env", "prod", "--commit", commit],
         ["rollback", "--env", "prod"],
     ):
-        ran = shipped.invoke(*words, env=KEYS)
-        assert ran.code == 1 and "the journal cannot be trusted" in ran.text and first in ran.text, (
-            words,
-            ran.text,
-        )
+        refused(shipped.invoke(*words, env=KEYS), proof)
     told = shipped.json("evidence.audit", "--env", "prod", code=1)
-    assert [first in reason for reason in told["reasons"]] == [True], told
-    (found,) = audit(shipped.root / ".release/journal/sandbox/prod", shipped.root / ".release/keys")
-    assert (found.name, found.code) == ("00000003.json", "proof") and first in found.why, found
-    done = script(shipped)
-    assert (
-        done.returncode == 1
-        and done.stderr.startswith("audit: 00000003.json: proof: ")
-        and first in done.stderr
+    assert [proof in reason for reason in told["reasons"]] == [True], told
+    audits(shipped.root / ".release/journal/sandbox/prod", trust, proof, "00000003.json")
+
+
+@pytest.mark.slow
+def test_of_four_keys_the_deploy_key_makes_up_nothing(live: Live) -> None:
+    """With the policy that the docs show: what four keys led to production is believed, what one made up is not."""
+    page = ROOT / "docs/runbooks/live.md"
+    for heading in ("## Four keys, and who may sign what", "## From nothing to production"):
+        for line in typed_in(section(page, heading)):
+            live.must(line)
+    project = live.project
+    journal, trust = project.root / ".release/journal/live/prod", project.root / ".release/trust"
+    beside = [
+        line
+        for line in live.must("scripts/audit.sh .release/journal/live/prod").out.splitlines()
+        if "beside" in line
+    ]
+    package = f"audit: read beside it: package-{project.runs('prod')}: entries "
+    assert len(beside) == 2 and beside[0].startswith(package), beside
+    assert beside[1].startswith("audit: read beside it: staging: entries "), beside
+    told = live.must("invoke evidence.audit --env prod").text
+    assert not [line for line in beside if line.removeprefix("audit: ") not in told], told
+    bad = f"{len(list(journal.iterdir())) + 1:08d}.json"
+    trusted = Trust.load(trust)
+    log = Log(
+        Folder(journal.parents[1]),
+        environment="prod",
+        target="live",
+        signer=None,
+        trust=trusted,
+        clock=lambda: datetime.now(UTC),
     )
+    entries = log.entries()
+    start = next(one for one in entries if (one.record.kind, one.record.action) == ("start", "deploy"))
+    end = next(one for one in entries if one.record.details.get("settles") == start.seq)
+    commit = Thief(project, "live", trust, live.home / ".config/roadworthy/deploy").deploy(
+        project, [start, end]
+    )
+    proof = f"package-{commit}/00000002.json"
+    for line in (
+        "history --env prod",
+        "why --env prod",
+        "verify --env prod",
+        "deploy --env prod",
+        "rollback --env prod",
+    ):
+        refused(live.type(f"invoke {line}"), proof)
+    audits(journal, trust, proof, bad)

@@ -75,9 +75,9 @@ def read_beside(audited: Audited) -> Iterator[str]:
                 runs[-1][1] = seq
             else:
                 runs.append([seq, seq])
-        shown = ", ".join(f"{first}–{last}" if last > first else str(first) for first, last in runs)
+        shown = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)
         if len(runs) > _SHOWN:
-            shown = f"{len(seqs)} of {seqs[0]}–{seqs[-1]}"
+            shown = f"{len(seqs)} of {seqs[0]}-{seqs[-1]}"
         yield f"read beside it: {place}: entries {shown}"
 
 
