@@ -349,7 +349,8 @@ PLACES, KEYS = [OURS, ANOTHERS, "staging"], ["build", "verification", "approval"
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(600)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     said=st.fixed_dictionaries({
         "kind": st.sampled_from(KINDS),
@@ -365,7 +366,9 @@ def test_of_all_that_a_proof_may_be_only_the_right_one_counts(
     path: str, road: Path, tmp_path_factory: pytest.TempPathFactory, said: dict[str, str], named: str
 ) -> None:
     root = Path(shutil.copytree(road, tmp_path_factory.mktemp("any") / "root"))
-    kind, action, place, key, stage, digest = said.values()
+    kind, action, place, key, stage, digest = (
+        said[name] for name in ("kind", "action", "place", "key", "stage", "digest")
+    )
     about = {"key": key, "stage": stage, "digest": digest}
     whole = did(root, action, place, kind, **about) if kind in ("end", "failed") else None
     entry = whole or written(root, kind, action, place, **about)
