@@ -69,6 +69,13 @@ MISTAKES = {
         "there is no check to repeat: declare one of GET, HEAD, OPTIONS",
     ),
     "window that is no guest": ('watch_every = "2s"', 'watch_every = "1ms"', 'watch_every = "1ms"', "at least 1"),
+    "acceptance at a path": (
+        "[acceptance] ",
+        '[acceptance]\nforward_url = "https://a.example.com/x"\n# ',
+        "forward_url",
+        "expected scheme and host",
+    ),
+    "live router told": ('watch_every = "2s"', "forward_urls = true", "forward_urls", "for the sandbox"),
     "pointer that is none": ("json = { status =", 'json = { "/a~2b" =', "json", "'/a~2b' is no JSON Pointer"),
     "host of a check": ('name = "csrf"', 'name = "csrf"\nsend = { Host = "x" }', "send", "not for a check to say"),
     "header of blanks": ('name = "csrf"', 'name = "csrf"\nsend = { A = " 1" }', "send", "A is no header's value"),

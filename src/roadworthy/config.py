@@ -97,6 +97,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `watch` bounds every degradation window here (seconds, 0: no bound), `watch_every` is between two rounds of it.
     `registry`: where the sandbox finds images.
+    `forward_urls`: the sandbox's router tells apps the scheme and the host of their environment's `url`.
     `approved_policy`: production is judged only by files that the holder of another key has approved.
     """
 
@@ -106,6 +107,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     watch: Duration = Duration(0.0)
     watch_every: Duration = Duration(2.0)
     registry: str = ""
+    forward_urls: bool = False
     approved_policy: bool = False
 
 
@@ -184,7 +186,7 @@ class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     afterwards. DATABASE_URL is a SQLite file in that folder unless it is said here. `browser`, `infra` and
     `identity` are commands of this project's own checks, run in the unpacked package's folder; empty means
     there is none. `credentials` names the variables of the process environment that they get; none of them
-    may be able to change production.
+    may be able to change production. The checks ask as if behind a router at `forward_url`.
     """
 
     config: dict[str, str] = {}
@@ -192,6 +194,7 @@ class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     infra: str = ""
     identity: str = ""
     credentials: tuple[str, ...] = ()
+    forward_url: str = ""
 
 
 Criterion = Literal["stages_in_order", "package_runs", "checks_pass", "schema_is_current", "evidence_is_kept"]

@@ -41,6 +41,7 @@ NOT_SENT: Final = (
 )
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
 URL: Final = rf"https?://{_HOST}(/[^\s?#@\\]*)?"
+ORIGIN: Final = rf"https?://{_HOST}"
 # A bucket's name may be part of a host name, a prefix's parts are names of the journal's store.
 STORE: Final = r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,8}"
 REGION: Final = r"[a-z0-9-]{1,40}"
@@ -74,6 +75,9 @@ def broken(config: Config) -> Broken:
         yield ("blockers", "file"), f"{config.blockers.file!r}: expected a path inside the project"
     yield from _journal(config.journal)
     yield from _globs(config)
+    forwarded = config.acceptance.forward_url
+    if forwarded and not re.fullmatch(ORIGIN, forwarded):
+        yield ("acceptance", "forward_url"), "expected scheme and host, such as https://app.example.com"
     if config.github:
         if not re.fullmatch(REPOSITORY, config.github.repository):
             yield ("github", "repository"), f"{config.github.repository!r}: expected owner/name"
@@ -191,6 +195,11 @@ def _targets(config: Config) -> Broken:
             yield at, "this is for the sandbox, and a host of this machine such as 127.0.0.1:5000"
         if name != "sandbox" and target.watch_every < OFTENEST:
             yield ("targets", name, "watch_every"), f"expected at least {OFTENEST:g} s: a window is a guest"
+        if name != "sandbox" and target.forward_urls:
+            yield (
+                ("targets", name, "forward_urls"),
+                "this is for the sandbox: a live router says what is true",
+            )
         if name == "sandbox" and target.approved_policy:
             yield ("targets", name, "approved_policy"), "the sandbox has one key, so nobody else can approve"
         if name == "sandbox" and target.api:

@@ -232,6 +232,17 @@ def test_a_check_sends_its_headers_and_no_secret_is_said_back(serve: Any, reply:
     assert "[hidden]" in result.reason
 
 
+def test_an_app_that_forces_tls_or_checks_its_host_is_asked_as_by_its_router(serve: Any, reply: Any) -> None:
+    def strict(request: Any) -> bytes:
+        told = request.headers.get("x-forwarded-proto"), request.headers["host"]
+        return reply(200 if told == ("https", "app.example.com") else 301)
+
+    server = serve(strict)
+    assert ask(HttpCheck("a", "/"), server).status == 301
+    assert ask(HttpCheck("a", "/"), server, forwarded="https://app.example.com").outcome == "passed"
+    assert server.requests[-1].headers["x-forwarded-port"] == "443"
+
+
 @pytest.mark.parametrize(
     ("environ", "what"),
     [

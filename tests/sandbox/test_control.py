@@ -19,7 +19,7 @@ import requests
 
 from roadworthy.errors import UsageError
 from roadworthy.sandbox import control, server
-from sandbox.client import Client, until
+from sandbox.client import Client, tar, until
 
 
 @pytest.fixture
@@ -51,6 +51,23 @@ def test_up_makes_the_apps_and_is_idempotent(place: Path) -> None:
     ]
     assert (shown.url, shown.pid) == (first.url, first.pid)
     assert requests.get(shown.apps[0].web_url, timeout=10).status_code == 503
+
+
+def test_an_app_is_told_its_public_address_as_long_as_up_says_so(place: Path) -> None:
+    answers = "import http.server, os\nclass A(http.server.BaseHTTPRequestHandler):\n def do_GET(self):\n"
+    answers += "  said = (self.headers['Host'] + ' ' + self.headers['X-Forwarded-Proto']).encode()\n"
+    answers += "  self.send_response(200); self.end_headers(); self.wfile.write(said)\n"
+    answers += "http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), A).serve_forever()\n"
+    public = {"autorisen": "https://dev.example.com"}
+    heroku = Client(control.up(place, apps=["autorisen"], forwarded=public))
+    slug = heroku.slug("autorisen", tar({"web.py": answers}), {"web": "python -I web.py"})
+    heroku.release("autorisen", slug)
+    shown = control.status(place)
+    assert shown is not None
+    until(lambda: requests.get(shown.apps[0].web_url, timeout=10).ok)
+    assert requests.get(shown.apps[0].web_url, timeout=10).text == "dev.example.com https"
+    control.up(place, forwarded={"autorisen": ""})
+    assert requests.get(shown.apps[0].web_url, timeout=10).text.endswith(" http")
 
 
 def test_down_ends_everything_and_says_whether_there_was_something(place: Path) -> None:

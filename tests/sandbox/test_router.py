@@ -125,6 +125,17 @@ async def test_a_request_reaches_the_process_with_what_heroku_adds():
 
 
 @in_loop
+async def test_a_process_is_told_the_address_that_it_has_in_public():
+    async with front(mirror) as it:
+        it.router.forwarded = "https://app.example.com/shop"
+        seen = (await it.raw(b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")).partition(b"\r\n\r\n")[2]
+        fields = dict(line.split(": ", 1) for line in seen.decode().lower().strip().split("\r\n")[1:])
+        told = {"host": "app.example.com", "x-forwarded-proto": "https", "x-forwarded-port": "443"}
+        assert fields.items() >= told.items()
+        assert "host=demo.test" in it.log[0]
+
+
+@in_loop
 async def test_the_log_line_is_herokus():
     async with front(ok) as it:
         ident = "0123456789-abcdefghij"

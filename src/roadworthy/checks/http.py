@@ -86,12 +86,14 @@ def run(
     environ: Mapping[str, str] = MappingProxyType({}),
     over: Callable[[str], str] = lambda component: "",
     fresh: bool = False,
+    forwarded: str = "",
 ) -> list[CheckResult]:
     """Ask all `checks` of the app at `base_url` at once; the results stand in the order of the checks.
 
     A check of another component is asked at its address in `others`. `environ` has the variables that checks send.
     `over` says of a component ("" is the first) why no answer will come any more; "" while one may. With `fresh`
     the app may still be starting: a right answer that comes late is asked once more, and its time is not charged.
+    `forwarded` is the address at which a router in front of the app would be asked, where there is no router.
 
     `commit` is the 40-character commit that should run. `deadline` is a moment of `time.monotonic()`;
     `timeout` (seconds) bounds the silence of one request. Raises nothing: what goes wrong is a failed result.
@@ -99,7 +101,7 @@ def run(
     if not checks:
         return [_result(HttpCheck("checks", ""), base_url, "no checks are declared")]
 
-    asked = _Asked(commit, deadline, retry, timeout, environ, over, fresh)
+    asked = _Asked(commit, deadline, retry, timeout, environ, over, fresh, forwarded)
 
     def address(check: HttpCheck) -> str:
         return others[check.component] if check.component else base_url
@@ -139,6 +141,7 @@ class _Asked(NamedTuple):
     environ: Mapping[str, str]
     over: Callable[[str], str]
     fresh: bool
+    forwarded: str
 
 
 def _ask(check: HttpCheck, base_url: str, asked: _Asked) -> CheckResult:
@@ -178,7 +181,7 @@ def _ask(check: HttpCheck, base_url: str, asked: _Asked) -> CheckResult:
     try:
         if not check.path.startswith("/"):
             raise CheckFailed(f"path {check.path!r} does not begin with /")
-        sent = _sent(check, environ)
+        sent = {**_forwarded(check, asked.forwarded), **_sent(check, environ)}
         answer = policy(attempt)
     except CheckFailed as error:
         return _result(check, base_url, str(error), attempts=len(attempts))
@@ -199,6 +202,15 @@ def _sent(check: HttpCheck, environ: Mapping[str, str]) -> dict[str, str]:
             raise CheckFailed(f"the variable {variable}, which it sends as {name}, {what}")
         headers[name] = value
     return {**headers, **check.send}
+
+
+def _forwarded(check: HttpCheck, address: str) -> dict[str, str]:
+    """What a router says of the request that reached it at this address; the host is the first component's."""
+    if not address:
+        return {}
+    scheme, _, host = address.partition("://")
+    said = {"X-Forwarded-Proto": scheme, "X-Forwarded-Port": "443" if scheme == "https" else "80"}
+    return said if check.component else {**said, "Host": host}
 
 
 def _fetch(check: HttpCheck, base_url: str, timeout: float, headers: Mapping[str, str]) -> Answer:

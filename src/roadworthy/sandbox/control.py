@@ -64,11 +64,13 @@ def up(
     port: int = 0,
     boot_timeout: float = 60.0,
     registry: str = "",
+    forwarded: Mapping[str, str] | None = None,
 ) -> Address:
     """A running sandbox on this folder with these apps; starts it, or finds the one that runs.
 
     `database` is what apps made from now on get: `sqlite` or `postgres`. `port` 0 means the one of last time,
     or any free one. `registry` is the host of a registry on this machine, whose images may be released.
+    `forwarded` is the address, by app, whose scheme and host the app is told; "": its own here.
 
     Raises UsageError when the port is taken or the folder cannot be used, CheckFailed when the server does
     not come up.
@@ -90,6 +92,8 @@ def up(
         for name in apps:
             if name not in known:
                 _call(address, "POST", "/apps", {"name": name})
+        if forwarded is not None:
+            _call(address, "PUT", "/_sandbox/forwarded", dict(forwarded))
     return address
 
 

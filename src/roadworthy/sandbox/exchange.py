@@ -71,6 +71,7 @@ async def exchange(
     problem: str | None,
     port: int,
     limits: Limits,
+    forwarded: str = "",
 ) -> Trace:
     """Answer one request: with the code of `problem` if there is one, else by a process that `pick` names."""
     trace = trace_of(request, client.peer)
@@ -80,7 +81,7 @@ async def exchange(
         elif problem:
             raise Fault(problem)
         else:
-            await _forward(client, request, to_upstream(request, trace, port), pick, trace, limits)
+            await _forward(client, request, to_upstream(request, trace, port, forwarded), pick, trace, limits)
     except Fault as fault:
         trace.code, trace.status = fault.code, 499 if fault.code in _CLIENTS_FAULT else 503
         if fault.code in _CLIENTS_FAULT or client.conn.our_state is not h11.SEND_RESPONSE:

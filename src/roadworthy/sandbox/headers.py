@@ -46,17 +46,21 @@ def _end_to_end(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
             yield name, value
 
 
-def to_upstream(request: h11.Request, trace: Trace, port: int) -> h11.Request:
-    """The request as a process gets it, on a connection of its own."""
+def to_upstream(request: h11.Request, trace: Trace, port: int, address: str = "") -> h11.Request:
+    """The request as a process gets it, on a connection of its own; `address` is where it says it was asked."""
+    scheme, _, host = address.partition("://") if address else ("http", "", "")
+    host = host.partition("/")[0]
+    told = str(port) if not address else "443" if scheme == "https" else "80"
     forwarded = [value for name, value in request.headers if name == b"x-forwarded-for"]
-    onward = [(n, v) for n, v in _end_to_end(request.headers) if n not in _REPLACED]
+    drop = _REPLACED | {b"host"} if host else _REPLACED
+    onward = [(n, v) for n, v in _end_to_end(request.headers) if n not in drop]
     if not any(name == b"host" for name, _ in onward):
-        onward.insert(0, (b"Host", f"127.0.0.1:{port}".encode()))
+        onward.insert(0, (b"Host", (host or f"127.0.0.1:{port}").encode()))
     onward += [
         (b"Connection", b"close"),
         (b"X-Forwarded-For", b", ".join([*forwarded, trace.fwd.encode()])),
-        (b"X-Forwarded-Proto", b"http"),
-        (b"X-Forwarded-Port", str(port).encode()),
+        (b"X-Forwarded-Proto", scheme.encode()),
+        (b"X-Forwarded-Port", told.encode()),
         (b"X-Request-Id", trace.request_id.encode()),
         VIA,
     ]

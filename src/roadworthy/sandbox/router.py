@@ -27,7 +27,9 @@ _LEFTOVER_TIME = 2.0
 
 
 class Router:
-    """Routes for one app; `log` gets one line per request. `maintenance` and `absence` may change any time.
+    """Routes for one app; `log` gets one line per request. All that is public may change any time.
+
+    `forwarded` is the address that processes are told; "": this one.
 
     `absence` is the code of an empty list: H14 (no web processes) or H10 (they crashed).
     """
@@ -35,6 +37,7 @@ class Router:
     def __init__(self, port: int, log: Callable[[str], None], limits: Limits) -> None:
         self.maintenance = False
         self.absence = "H14"
+        self.forwarded = ""
         self._port, self._log, self._limits = port, log, limits
         self._upstreams: tuple[Upstream, ...] = ()
         self._turn = 0
@@ -108,7 +111,7 @@ class Router:
 
     async def _answer(self, client: Wire, request: h11.Request) -> None:
         problem = "H80" if self.maintenance else None if self._upstreams else self.absence
-        trace = await exchange(client, request, self._pick, problem, self._port, self._limits)
+        trace = await exchange(client, request, self._pick, problem, self._port, self._limits, self.forwarded)
         self._log(trace.render())
 
 

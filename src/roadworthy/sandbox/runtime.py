@@ -157,6 +157,10 @@ class AppRuntime:
         """Answer every request with 503 (H80), or not."""
         self._router.maintenance = on
 
+    def set_forwarded(self, address: str) -> None:
+        """Tell the app's processes that they were asked at this address; "" is the router's own."""
+        self._router.forwarded = address
+
     async def stop(self) -> None:
         """End everything and wait for it."""
         self._router.close()

@@ -246,6 +246,7 @@ def _serve(
         others=urls,
         environ=context.environ,
         fresh=True,
+        forwarded=context.config.acceptance.forward_url,
     )
     context.screen.checks(results)
     found.files["acceptance-checks.json"] = (

@@ -21,6 +21,12 @@ def up(context: Context, port: int, database: str) -> Result:
     if database not in ("sqlite", "postgres"):
         raise UsageError(f"unknown database {database!r}: expected sqlite or postgres")
     context.changes("start the sandbox, unless it is up")
+    config = context.config
+    here = config.targets.get("sandbox")
+    forwarded = {
+        config.environment(name).app: environment.url if here and here.forward_urls else ""
+        for name, environment in config.environments.items()
+    }
     apps = [app for name in context.config.environments for app in context.config.apps(name).values()]
     address = control.up(
         context.paths.sandbox,
@@ -28,7 +34,8 @@ def up(context: Context, port: int, database: str) -> Result:
         database=database,
         port=port,
         boot_timeout=context.config.limits.boot,
-        registry=context.config.targets["sandbox"].registry if "sandbox" in context.config.targets else "",
+        registry=here.registry if here else "",
+        forwarded=forwarded,
     )
     return _shown(context, f"the sandbox is up at {address.url}")
 

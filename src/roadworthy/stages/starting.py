@@ -93,8 +93,16 @@ def _ask(context: Context, commit: str, urls: Mapping[str, str]) -> None:
     first = next(iter(urls.values()))
     # A component that did not come up cannot be asked; that it must come up is asked elsewhere.
     checks = [check for check in context.config.checks if check.component in ("", *urls)]
-    said = context.environ
-    http.run(checks, first, commit=commit, deadline=deadline, timeout=ASKED, others=urls, environ=said)
+    http.run(
+        checks,
+        first,
+        commit=commit,
+        deadline=deadline,
+        timeout=ASKED,
+        others=urls,
+        environ=context.environ,
+        forwarded=context.config.acceptance.forward_url,
+    )
 
 
 class Watch:

@@ -1,4 +1,4 @@
-"""What only a sandbox has: its own status, and the faults it was told to inject."""
+"""What only a sandbox has: its own status, the faults it was told to inject, and the addresses it tells apps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from roadworthy.sandbox import faults, shapes
-from roadworthy.sandbox.api.wire import endpoint, platform, reply
+from roadworthy.sandbox.api.wire import endpoint, platform, read, reply
 from roadworthy.sandbox.state import App
 
 
@@ -41,8 +41,19 @@ async def set_faults(request: Request) -> Response:
     return await get_faults(request)
 
 
+@endpoint
+async def set_forwarded(request: Request) -> Response:
+    """From now on tell apps that they were asked at these addresses; "" is the sandbox's own."""
+    here, addresses = platform(request), await read(request, dict[str, str])
+    for app in here.state.all(App):
+        if app.name in addresses and app.id in here.runtimes:
+            here.runtimes[app.id].set_forwarded(addresses[app.name])
+    return reply(addresses)
+
+
 ROUTES = [
     Route("/_sandbox", status, methods=["GET"]),
     Route("/_sandbox/faults", get_faults, methods=["GET"]),
     Route("/_sandbox/faults", set_faults, methods=["PUT"]),
+    Route("/_sandbox/forwarded", set_forwarded, methods=["PUT"]),
 ]
