@@ -684,7 +684,7 @@ as_built() {
     if [ "$commit" != "$built_of" ]; then
         built_of=$commit built=''
         [ ! -f "$parent/package-$commit/00000001.json" ] || built=$(build_of "package-$commit")
-        [ -z "$built" ] || echo "package-$commit 1 $built" >>"$work/read"
+        if [ -n "$built" ]; then echo "package-$commit 1 $built" >>"$work/read"; fi
     fi
     case $built in '' | "$digest "*) return 0 ;; esac
     found='package it deploys another package than the one that was built of its commit'
