@@ -190,8 +190,8 @@ def test_a_migration_of_a_ship_is_of_the_package_that_it_shipped(project: Projec
     project.commit("Somebody else's")
     project.deployed()
     ran = ended(ship)
-    assert ran.code == 5, ran.text
-    assert "nothing was migrated" in ran.said["line"]
+    assert ran.code == 6, ran.text
+    assert "is superseded in staging by" in ran.said["line"]
     assert project.revision() is None
 
 

@@ -299,7 +299,8 @@ def _rehearsal(project: SecretProject) -> None:
     ]
     context = Context(project.root, Screen(json=True, stream=io.StringIO()), {})
     environ = {**os.environ, **project.secrets, **state}
-    rehearse._page(context, project.git("rev-parse", "HEAD"), rows, "", environ)
+    environments = project.json("status", code=1)["details"]["environments"]
+    rehearse._page(context, project.git("rev-parse", "HEAD"), rows, "", environ, environments)
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from canaries import STEM, Search
 from journey import Journey
 
-pytestmark = (
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # its fixture walks some fifty commands
     pytest.mark.slow
 )  # the whole road, with a PostgreSQL and every command twice: about half a minute
 
