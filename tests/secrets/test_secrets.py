@@ -10,9 +10,8 @@ import pytest
 from canaries import STEM, Search
 from journey import Journey
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # its fixture walks some fifty commands
-    pytest.mark.slow
-)  # the whole road, with a PostgreSQL and every command twice: about half a minute
+# The whole road, with a PostgreSQL and every command twice: about half a minute, on a busy machine two.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def kept_secrets(journey: Journey) -> list[Path]:
