@@ -23,28 +23,29 @@ from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
 from roadworthy.signing import STAGE, Work, works
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs("dash", "jq", "openssl")]
 KEYS = ("build", "verification", "approval", "deploy")
 PAGE = ROOT / "docs/runbooks/live.md"
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, platform: Path) -> Iterator[Live]:
+    """From nothing to production by the runbook's commands; at each step every other key is refused."""
     place = tmp_path_factory.mktemp("live")
     with behind_tls(platform, place) as (api, authority):
         for project in living(place / "project", platform):
-            yield Live(project, api, authority, place)
+            made = Live(project, api, authority, place)
+            for line in typed_in(section(PAGE, "## Four keys, and who may sign what")):
+                made.must(line)
+            for line in typed_in(section(PAGE, "## From nothing to production")):
+                words = shlex.split(line)
+                if words[0] == "invoke" and words[1] in STAGE and words[1] != "decide":  # which only reads
+                    _no_other_key(made, words)
+                made.must(line)
+            yield made
 
 
-@needs("dash", "jq", "openssl")
 def test_the_commands_of_the_runbook_lead_from_nothing_to_production_and_no_other_key_may(live: Live) -> None:
-    for line in typed_in(section(PAGE, "## Four keys, and who may sign what")):
-        live.must(line)
-    for line in typed_in(section(PAGE, "## From nothing to production")):
-        words = shlex.split(line)
-        if words[0] == "invoke" and words[1] in STAGE and words[1] != "decide":  # which only reads
-            _no_other_key(live, words)
-        live.must(line)
     assert live.project.runs("prod") == live.project.git("rev-parse", "HEAD")
     assert "are whole" in live.must("invoke evidence.audit").text
     for place in ("staging", f"package-{live.project.runs('prod')}"):
