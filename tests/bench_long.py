@@ -10,14 +10,17 @@ index. Each command is a process of its own, timed beside a bare `invoke --list`
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from bench import INVOKE, MISSED, clone, medians, prepare, seconds, show
 from msgspec.structs import replace
@@ -26,18 +29,28 @@ from roadworthy.journal.chain import State, follow
 from roadworthy.journal.entry import NO_PREV, Entry, Record, read, seal
 from roadworthy.journal.proofs import STAGE_OF
 from roadworthy.journal.sign import Signer, load_signer
+from roadworthy.record import token
 
 BAR = 0.5
 AT = "2026-01-01T00:00:00.000000Z"
 
 
-def lengthen(journal: Path, signer: Signer, count: int) -> None:
-    """Rewrite the journal so that `count` entries stand before what it says now."""
-    files = sorted(journal.iterdir())
-    said = [read(file.read_bytes()).entry() for file in files]
-    state = State()
+def lengthen(journal: Path, signer: Signer, count: int) -> dict[str, str]:
+    """Rewrite the journal so that `count` entries stand before what it says now; each old token and its new one."""
+    said = [read(file.read_bytes()).entry() for file in sorted(journal.iterdir())]
     before = older(said, count, journal.parent, signer)
-    for record, at in (*((one, AT) for one in before), *((one.record, one.at) for one in said)):
+    written = chain(
+        journal, signer, (*((one, AT) for one in before), *((one.record, one.at) for one in said))
+    )
+    new = [*deque(written, len(said))]
+    return {token(was): token(now) for was, now in zip(said, new, strict=True)}
+
+
+def chain(log: Path, signer: Signer, records: Iterable[tuple[Record, str]]) -> Iterator[Entry]:
+    """Write these as the entries of a log from the first on. What settles settles the start that is open."""
+    log.mkdir(exist_ok=True)
+    state = State()
+    for record, at in records:
         if "settles" in record.details:
             record = replace(
                 record, details={**record.details, "settles": state.open.seq if state.open else 0}
@@ -46,34 +59,58 @@ def lengthen(journal: Path, signer: Signer, count: int) -> None:
         draft = Entry(record, state.seq + 1, state.sha256 or NO_PREV, at, nonce, signer.keyid, "")
         entry, data = seal(draft, signer.sign)
         state = follow(state, entry)
-        (journal / f"{entry.seq:08d}.json").write_bytes(data)
+        (log / f"{entry.seq:08d}.json").write_bytes(data)
+        yield entry
 
 
 def older(said: list[Entry], count: int, target: Path, signer: Signer) -> Iterator[Record]:
     """Releases of other packages, each a start and an end as the real ones are, with proofs of its own."""
     start, end = said[0].record, said[1].record
-    for number in range(count // 2):
-        commit, digest = f"{number:040x}", f"{number:064x}"
-        about = {"subject": f"slug:{commit}", "digest": digest}
-        to = {**start.details["to"], "commit": commit, "slug": f"old-{number}"}
-        proofs = [proven(target, number, action, start.target, signer, about) for action in STAGE_OF]
-        yield replace(start, details={**start.details, "to": to, "proofs": proofs}, **about)
-        yield replace(end, details={**end.details, "to": to}, **about)
+    commits = [f"{number:040x}" for number in range(count // 2)]
+    certify = (one for commit in commits for one in proofs_of(commit, ["certify"], "old", start.target))
+    certified = chain(target / "old", signer, certify)
+    for commit in commits:
+        place = f"package-{commit}"
+        proven = [
+            *chain(
+                target / place, signer, proofs_of(commit, ["test", "accept", "release"], place, start.target)
+            ),
+            *islice(certified, 2),
+        ]
+        named = [
+            {
+                "action": one.record.action,
+                "environment": one.record.environment,
+                "seq": one.seq,
+                "sha256": one.sha256,
+            }
+            for one in proven[1::2]
+        ]
+        for record, more in ((start, {"proofs": named}), (end, {})):
+            to = {**record.details["to"], "commit": commit, "slug": f"old-{commit}"}
+            details = {**record.details, "to": to, **more}
+            yield replace(record, subject=f"slug:{commit}", digest=commit.zfill(64), details=details)
 
 
-def proven(
-    target: Path, number: int, action: str, name: str, signer: Signer, about: dict[str, str]
-) -> dict[str, Any]:
-    """One entry that proves something of a package. Readers of production read nothing else of its log."""
-    commit = about["subject"].removeprefix("slug:")
-    place, seq = (
-        ("old", number + 1) if action == "certify" else (f"package-{commit}", [*STAGE_OF].index(action) + 1)
-    )
-    record = Record("end", STAGE_OF[action], action, place, name, details={"settles": seq}, **about)
-    entry, data = seal(Entry(record, seq, NO_PREV, AT, os.urandom(16).hex(), signer.keyid, ""), signer.sign)
-    (target / place).mkdir(exist_ok=True)
-    (target / place / f"{seq:08d}.json").write_bytes(data)
-    return {"action": action, "environment": place, "seq": seq, "sha256": entry.sha256}
+def proofs_of(commit: str, actions: Iterable[str], place: str, target: str) -> Iterator[tuple[Record, str]]:
+    """A start and an end of each action, about the package of a commit."""
+    for action in actions:
+        about = (STAGE_OF[action], action, place, target, f"slug:{commit}", commit.zfill(64))
+        yield Record("start", *about), AT
+        yield Record("end", *about, {"settles": 0}), AT
+
+
+def retold(sandbox: Path, tokens: dict[str, str]) -> None:
+    """Let the releases of a sandbox that is down carry the tokens of the journal as it is now."""
+    with contextlib.closing(sqlite3.connect(sandbox / "state.sqlite")) as database, database:
+        for name in [
+            name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]:
+            for column in [row[1] for row in database.execute(f"PRAGMA table_info('{name}')")]:
+                change = (
+                    f'UPDATE "{name}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?)'
+                )
+                database.executemany(change, [(old, new, old) for old, new in tokens.items()])
 
 
 def main() -> int:
@@ -93,7 +130,11 @@ def main() -> int:
         journal = here / ".release" / "journal" / "sandbox" / "prod"
         try:
             prepare(here, environ)
-            lengthen(journal, load_signer(here / ".release" / "keys" / "sandbox"), said.entries)
+            tokens = lengthen(journal, load_signer(here / ".release" / "keys" / "sandbox"), said.entries)
+            for words in ("sandbox.down", "sandbox.up"):
+                subprocess.run([INVOKE, words], cwd=here, env=environ, check=True, capture_output=True)
+                if words == "sandbox.down":
+                    retold(here / ".release" / "sandbox", tokens)
             shutil.rmtree(environ["XDG_STATE_HOME"])  # this machine remembers the journal as it was
             measure(said.rounds, here, bare, journal, environ)
         finally:
