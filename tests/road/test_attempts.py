@@ -13,6 +13,8 @@ NOTHING_SEEN = (
     {**KINDS["503"], "method": "GET", "path": "/releases", "skip": 1, "count": 2},
 )
 """The release is refused; the look afterwards meets two 503s, then finds nothing."""
+AT_FIRST = (NOTHING_SEEN[0], {**NOTHING_SEEN[1], "skip": 4})
+"""The same of a first deploy: where no journal is known yet, the platform is asked whether one was lost."""
 ASKED_AGAIN = ["answered 503", "answered 503", "answered 503", "done"]
 
 
@@ -27,7 +29,7 @@ def audited(project: Project) -> None:
 
 def unknown(project: Project) -> None:
     project.json("test")
-    project.faults(*NOTHING_SEEN)
+    project.faults(*AT_FIRST)
     deploy = ended(project.start("deploy", "--json"))
     assert deploy.code == 4, deploy.text
     assert project.armed() == []
