@@ -222,7 +222,8 @@ def break_health(here: Path) -> str:
     text = api.read_text()
     if asked not in text:
         raise RuntimeError("the app answers for its health otherwise now: break it otherwise")
-    api.write_text(text.replace(asked, "if answer.connected and 'DYNO' not in __import__('os').environ else"))
+    broken = text.replace(asked, "if answer.connected and 'DYNO' not in __import__('os').environ else")
+    api.write_text(broken.replace("else 503", "else 500"))  # a 503 would be waited for
     committed = ["git", "-c", "user.name=b", "-c", "user.email=b@b.invalid", "commit", "-qam", "Break health"]
     subprocess.run(committed, cwd=here, check=True)
     commit = commits(here)[0]
