@@ -222,8 +222,10 @@ def break_health(here: Path) -> str:
     text = api.read_text()
     if asked not in text:
         raise RuntimeError("the app answers for its health otherwise now: break it otherwise")
-    broken = text.replace(asked, "if answer.connected and 'DYNO' not in __import__('os').environ else")
-    api.write_text(broken.replace("else 503", "else 500"))  # a 503 would be waited for
+    deployed = "'DYNO' in __import__('os').environ"
+    broken = text.replace(asked, f"if answer.connected and not {deployed} else")
+    # A 503 would be waited for.
+    api.write_text(broken.replace("else 503", f"else 500 if {deployed} else 503"))
     committed = ["git", "-c", "user.name=b", "-c", "user.email=b@b.invalid", "commit", "-qam", "Break health"]
     subprocess.run(committed, cwd=here, check=True)
     commit = commits(here)[0]
