@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -140,3 +140,12 @@ def _wanted(start: Entry, proof: Named) -> tuple[str, ...]:
 
 def _place(start: Entry) -> str:
     return f"{start.record.target}/{start.record.environment}/{start.seq:08d}.json"
+
+
+def places_named(details: Mapping[str, object]) -> Iterator[str]:
+    """The logs that the proofs of an entry are in, also of one that nobody has verified yet."""
+    proofs = details.get("proofs")
+    for proof in proofs if isinstance(proofs, list | tuple) else ():
+        name = proof.get("environment") if isinstance(proof, Mapping) else None
+        if isinstance(name, str) and is_place(name):
+            yield name

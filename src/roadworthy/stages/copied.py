@@ -13,7 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..journal.entry import ENTRY_LIMIT, Entry, JournalError, is_place, read
+from ..journal.entry import ENTRY_LIMIT, Entry, JournalError, read
+from ..journal.proofs import places_named
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -51,14 +52,8 @@ def _copy(store: Store, places: list[str], to: Path) -> None:
             if entry is None:
                 continue
             evidence |= {item.sha256 for item in entry.record.evidence}
-            proofs = entry.record.details.get("proofs")
-            proofs = proofs if isinstance(proofs, list) else []
-            named = [proof.get("environment") for proof in proofs if isinstance(proof, dict)]
-            places += (
-                f"{place.partition('/')[0]}/{name}"
-                for name in named
-                if isinstance(name, str) and is_place(name)
-            )
+            target = place.partition("/")[0]
+            places += (f"{target}/{named}" for named in places_named(entry.record.details))
     for sha256 in sorted(evidence):
         if (attached := store.get(f"evidence/{sha256}")) is not None:
             _write(to / "evidence" / sha256, attached)

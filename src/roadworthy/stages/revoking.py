@@ -7,7 +7,7 @@ and verified has no head that anybody could vouch for: then nothing is written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,6 +119,7 @@ def _targets(context: Context, rule: Rule | None) -> list[str]:
 def _signed(context: Context, trust: Trust, target: str, key: str) -> Iterator[Signed]:
     """The journals of a target in which a key has signed. Every journal is read, whole, and verified."""
     from ..journal.log import Log
+    from ..journal.proofs import places_named
 
     store = _store(context)
     places = [*store.names(target), *(f"{target}/{name}" for name in context.config.environments)]
@@ -134,18 +135,10 @@ def _signed(context: Context, trust: Trust, target: str, key: str) -> Iterator[S
             )
             entries = log.entries()
             # A listing of a bucket may lag, so it is never believed alone.
-            places += (f"{target}/{name}" for entry in entries for name in _named(entry.record.details))
+            places += (f"{target}/{name}" for entry in entries for name in places_named(entry.record.details))
             if mine := [entry for entry in entries if entry.keyid == key]:
                 start = log.open_start()
                 yield Signed(place, entries[-1], mine[-1], start is not None and start.keyid == key)
-
-
-def _named(details: Mapping[str, object]) -> Iterator[str]:
-    """The journals that an entry's proofs are in."""
-    proofs = details.get("proofs")
-    for one in proofs if isinstance(proofs, list | tuple) else ():
-        if isinstance(one, Mapping) and isinstance(name := one.get("environment"), str):
-            yield name
 
 
 def _store(context: Context) -> Store:
