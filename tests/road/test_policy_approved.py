@@ -73,7 +73,9 @@ class Live:
     def as_(self, key: str) -> Context:
         screen = Screen(json=True, stream=io.StringIO())
         return Context(
-            self.root, screen, {"ROADWORTHY_SIGNING_KEY_FILE": str(self.keys / key), "HOME": "/nowhere"}
+            self.root,
+            screen,
+            {"ROADWORTHY_SIGNING_KEY_FILE": str(self.keys / key), "HOME": str(self.root.parent)},
         )
 
     def state(self, key: str = "deployer") -> PolicyState:
