@@ -9,7 +9,7 @@ import json
 import os
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +42,7 @@ OF_CODE: Final = {
     42: Outcome.REFUSED,
 }  # what an exit code says of how a command ended; any other but 0 is a failure
 LOOK: Final = ("invoke status",)  # what to say after an end that tells nothing of what is so
+PACKING: Final = 5.0  # seconds in which a command begins new packs of its journals, after its last line
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
 
 
@@ -88,6 +89,10 @@ def session(as_json: bool, plan: bool = False) -> Iterator[Context]:
         line = "interrupted between two steps: `invoke status` shows what is so"
         stop(screen, Outcome.FAILED, line, 130, LOOK)
         raise Exit(code=130) from error
+    finally:
+        if context:
+            with suppress(KeyboardInterrupt):  # the command has said how it ended
+                context.pack(PACKING)
 
 
 def outcome_of(error: RoadworthyError) -> Outcome:

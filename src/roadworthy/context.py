@@ -6,8 +6,10 @@ with a key of its own that it alone trusts; nothing it signed can ever open the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -62,6 +64,7 @@ class Context:
         self.planning = planning
         self.now = now
         self.asked: Request | None = None  # what a person asked for, once it is known
+        self._settled: dict[str, Log] = {}
         self.is_whole = (
             False  # no environment's journal lacks what is known of it, as far as this command looked
         )
@@ -218,7 +221,18 @@ class Context:
             clock=self.now,
             index=Index(folder, name, self.trust, keep=not self.planning) if folder and not known else None,
             known=known or self.known(place),
+            on_settled=lambda log: self._settled.update({place: log}),
         )
+
+    def pack(self, seconds: float) -> None:
+        """Put into packs what is old in the journals where this command settled something, in about so long.
+
+        It only saves others time, so whatever goes wrong with it is left to whoever settles something next.
+        """
+        until = time.monotonic() + seconds
+        for log in self._settled.values():
+            with contextlib.suppress(Exception):
+                log.pack(lambda: time.monotonic() < until)
 
     def _name_of(self, place: str) -> str:
         return f"{self.store.place} {self.config.journal.endpoint} {self.target}/{place}"

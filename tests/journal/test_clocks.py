@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from roadworthy.errors import Refused, RoadworthyError, UsageError
 from roadworthy.journal.audit_entry import is_time
+from roadworthy.journal.drafting import ClockBehind
 from roadworthy.journal.entry import MOMENT
-from roadworthy.journal.log import ClockBehind, Log
+from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust, load_signer
 from roadworthy.journal.store import Folder
 

@@ -13,17 +13,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
 
-from roadworthy.errors import Refused, RoadworthyError, UsageError
-from roadworthy.journal.chain import State, admit, follow, seconds_behind
+from roadworthy.errors import RoadworthyError, UsageError
+from roadworthy.journal.chain import State, admit, follow
+from roadworthy.journal.drafting import draft
 from roadworthy.journal.entry import (
-    CLOCKS_DIFFER,
     ENTRY_LIMIT,
     EVIDENCE_LIMIT,
     SETTLING,
@@ -37,24 +36,10 @@ from roadworthy.journal.entry import (
 )
 from roadworthy.journal.index import WORTH, Index, Rows, Settled, settled_by
 from roadworthy.journal.known import Head, JournalLost, Known
+from roadworthy.journal.packs import Packs
 from roadworthy.journal.proofs import AT_ONCE, Proofs
 from roadworthy.journal.sign import Signer, Trust
 from roadworthy.journal.store import Store
-
-_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
-class ClockBehind(Refused):
-    """A clock is far behind the newest entry's: either of the two is wrong, and a person has to say which."""
-
-    def __init__(self, folder: str, state: State, clock: str) -> None:
-        place = folder.rpartition("/")[2]
-        commit = place.removeprefix("package-")
-        name = f"--commit {commit}" if commit != place else f"--env {place}"
-        super().__init__(
-            f"this machine's clock says {clock[:19]}Z, that of the newest entry of {folder}, #{state.seq}, said "
-            f"{state.clock[:19]}Z: set this clock right; if it is right, run `invoke evidence.clock {name} --why …`"
-        )
 
 
 class Log:
@@ -71,10 +56,12 @@ class Log:
         clock: Callable[[], datetime],
         index: Index | None = None,
         known: Known | None = None,
+        on_settled: Callable[[Log], None] = lambda log: None,
     ) -> None:
         """Without a signer the log can only be read; without an index its first reading is of every entry.
 
-        `clock` gives aware times; `known` is what its first reading is held against. Raises UsageError.
+        `clock` gives aware times; `known` is what its first reading is held against; `on_settled` hears that an
+        `end`, `failed` or `abandon` was written. Raises UsageError.
         """
         for name in (environment, target):
             if not is_place(name):
@@ -82,8 +69,9 @@ class Log:
         self._store, self._signer, self._trust, self._clock = store, signer, trust, clock
         self._environment, self._target = environment, target
         self._folder = f"{target}/{environment}"
-        self._index = index
-        self._proofs = Proofs(store, target, trust)
+        self._index, self._on_settled = index, on_settled
+        self._packs = Packs(store, self._folder)
+        self._proofs = Proofs(store, target, trust, self._packs.beside)
         self._known, self._compared = known or Known(), False
         self._state = State()
         self._head: Entry | None = None
@@ -99,7 +87,8 @@ class Log:
         """Every entry, in order, verified now. Raises JournalError that names the first bad one and why."""
         known = self._known.heads()
         self._forget()
-        found = list(self._rest())
+        found = list[Entry]()
+        self._rest(found)
         self._compare(known)
         return found
 
@@ -156,18 +145,26 @@ class Log:
                 raise JournalError(f"evidence {item.name!r} has another size than the record says")
         while True:
             seq = self._state.next
-            entry, data = seal(self._draft(record, self._signer.keyid), self._signer.sign)
+            entry, data = seal(
+                draft(record, self._folder, self._state, self._signer.keyid, self._clock()), self._signer.sign
+            )
             self._trust.check(entry)
             self._proofs.check([entry])
             after = follow(self._state, entry)
             if self._store.put(self._name(seq), data):
                 self._advance(entry, after)
                 self._known.remember(after.seq, after.sha256)
+                if record.kind in SETTLING:
+                    self._on_settled(self)
                 return entry
             self._catch_up()
             if self._state.seq < seq:
                 raise JournalError(f"the store refuses {self._name(seq)} and does not show what is there")
             admit(self._state, record)
+
+    def pack(self, go_on: Callable[[], bool]) -> int:
+        """Put older entries into packs, as long as one may `go_on`; how many packs. Raises RoadworthyError."""
+        return self._packs.write(self._state.seq, go_on)
 
     def evidence(self, sha256: str) -> bytes:
         """The attached file of that digest. Raises JournalError when it is missing or has other bytes."""
@@ -196,12 +193,14 @@ class Log:
         stamp = self._store.stamp(self._folder) if self._index and after else ""
         if self._index and (known := self._index.listed(stamp, after)):
             return known
-        last = after
+        listed = set[int]()
         for name in self._store.names(self._folder, self._name(after) if after else ""):
             number = name.removeprefix(f"{self._folder}/").removesuffix(".json")
             if not (number.isascii() and number.isdigit() and name == self._name(int(number) or -1)):
                 raise JournalError(f"{name} is no entry; move it away")
-            last = max(last, int(number))
+            listed.add(int(number))
+        last = max(listed, default=after)
+        self._packs.look(listed)
         if self._index:
             self._index.note_listed(stamp, after, last)
         return last
@@ -214,8 +213,7 @@ class Log:
         if not self._state.seq:
             known += self._resume()
             before, read_beside = self._state.seq, self._proofs.read
-            for _ in self._rest():
-                pass
+            self._rest()
         self._read_on()
         if known or not self._compared:
             self._compare(known)
@@ -286,33 +284,49 @@ class Log:
         )
         return [one for one in log.settled() if one.seq <= seq]
 
-    def _rest(self) -> Iterator[Entry]:
-        """Verify and remember what comes after the state; half a reading is none."""
+    def _rest(self, found: list[Entry] | None = None) -> None:
+        """Verify and remember what comes after the state, and put it into `found`; half a reading is none."""
+        head, state = self._head, self._state
         try:
             with _distrust():
                 # The listing gives only the end: a folder that changes meanwhile may show N+1 and not yet N.
-                last, starts = self._last(self._state.seq), list[Entry]()
-                while self._state.seq < last:
-                    for entry in self._in_a_row(last):
-                        yield entry
-                        if entry.record.kind == "start":
-                            starts.append(entry)
-                        if len(starts) == AT_ONCE:
-                            self._proofs.check(starts)
-                            starts.clear()
-                self._proofs.check(starts)
+                last = self._last(self._state.seq)
+                while True:
+                    try:
+                        self._read_to(last, found)
+                        break
+                    except RoadworthyError:
+                        if not self._packs.doubt(self._state.next):
+                            raise
+                    # Nothing that a pack holds makes a log worse than its entries are.
+                    self._head, self._state, self._settled = head, state, []
+                    if found is not None:
+                        found.clear()
                 self._trust.policy.check_end(self._folder, self._state.next - 1)
         except RoadworthyError:
             # From the end of half a reading a new entry could be put into a gap.
             self._forget()
             raise
 
+    def _read_to(self, last: int, found: list[Entry] | None) -> None:
+        starts = list[Entry]()
+        while self._state.seq < last:
+            for entry in self._in_a_row(last):
+                if found is not None:
+                    found.append(entry)
+                if entry.record.kind == "start":
+                    starts.append(entry)
+                if len(starts) == AT_ONCE:
+                    self._proofs.check(starts)
+                    starts.clear()
+        self._proofs.check(starts)
+
     def _in_a_row(self, last: int) -> Iterator[Entry]:
         """The entries up to `last`, or to one after which the log goes on at a higher number."""
         seqs = range(self._state.next, last + 1)
         if not seqs:
             raise JournalError(f"{self._name(last)} was accepted as lost, and is there; move it away")
-        for seq, data in zip(seqs, self._store.get_all(map(self._name, seqs), ENTRY_LIMIT), strict=True):
+        for seq, data in zip(seqs, self._packs.read(seqs), strict=True):
             if data is None:
                 raise JournalError(f"{self._name(seq)} is missing")
             entry, after = self._next(data)
@@ -377,35 +391,6 @@ class Log:
                 raise JournalError(f"evidence {digest} is in the store with other bytes")
             named.append(Evidence(name, digest, len(data)))
         return named
-
-    def _draft(self, record: Record, keyid: str) -> Entry:
-        now = self._clock()
-        if now.tzinfo is None:
-            raise JournalError("the clock gave a time without a zone")
-        # Two machines' clocks differ. Readers hold that time never goes back, so ours comes after the head's; what
-        # our clock really said is kept beside it.
-        clock = now.astimezone(UTC).strftime(_TIME)
-        at = max(clock, _next(self._state.at))
-        told = {} if at == clock else {"clock": clock}
-        behind = seconds_behind(self._state, clock)
-        if behind > CLOCKS_DIFFER and not record.details.get("clock_why"):
-            if record.kind == "start":
-                raise ClockBehind(self._folder, self._state, clock)
-            # What became of something is written down in any case.
-            told["clock_why"] = f"this machine's clock is {behind} s behind that of the entry before it"
-        record = replace(record, details={**record.details, **told})
-        nonce = os.urandom(16).hex()
-        return Entry(record, self._state.next, self._state.sha256, at, nonce, keyid, sha256="")
-
-
-def _next(at: str) -> str:
-    """The next microsecond; "" before the first entry."""
-    if not at:
-        return ""
-    try:
-        return (datetime.strptime(at, _TIME) + timedelta(microseconds=1)).strftime(_TIME)
-    except OverflowError:  # the last one that can be written
-        return at
 
 
 @contextlib.contextmanager

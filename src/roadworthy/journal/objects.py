@@ -67,6 +67,8 @@ class Bucket:
     beats, which a thread of their own leaves.
     """
 
+    far = True
+
     def __init__(
         self,
         place: str,

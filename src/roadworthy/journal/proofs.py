@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -44,8 +44,15 @@ class Named(msgspec.Struct, frozen=True):
 class Proofs:
     """Follows the proofs that starts of one target name. What was followed once is not read again."""
 
-    def __init__(self, store: Store, target: str, trust: Trust) -> None:
-        self._store, self._target, self._trust = store, target, trust
+    def __init__(
+        self,
+        store: Store,
+        target: str,
+        trust: Trust,
+        packed: Callable[[str], bytes | None] = lambda sha256: None,
+    ) -> None:
+        """`packed` may know the bytes of a digest, so that the store is not asked for them."""
+        self._store, self._target, self._trust, self._packed = store, target, trust, packed
         self._said: dict[Named, tuple[str, ...]] = {}
         self._chains: dict[tuple[str, int, str], dict[int, str]] = {}
         self.read = 0
@@ -55,10 +62,12 @@ class Proofs:
         """Raises JournalError that names start and proof when one of the starts names what proves nothing."""
         if len(self._said) > _KEPT:
             self._said.clear()
-        named = [(start, proof) for start in starts for proof in _named_by(start)]
-        unread = [*dict.fromkeys(proof for _, proof in named if proof not in self._said)]
+        named = [(start, proof) for start in starts for proof in proofs_named(start)]
+        new = dict.fromkeys(proof for _, proof in named if proof not in self._said)
+        data = {proof: self._packed(proof.sha256) for proof in new}
+        unread = [proof for proof in new if data[proof] is None]
         found = self._store.get_all([self._file(proof, proof.seq) for proof in unread], ENTRY_LIMIT)
-        data = dict(zip(unread, found, strict=True))
+        data |= zip(unread, found, strict=True)
         for start, proof in named:
             where = f"{_place(start)}: {proof.environment}/{proof.seq:08d}.json"
             if proof not in self._said:
@@ -107,8 +116,8 @@ class Proofs:
                 raise JournalError(f"it does not lead to entry {head}, which trust.toml names")
 
 
-def _named_by(start: Entry) -> list[Named]:
-    """Raises JournalError for a proof that is malformed."""
+def proofs_named(start: Entry) -> list[Named]:
+    """The proofs that an entry names, if it is a start. Raises JournalError for one that is malformed."""
     said = start.record.details.get("proofs")
     if start.record.kind != "start" or not isinstance(said, (list, tuple)):
         return []

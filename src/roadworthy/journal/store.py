@@ -42,6 +42,8 @@ class Store(Protocol):
     """Put-if-absent storage. Names are relative paths, `folder/…/name`; `place` says where they begin."""
 
     place: str
+    far: bool
+    """Whether each object takes a journey, so that many in one are faster."""
 
     def put(self, name: str, data: bytes) -> bool:
         """Write `data`. True when it is there now, False when the name has other bytes already."""
@@ -67,6 +69,8 @@ class Store(Protocol):
 
 class Folder:
     """A store in a local folder, which is made when first written to."""
+
+    far = False
 
     def __init__(self, root: Path) -> None:
         self.root, self.place = root, str(root)
