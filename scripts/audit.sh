@@ -15,7 +15,7 @@
 # exit 1  audit: FILE: CODE: why                  the first bad entry
 # exit 2  wrong usage, or a tool is missing
 #
-# Keys, trust.toml and anchors have the narrow forms of docs/format.md; anything else is refused, never skipped.
+# Keys, trust.toml and anchors have the narrow forms of docs/journal-format.md; anything else is refused, never skipped.
 # The questions, their order and the codes are those of journal/audit.py.
 
 # shellcheck disable=SC2015 # A && B || bad: what follows || ends the script, so it may stand for both

@@ -1,4 +1,4 @@
-"""Public keys, trust.toml and anchors as docs/format.md defines them, and what they are turned into.
+"""Public keys, trust.toml and anchors as docs/journal-format.md defines them, and what they are turned into.
 
 Three read them and share no code: the writer, the Python audit and `audit.sh`. `verdicts` asks all three.
 """

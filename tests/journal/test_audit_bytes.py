@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import itertools
 import json
 import os
 from pathlib import Path
@@ -112,15 +111,12 @@ def envelopes(draw: st.DrawFn) -> bytes:
 
 
 def as_written(data: bytes) -> bool:
-    """By its ends, as the auditor looks at the envelope of a key that it knows."""
-    envelope = audit_entry._open(data)
-    (signed,) = envelope.signatures
-    ends = audit_entry._ends_as_written(data, envelope.payload, signed.keyid)
-    return signed.keyid == KEYID and len(signed.sig) == 64 and ends
+    """As the auditor judges the envelope of a key that it knows."""
+    return bool(audit_entry.opened(data, {KEYID: b""}))
 
 
 def written_anew(data: bytes) -> bool:
-    """By all of it: read and written with the standard library."""
+    """Read and written with the standard library."""
     said = json.loads(data.decode())
     (signed,) = said["signatures"]
     letters = [said["payload"], signed["sig"]]
@@ -131,37 +127,13 @@ def written_anew(data: bytes) -> bool:
 
 
 @given(envelopes() | changed(envelopes()))
-def test_an_envelope_is_judged_by_its_ends_as_by_all_of_it(data: bytes) -> None:
-    ours, theirs = answer(as_written, data), answer(written_anew, data)
-    assert (ours == "True") == (theirs == "True")
+def test_an_envelope_is_judged_as_the_standard_library_judges_it(data: bytes) -> None:
+    assert (answer(as_written, data) == "True") == (answer(written_anew, data) == "True")
 
 
 @given(envelopes())
 def test_a_sound_envelope_is_as_written(data: bytes) -> None:
     assert as_written(data)
-
-
-@pytest.mark.parametrize(
-    ("sound", "other"), [(b"QQ==", b"QR=="), (b"QUI=", b"QUJ="), (b"QUJD", b"QUJ\\u0044")]
-)
-def test_letters_that_mean_the_same_are_not_the_same(sound: bytes, other: bytes) -> None:
-    signed = [{"keyid": KEYID, "sig": base64.b64encode(bytes(64)).decode()}]
-    kind = "application/vnd.in-toto+json"
-    data = canonical({"payload": "?", "payloadType": kind, "signatures": signed})
-    assert as_written(data.replace(b"?", sound))
-    assert answer(as_written, data.replace(b"?", other)) != "True"
-
-
-@pytest.mark.parametrize("sound", [b"QQ==", b"QUI=", b"QUJD"])
-def test_other_letters_at_the_end_of_a_text_are_judged_as_by_all_of_it(sound: bytes) -> None:
-    """Any three letters in the place of the last three, in the payload as in the signature."""
-    signed = [{"keyid": KEYID, "sig": base64.b64encode(bytes(64)).decode()}]
-    kind = "application/vnd.in-toto+json"
-    data = canonical({"payload": "?", "payloadType": kind, "signatures": signed}).replace(b"?", sound)
-    for at in (data.index(b'","payloadType') - 3, data.index(b'"}]}') - 3):
-        for three in itertools.product(b"ABQRgw048+/=-_ \\\n\x00\x7f\xff", repeat=3):
-            other = data[:at] + bytes(three) + data[at + 3 :]
-            assert (answer(as_written, other) == "True") == (answer(written_anew, other) == "True")
 
 
 @pytest.mark.parametrize("call", ["open", "read"])

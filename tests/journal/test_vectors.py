@@ -6,6 +6,7 @@ docs/journal-format.md describes them. `python -m journal.vectors.generate`, in 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -134,3 +135,13 @@ def test_the_files_are_what_the_generator_writes() -> None:
     assert sorted(written) == NAMES
     for name, text in written.items():
         assert (testkit.FOLDER / name).read_bytes().decode() == text, name
+
+
+def test_the_page_names_every_rule_and_every_reason() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "journal-format.md").read_text()
+    vectors = [vector_of(name) for name in NAMES]
+    rules = re.findall(r"^- \*\*`([a-z-]+)`\*\*", page, re.MULTILINE)
+    table = page.partition("| reason |")[2].partition("\n\n")[0]
+    reasons = re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)
+    assert sorted(rules) == sorted({vector.rule for vector in vectors})
+    assert sorted(reasons) == sorted({vector.reason for vector in vectors} - {""})

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from roadworthy.journal.audit_entry import Bad, bytes_of, opened, quickly, verified
+from roadworthy.journal.audit_entry import Bad, bytes_of, opened, verified
 from roadworthy.journal.audit_log import Log, examine
 from roadworthy.journal.audit_road import Start, Walk, clock_of, of_a_package, unverified
 from roadworthy.journal.audit_trust import named_policy
@@ -191,7 +191,7 @@ def _next(seqs: Iterator[int], folder: int) -> list[bytes]:
     """The next entries, until they have _AT_ONCE bytes."""
     batch, size = list[bytes](), 0
     for seq in seqs:
-        batch.append(quickly(f"{seq:08d}.json", folder))
+        batch.append(bytes_of(f"{seq:08d}.json", folder=folder))
         size += len(batch[-1])
         if size > _AT_ONCE:
             break

@@ -41,7 +41,7 @@ _COMPONENT = r"[a-z][a-z0-9]{0,30}"
 _WORDS = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}"
 
 
-class Start(Struct, gc=False, frozen=True):
+class Start(Struct, frozen=True):
     """A start that nothing has settled yet; `at` is what its writer's clock said."""
 
     seq: int
@@ -51,7 +51,7 @@ class Start(Struct, gc=False, frozen=True):
     at: str
 
 
-class Loss(Struct, gc=False, frozen=True):
+class Loss(Struct, frozen=True):
     """A note that accepts the loss of entries: its number, the newest one known of those that went and its digest,
     where that was known from, where the log goes on, and the reason that somebody gave."""
 

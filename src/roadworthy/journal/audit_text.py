@@ -1,4 +1,4 @@
-"""The three small texts beside a journal, as docs/format.md defines them: a public key, trust.toml, an anchor.
+"""The three small texts beside a journal (docs/journal-format.md): a public key, trust.toml, an anchor.
 
 Each has one narrow form of plain bytes, so that no two readers can read it differently. Shares no code with the
 writer. All raise ValueError, with why, for anything else.

@@ -27,7 +27,7 @@
   rule that is over because a narrower one took its place.
 - `from` and `until` are compared with the writer's own clock (`clock`, else `at`): an entry that was dated two
   years ahead by accident lifts `at` for ever, and must not lock out every key with an end.
-- Its text is the part of TOML that docs/format.md allows, one key and value a line: both audits read it, too.
+- Its text is the part of TOML that docs/journal-format.md allows: both audits read it, too.
 """
 
 from __future__ import annotations

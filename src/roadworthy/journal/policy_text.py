@@ -1,4 +1,4 @@
-"""The text of trust.toml: the part of TOML that every reader reads alike, one line at a time (docs/format.md).
+"""The text of trust.toml: the part of TOML that every reader reads alike (docs/journal-format.md).
 
 Readers that do not share a parser disagree about TOML's rarer forms: quoted and dotted keys, escapes, texts over
 several lines, dates. So those forms are no part of the format, and the writer refuses them like the auditors.
@@ -67,5 +67,5 @@ def _why(line: bytes) -> str:
         return _VERSION
     return (
         'write `[[rule]]`, `[[revoked]]`, `name = "text"` or `name = ["text", "text"]` and nothing else, one '
-        "a line, in ASCII without \\ (docs/format.md)"
+        "a line, in ASCII without \\ (docs/journal-format.md)"
     )

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _KEY_FILE_LIMIT = 16 << 10
 _SSH_PREFIX = b"\0\0\0\x0bssh-ed25519\0\0\0 "
-_PUBLIC_LINE = re.compile(rb"ssh-ed25519 ([A-Za-z0-9+/]{68})(?: [^\x00-\x1f\x7f]*)?\n?")  # docs/format.md
+# docs/journal-format.md
+_PUBLIC_LINE = re.compile(rb"ssh-ed25519 ([A-Za-z0-9+/]{68})(?: [^\x00-\x1f\x7f]*)?\n?")
 
 
 class Signer(Masked, frozen=True):
