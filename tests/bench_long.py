@@ -26,10 +26,10 @@ from bench import INVOKE, MISSED, clone, medians, prepare, seconds, show
 from msgspec.structs import replace
 
 from roadworthy.journal.chain import State, follow
+from roadworthy.journal.claims import token
 from roadworthy.journal.entry import NO_PREV, Entry, Record, read, seal
 from roadworthy.journal.proofs import STAGE_OF
 from roadworthy.journal.sign import Signer, load_signer
-from roadworthy.record import token
 
 BAR = 0.5
 AT = "2026-01-01T00:00:00.000000Z"

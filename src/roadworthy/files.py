@@ -1,15 +1,22 @@
-"""Reading a file that somebody else wrote: of a known size, and never one that keeps its reader waiting."""
+"""Files: read only up to a known size, and without waiting; written whole or not at all, never through a link.
+
+Every failure is one UsageError that names the file and what the system said; nothing half-written is left.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from .errors import UsageError
 
 _KINDS: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def read_file(path: Path, limit: int, name: str = "") -> bytes:
@@ -39,3 +46,62 @@ def read_file(path: Path, limit: int, name: str = "") -> bytes:
 def without_waiting(path: str, flags: int) -> int:
     """An opener for which a pipe without a writer is no reason to wait."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Put `data` at `path` in one step, on the disk before this returns; its folder is made when missing.
+
+    Whoever reads `path`, even after a crash, sees the old bytes or the new ones. Raises UsageError when the
+    disk is full, the folder may not be written, or `path` is a symbolic link.
+    """
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if path.is_symlink():
+                raise UsageError(
+                    f"{path.name} is a symbolic link, and nothing is written through one: remove it"
+                )
+            _replace(folder, path.name, data, mode)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def exclusive(path: Path) -> TextIO:
+    """A new text file to write line by line; its folder is made when missing. The caller closes it.
+
+    Raises UsageError when `path` is there already, as anything, or cannot be made.
+    """
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, _NEW, 0o644)
+    return open(handle, "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: PTH123 - a descriptor
+
+
+def _replace(folder: int, name: str, data: bytes, mode: int) -> None:
+    temporary = f".{name[:100]}.{secrets.token_hex(8)}.tmp"
+    handle = os.open(temporary, _NEW, 0o600, dir_fd=folder)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        raise UsageError(f"{path.name} cannot be written in {path.parent.name or '/'}/: {said}") from error

@@ -43,6 +43,7 @@ from .facts.newer import newer_than
 from .facts.observe import observe
 from .facts.read import read_facts
 from .journal.beat import beating
+from .journal.claims import claim, token
 from .journal.lock import HeldBy
 from .model import (
     Confirmation,
@@ -63,7 +64,6 @@ from .model import (
 from .pipeline.ahead import judge_ahead
 from .pipeline.reading import ACTED
 from .record import (
-    claim,
     describe,
     evidence_of,
     name_of,
@@ -76,7 +76,6 @@ from .record import (
     released,
     said,
     shown,
-    token,
 )
 from .recover import kept_out, recover
 

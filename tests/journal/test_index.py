@@ -605,7 +605,7 @@ def test_a_disk_that_takes_nothing_stops_nobody(
     def refuse(*args: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("roadworthy.report.evidence._replace", refuse)
+    monkeypatch.setattr("roadworthy.files._replace", refuse)
     assert seen_by(opened(tmp_path)) == [1, 2, 3, 4, 5, 6]
     assert not index_of(tmp_path).path.exists()
 

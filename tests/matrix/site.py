@@ -21,9 +21,10 @@ from typing import NamedTuple
 from road.project import KEYS, REPOSITORY, Project, ended, migration, until
 
 from roadworthy.context import Context
+from roadworthy.journal.claims import token
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.store import Store
-from roadworthy.record import MARKER, token
+from roadworthy.record import MARKER
 from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
 

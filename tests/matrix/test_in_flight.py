@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from road.project import ended, until
 
-from roadworthy.record import token
+from roadworthy.journal.claims import token
 
 from .site import Site, site
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 from road.project import Project, Ran, ended, until
 
+from roadworthy.journal.claims import token
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.lock import holder
-from roadworthy.record import token
 from roadworthy.sandbox import control
 
 from .conftest import Journal, Tell

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from road.project import Project, ended, until
-from roadworthy.record import MARKER, token
+from roadworthy.journal.claims import token
+from roadworthy.record import MARKER
 
 
 def settled_too_early(project: Project, action: str = "deploy") -> tuple[str, int]:

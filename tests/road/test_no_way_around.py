@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from road.fixtures import living
 from road.project import KEYS, Project
 from roadworthy.facts.standing import STAGES
+from roadworthy.journal.claims import token
 from roadworthy.model import Package, Receipt, ReleasePackage, Step
 from roadworthy.platforms.heroku import Heroku
-from roadworthy.record import token
 
 # It takes a while: `nox -s slow` runs it.
 pytestmark = pytest.mark.slow

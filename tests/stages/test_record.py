@@ -9,6 +9,7 @@ from journal.making import record as written
 from msgspec.structs import replace
 
 from roadworthy import record
+from roadworthy.journal.claims import claim, components_of, of_component
 from roadworthy.journal.entry import Entry
 from roadworthy.model import Claim, Observed, Package, Plan, PlatformRelease, Receipt, Request
 
@@ -38,31 +39,31 @@ TOKEN = f"roadworthy prod#4 {'ab' * 6}"
 
 
 def test_a_slug_is_recognised_by_the_token_in_its_description():
-    claim = record.claim(start(**{"from": {"newest": 7}, "to": {}}))
-    assert claim == Claim(TOKEN)
-    assert record.made_by(claim, release(3, f"Deploy ({TOKEN})"))
-    assert not record.made_by(claim, release(8, f"Deploy ({TOKEN}) again"))
-    assert not record.made_by(claim, release(8, f"Deploy ({TOKEN[:-1]})"))
+    claimed = claim(start(**{"from": {"newest": 7}, "to": {}}))
+    assert claimed == Claim(TOKEN)
+    assert record.made_by(claimed, release(3, f"Deploy ({TOKEN})"))
+    assert not record.made_by(claimed, release(8, f"Deploy ({TOKEN}) again"))
+    assert not record.made_by(claimed, release(8, f"Deploy ({TOKEN[:-1]})"))
 
 
 def test_an_image_is_recognised_by_its_digest_in_a_release_that_came_later():
-    claim = record.claim(start(**{"from": {"newest": 7}, "to": {"config": f"sha256:{'12' * 32}"}}))
-    assert claim == Claim(TOKEN, 7, "12" * 6)
-    assert record.made_by(claim, release(8, f"Deployed web ({'12' * 6})"))
-    assert not record.made_by(claim, release(7, f"Deployed web ({'12' * 6})")), "it was there before"
-    assert not record.made_by(claim, release(8, f"Deployed web ({'13' * 6})"))
-    assert not record.made_by(claim, release(8, f"Deploy ({TOKEN})"))
+    claimed = claim(start(**{"from": {"newest": 7}, "to": {"config": f"sha256:{'12' * 32}"}}))
+    assert claimed == Claim(TOKEN, 7, "12" * 6)
+    assert record.made_by(claimed, release(8, f"Deployed web ({'12' * 6})"))
+    assert not record.made_by(claimed, release(7, f"Deployed web ({'12' * 6})")), "it was there before"
+    assert not record.made_by(claimed, release(8, f"Deployed web ({'13' * 6})"))
+    assert not record.made_by(claimed, release(8, f"Deploy ({TOKEN})"))
 
 
 def test_a_change_of_config_vars_is_recognised_by_its_marker_in_a_release_that_came_later():
-    claim = record.claim(start("config", **{"from": {"newest": 7}, "to": {}}))
-    assert claim == Claim(TOKEN, 7, marked=True)
-    assert record.made_by(claim, release(8, "Set COLOUR, ROADWORTHY_CONFIG config vars"))
-    assert not record.made_by(claim, release(7, "Set COLOUR, ROADWORTHY_CONFIG config vars")), (
+    claimed = claim(start("config", **{"from": {"newest": 7}, "to": {}}))
+    assert claimed == Claim(TOKEN, 7, marked=True)
+    assert record.made_by(claimed, release(8, "Set COLOUR, ROADWORTHY_CONFIG config vars"))
+    assert not record.made_by(claimed, release(7, "Set COLOUR, ROADWORTHY_CONFIG config vars")), (
         "the one before it"
     )
-    assert not record.made_by(claim, release(8, "Set COLOUR config vars"))
-    assert not record.made_by(claim, release(8, "Set NOT_ROADWORTHY_CONFIG config vars"))
+    assert not record.made_by(claimed, release(8, "Set COLOUR config vars"))
+    assert not record.made_by(claimed, release(8, "Set NOT_ROADWORTHY_CONFIG config vars"))
 
 
 def test_a_component_is_claimed_by_what_the_start_says_of_it():
@@ -70,18 +71,18 @@ def test_a_component_is_claimed_by_what_the_start_says_of_it():
         "from": {"newest": 9, "components": [{"name": "web", "newest": 9}, {"name": "worker", "newest": 3}]},
         "to": {"components": [{"name": "web"}, {"name": "worker", "config": f"sha256:{'12' * 32}"}]},
     }
-    assert record.claim(start(**parts), "worker") == Claim(TOKEN, 3, "12" * 6)
-    assert record.claim(start(**parts), "web") == Claim(TOKEN)
-    assert record.components_of(start(**parts)) == ("web", "worker")
-    assert record.of_component(parts["from"], "worker") == {"name": "worker", "newest": 3}
-    assert record.of_component(parts["from"], "gone") == {}
-    assert record.of_component(parts["from"], "") == parts["from"]
-    assert record.of_component({"newest": 2}, "worker") == {"newest": 2}, "there was one component then"
+    assert claim(start(**parts), "worker") == Claim(TOKEN, 3, "12" * 6)
+    assert claim(start(**parts), "web") == Claim(TOKEN)
+    assert components_of(start(**parts)) == ("web", "worker")
+    assert of_component(parts["from"], "worker") == {"name": "worker", "newest": 3}
+    assert of_component(parts["from"], "gone") == {}
+    assert of_component(parts["from"], "") == parts["from"]
+    assert of_component({"newest": 2}, "worker") == {"newest": 2}, "there was one component then"
 
 
 @pytest.mark.parametrize("odd", [None, "x", 3, {"components": "x"}, {"components": [3, {"name": 4}]}])
 def test_what_another_version_wrote_is_read_as_saying_nothing(odd: object):
-    assert record.components_of(start(**{"from": odd, "to": odd})) == ()
+    assert components_of(start(**{"from": odd, "to": odd})) == ()
 
 
 def observed(*releases: PlatformRelease, **parts: Observed) -> Observed:

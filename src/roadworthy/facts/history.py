@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ..journal.claims import claim, components_of
 from ..model import (
     Certified,
     CiState,
@@ -24,7 +25,6 @@ from ..model import (
     Proof,
     StageRun,
 )
-from ..record import claim, components_of
 from .running import RELEASES, RUNS, running
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RoadworthyError
+from ..journal.claims import token
 from ..journal.known import Head
 from ..model import PlatformRelease
-from ..record import MARKER, token
+from ..record import MARKER
 from .lost import refuse
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from roadworthy.errors import RoadworthyError
-from roadworthy.journal.entry import Entry
-from roadworthy.journal.known import Head
-from roadworthy.journal.policy import named_by
-from roadworthy.report.evidence import write_atomically
+from ..errors import RoadworthyError
+from ..files import write_atomically
+from .entry import Entry
+from .known import Head
+from .policy import named_by
 
 GIT_TIMEOUT: Final = 30  # seconds for one git command
 STAMP_LIMIT: Final = 64 << 10  # bytes of a timestamp
@@ -81,7 +81,7 @@ def timestamp(path: Path, url: str, *, timeout: float = 10) -> Path:
     """Have the authority at `url` timestamp the file `path` (RFC 3161); gives `<path>.tsr`. Raises AnchorError."""
     import requests
 
-    from roadworthy import http
+    from .. import http
 
     query = ["openssl", "ts", "-query", "-data", str(path), "-sha256", "-cert"]
     try:

@@ -26,11 +26,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from roadworthy.journal.audit_entry import Bad, bytes_of, opened, verified
-from roadworthy.journal.audit_log import Log, examine
-from roadworthy.journal.audit_pieces import all_well, crew
-from roadworthy.journal.audit_road import Loss, Walk, forget_builds
-from roadworthy.journal.audit_trust import Anchor, of_log, read_anchors, read_trust, rules_of
+from .audit_entry import Bad, bytes_of, opened, verified
+from .audit_log import Log, examine
+from .audit_pieces import all_well, crew
+from .audit_road import Loss, Walk, forget_builds
+from .audit_trust import Anchor, of_log, read_anchors, read_trust, rules_of
 
 __all__ = ["Anchor", "Audited", "Finding", "Loss", "audit", "audited", "read_anchors", "read_beside"]
 

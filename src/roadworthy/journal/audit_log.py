@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from roadworthy.journal.audit_entry import (
+from .audit_entry import (
     Bad,
     Said,
     Signed,
@@ -24,7 +24,7 @@ from roadworthy.journal.audit_entry import (
     understood,
     verified,
 )
-from roadworthy.journal.audit_road import (
+from .audit_road import (
     Walk,
     as_built,
     clock_of,
@@ -37,7 +37,7 @@ from roadworthy.journal.audit_road import (
     together,
     unverified,
 )
-from roadworthy.journal.audit_trust import Keys, heads_of, named_policy, of_log
+from .audit_trust import Keys, heads_of, named_policy, of_log
 
 _DIFFER = timedelta(seconds=600)
 """By how much two machines' clocks may differ."""

@@ -18,10 +18,10 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from roadworthy.journal.audit_entry import Bad, bytes_of, opened, verified
-from roadworthy.journal.audit_log import Log, examine
-from roadworthy.journal.audit_road import Start, Walk, clock_of, of_a_package, unverified
-from roadworthy.journal.audit_trust import named_policy
+from .audit_entry import Bad, bytes_of, opened, verified
+from .audit_log import Log, examine
+from .audit_road import Start, Walk, clock_of, of_a_package, unverified
+from .audit_trust import named_policy
 
 if TYPE_CHECKING:
     from subprocess import Popen

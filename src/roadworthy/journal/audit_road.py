@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from roadworthy.journal.audit_entry import SHA, Bad, Entry, Said, bytes_of, text, understood
+from .audit_entry import SHA, Bad, Entry, Said, bytes_of, text, understood
 
 _SETTLING, _CHANGING, _ON_WHAT_RUNS = (
     ("end", "failed", "abandon"),

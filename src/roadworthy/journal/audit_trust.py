@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from roadworthy.journal import audit_text
-from roadworthy.journal.audit_entry import SHA, Bad, bytes_of, is_time, text
+from . import audit_text
+from .audit_entry import SHA, Bad, bytes_of, is_time, text
 
 _PLACE = r"[a-z0-9][a-z0-9._-]{0,99}"
 _RULE = frozenset(("key", "target", "environments", "stages", "actions", "needs", "from", "until", "good"))

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from roadworthy.journal.entry import Entry
-    from roadworthy.journal.store import Store
+    from .entry import Entry
+    from .store import Store
 
 EVERY: Final = 15.0  # seconds between two beats
 GRACE: Final = 0.2  # seconds for which the end of an action waits for a beat that is on its way

@@ -14,8 +14,8 @@ from datetime import datetime
 
 import msgspec
 
-from roadworthy.errors import OutcomeUnknown, RoadworthyError
-from roadworthy.journal.entry import (
+from ..errors import OutcomeUnknown, RoadworthyError
+from .entry import (
     ACCEPTS_LOSS,
     CLOCKS_DIFFER,
     NO_PREV,
@@ -27,8 +27,8 @@ from roadworthy.journal.entry import (
     clock_of,
     says_why,
 )
-from roadworthy.journal.lock import HeldBy, holder
-from roadworthy.journal.policy import Named, named_by
+from .lock import HeldBy, holder
+from .policy import Named, named_by
 
 
 class State(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from roadworthy.errors import RoadworthyError
+from ..errors import RoadworthyError
 
 KINDS = ("start", "end", "failed", "refused", "abandon", "note")
 SETTLING = ("end", "failed", "abandon")

@@ -29,11 +29,11 @@ from typing import Any, Final
 
 import msgspec
 
-from roadworthy.errors import UsageError
-from roadworthy.journal import predicates
-from roadworthy.journal.entry import PAYLOAD_TYPE, Entry, pae
-from roadworthy.journal.sign import Signer
-from roadworthy.model import digest_of
+from ..errors import UsageError
+from ..model import digest_of
+from . import predicates
+from .entry import PAYLOAD_TYPE, Entry, pae
+from .sign import Signer
 
 RUNS: Final = ("deploy", "rollback", "adopt")
 DAYS: Final = 90  # that a layout is good for

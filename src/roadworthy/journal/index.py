@@ -29,14 +29,14 @@ from typing import Any, overload
 
 import msgspec
 
-from roadworthy import __version__
-from roadworthy.journal.chain import State
-from roadworthy.journal.entry import Entry
-from roadworthy.journal.kept import Kept, Own
-from roadworthy.journal.policy import Named
-from roadworthy.journal.sign import Trust
-from roadworthy.model import Claim, digest_of
-from roadworthy.record import claim, components_of, of_component
+from .. import __version__
+from ..model import Claim, digest_of
+from .chain import State
+from .claims import claim, components_of, of_component
+from .entry import Entry
+from .kept import Kept, Own
+from .policy import Named
+from .sign import Trust
 
 WORTH = 100
 """Entries beyond the index that are worth writing it anew; verifying them takes about 20 ms on a folder."""

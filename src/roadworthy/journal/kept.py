@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from roadworthy.errors import UsageError
+from ..errors import UsageError
 
 _KEY: Final = 32
 _MAC: Final = 32
@@ -66,7 +66,7 @@ class Kept:
             return None  # there is none, it is not ours alone, or another version of this code wrote it
 
     def keep(self, path: Path, said: msgspec.Struct, rest: bytes = b"") -> None:
-        from roadworthy.report.evidence import write_atomically
+        from ..files import write_atomically
 
         if not self._may_keep:
             return

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from roadworthy.journal.entry import JournalError
-from roadworthy.journal.kept import Kept
+from .entry import JournalError
+from .kept import Kept
 
 _FORM: Final = "1"
 PAGE: Final = "docs/runbooks/lost-journal.md"

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from roadworthy.errors import Held
-from roadworthy.journal.entry import Entry
+from ..errors import Held
+from .entry import Entry
 
 _PROC = Path("/proc")
 _STATE, _STARTED = 0, 19

@@ -19,10 +19,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from roadworthy.errors import RoadworthyError, UsageError
-from roadworthy.journal.chain import State, admit, follow
-from roadworthy.journal.drafting import draft
-from roadworthy.journal.entry import (
+from ..errors import RoadworthyError, UsageError
+from .chain import State, admit, follow
+from .drafting import draft
+from .entry import (
     ENTRY_LIMIT,
     EVIDENCE_LIMIT,
     SETTLING,
@@ -34,12 +34,12 @@ from roadworthy.journal.entry import (
     read,
     seal,
 )
-from roadworthy.journal.index import WORTH, Index, Rows, Settled, settled_by
-from roadworthy.journal.known import Head, JournalLost, Known
-from roadworthy.journal.packs import Packs
-from roadworthy.journal.proofs import AT_ONCE, Proofs
-from roadworthy.journal.sign import Signer, Trust
-from roadworthy.journal.store import Store
+from .index import WORTH, Index, Rows, Settled, settled_by
+from .known import Head, JournalLost, Known
+from .packs import Packs
+from .proofs import AT_ONCE, Proofs
+from .sign import Signer, Trust
+from .store import Store
 
 
 class Log:

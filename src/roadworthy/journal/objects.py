@@ -21,16 +21,16 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from roadworthy import retry
-from roadworthy.errors import OutcomeUnknown, RoadworthyError, Unreachable, UsageError
-from roadworthy.journal.entry import ENTRY_LIMIT, EVIDENCE_LIMIT, JournalError
-from roadworthy.journal.providers import Trouble, ask, client, no_bucket, parts
-from roadworthy.journal.store import checked
+from .. import retry
+from ..errors import OutcomeUnknown, RoadworthyError, Unreachable, UsageError
+from .entry import ENTRY_LIMIT, EVIDENCE_LIMIT, JournalError
+from .providers import Trouble, ask, client, no_bucket, parts
+from .store import checked
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-    from roadworthy.config import Journal
+    from ..config import Journal
 
 PAUSES: Final = (0.2, 1.0, 0.0)
 """Seconds after each attempt of a put that could not be settled by a look."""

@@ -39,9 +39,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from roadworthy.errors import UsageError
-from roadworthy.files import read_file
-from roadworthy.journal.entry import MOMENT, SEQ_LIMIT, Entry, JournalError, Record, clock_of
+from ..errors import UsageError
+from ..files import read_file
+from .entry import MOMENT, SEQ_LIMIT, Entry, JournalError, Record, clock_of
 
 POLICY_LIMIT = 1 << 20
 _VERSION_LIMIT = 999_999_999

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from roadworthy.errors import UsageError
+from ..errors import UsageError
 
 _REST: Final = rb"[ \t]*(?:#.*)?"
 _TEXT: Final = rb'"[ !#-\[\]-~]*"'  # printable ASCII without " and \

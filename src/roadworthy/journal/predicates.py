@@ -13,11 +13,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from roadworthy import __version__
-from roadworthy.journal.entry import STATEMENT_TYPE, Entry
+from .. import __version__
+from .entry import STATEMENT_TYPE, Entry
 
 if TYPE_CHECKING:
-    from roadworthy.model import Package
+    from ..model import Package
 
 PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 TEST_RESULT: Final = "https://in-toto.io/attestation/test-result/v0.1"

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from roadworthy.journal.entry import ENTRY_LIMIT, SEQ_LIMIT, Entry, JournalError, clock_of, is_place, read
-from roadworthy.journal.sign import Trust
-from roadworthy.journal.store import Store
+from .entry import ENTRY_LIMIT, SEQ_LIMIT, Entry, JournalError, clock_of, is_place, read
+from .sign import Trust
+from .store import Store
 
 STAGE_OF: Final = {
     "test": "verification",

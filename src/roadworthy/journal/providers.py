@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-    from roadworthy.config import Journal
+    from ..config import Journal
 
 _NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound", "AccountNotFound")
 _ASK_AGAIN: Final = (408, 409, 412, 425, 429)

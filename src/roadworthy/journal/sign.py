@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roadworthy.errors import UsageError
-from roadworthy.files import read_file, without_waiting
-from roadworthy.journal.entry import Entry, Envelope, JournalError, pae
-from roadworthy.journal.policy import Policy, read_policy
-from roadworthy.mask import Masked
+from ..errors import UsageError
+from ..files import read_file, without_waiting
+from ..mask import Masked
+from .entry import Entry, Envelope, JournalError, pae
+from .policy import Policy, read_policy
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

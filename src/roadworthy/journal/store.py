@@ -21,7 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from roadworthy.journal.entry import EVIDENCE_LIMIT, JournalError
+from .entry import EVIDENCE_LIMIT, JournalError
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 _LEFTOVER = r"\.[0-9a-f]{16}\.part"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .evidence import write_atomically
+from ..files import write_atomically
 
 if TYPE_CHECKING:
     from ..context import Context

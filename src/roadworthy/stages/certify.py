@@ -117,7 +117,7 @@ def certify(context: Context, request: Request, only_plan: bool) -> Result:
 
 def write(context: Context, result: Result) -> Path:
     """Write the certificate that the journal now holds to `.release/<app>_certified`, whole or not at all."""
-    from ..report.evidence import write_atomically
+    from ..files import write_atomically
 
     if result.plan is None:
         raise ValueError("a certification has a plan")

@@ -25,8 +25,8 @@ def keys(context: Context, name: str, folder: str, existing: str = "") -> Result
     With `existing`, a private key file (OpenSSH or PEM) stays where it lies and only its public half is
     taken in. A key in the project, a name that is taken, and a file that others can read are refused.
     """
+    from ..files import write_atomically
     from ..journal.sign import Trust, create_key, is_key_name, load_signer
-    from ..report.evidence import write_atomically
 
     if not is_key_name(name):
         raise UsageError(f"{name[:100]!r} cannot name a key: letters, digits, . _ -")

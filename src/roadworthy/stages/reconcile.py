@@ -23,8 +23,9 @@ from ..facts.history import history_of
 from ..facts.lost import refuse_if_lost
 from ..facts.observe import observe
 from ..facts.revision import revision_of
+from ..journal.claims import claim
 from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
-from ..record import claim, releases
+from ..record import releases
 from ..signing import require_settling
 from ..wait import side_by_side, until
 from . import adopt, watch

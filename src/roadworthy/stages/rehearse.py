@@ -192,7 +192,7 @@ def _page(
     environments: list[dict[str, Any]],
 ) -> Path:
     """The page that a person opens afterwards: every command, where what runs stands, journals and files."""
-    from ..report.evidence import write_atomically
+    from ..files import write_atomically
     from ..report.html import render
 
     root, state = context.paths.root, context.paths.root / STATE

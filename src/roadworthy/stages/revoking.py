@@ -47,9 +47,9 @@ def revoke(context: Context, said: str, why: str, number: int = 0) -> Result:
 
     Raises UsageError for an unknown key or rule, JournalError when a journal cannot be read or verified.
     """
+    from ..files import write_atomically
     from ..journal.policy import POLICY_LIMIT
     from ..journal.sign import Trust
-    from ..report.evidence import write_atomically
 
     folder: Path = context.paths.root / ".release" / "trust"
     trust = Trust.load(folder)

@@ -266,8 +266,8 @@ def logged(context: Context, said: str, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
+    from ..files import exclusive
     from ..journal.entry import Record
-    from ..report.evidence import exclusive
 
     environment = context.config.name_of(said)
     require(context, environment, ("ship",))

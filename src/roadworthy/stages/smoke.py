@@ -28,7 +28,7 @@ def smoke(
 
     With `junit` the results are also written there; in a GitHub job they go to its step summary.
     """
-    from ..report.evidence import write_atomically
+    from ..files import write_atomically
 
     app = context.config.environment(environment).app
     running = history_of(context, log).running

@@ -46,8 +46,8 @@ def live(config: Config) -> str:
 
 def policy(context: Context) -> Result:
     """Write the policy of four keys, whose public halves must be there. Raises UsageError when another one is."""
+    from ..files import write_atomically
     from ..journal.sign import Trust
-    from ..report.evidence import write_atomically
 
     folder: Path = context.paths.root / ".release" / "trust"
     path, text = folder / "trust.toml", for_project(context.config)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from roadworthy.errors import UsageError
-from roadworthy.report.evidence import exclusive, write_atomically
+from roadworthy.files import exclusive, write_atomically
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 
@@ -109,7 +109,7 @@ def test_whoever_reads_while_it_is_written_and_killed_sees_a_whole_file(tmp_path
 import sys
 sys.path.insert(0, {str(SRC)!r})
 from pathlib import Path
-from roadworthy.report.evidence import write_atomically
+from roadworthy.files import write_atomically
 n = 0
 while True:
     n += 1
