@@ -295,10 +295,10 @@ def resumed(here: Path, environ: dict[str, str], released: bool = False) -> floa
     """Seconds until a start of staging is settled whose process died just before its release, or just after."""
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from roadworthy.platforms import heroku\n"
-        "apply = heroku.Heroku.apply\n"
+        "from roadworthy.platforms.heroku import driver\n"
+        "apply = driver.Heroku.apply\n"
         f"done = lambda *a, **k: {released} and apply(*a, **k)\n"
-        "heroku.Heroku.apply = lambda *a, **k: (done(*a, **k), os.kill(os.getpid(), signal.SIGKILL))\n"
+        "driver.Heroku.apply = lambda *a, **k: (done(*a, **k), os.kill(os.getpid(), signal.SIGKILL))\n"
         "from invoke.program import Program; sys.argv[0] = 'invoke'; Program().run()"
     )
     keys = {**environ, "ALLOW_PROD": "1", "ALLOW_PROD_DEPLOY": "YES"}

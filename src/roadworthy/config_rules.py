@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from . import globs
 from .errors import UsageError
 from .packages import references
+from .platforms import DRIVERS
 from .toml import Keys
 
 if TYPE_CHECKING:
@@ -185,9 +186,10 @@ def _targets(config: Config) -> Broken:
     if config.target not in config.targets:
         yield ("target",), f"unknown target {config.target!r}: expected one of {', '.join(config.targets)}"
     for name, target in config.targets.items():
-        if target.platform != "heroku":
+        if target.platform not in DRIVERS:
             at = ("targets", name, "platform")
-            yield at, f"unknown platform {target.platform!r}: expected 'heroku'"
+            expected = " or ".join(map(repr, DRIVERS))
+            yield at, f"unknown platform {target.platform!r}: expected {expected}"
         if target.registry and not (
             name == "sandbox" and re.fullmatch(LOOPBACK, f"http://{target.registry}")
         ):

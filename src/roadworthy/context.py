@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .journal.sign import Signer, Trust
     from .journal.store import Store
     from .model import Request
-    from .platforms import Platform
+    from .platforms.base import Platform
     from .report.terminal import Screen
 
 TARGET: Final = (
@@ -126,7 +126,7 @@ class Context:
     @cached_property
     def platform(self) -> Platform:
         """The driver of the target."""
-        from .platforms import open_platform
+        from .platforms.base import open_platform
 
         return open_platform(self.config, self.paths, self.environ)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .facts.standing import place_of
 from .model import (
-    Claim,
     Facts,
     Maintenance,
     Package,
     Plan,
-    PlatformRelease,
     Proof,
     Receipt,
     ReleasePackage,
@@ -31,11 +28,6 @@ if TYPE_CHECKING:
     from .context import Context
     from .journal.entry import Entry, Record
     from .model import Observed
-
-MARKER: Final = (
-    "ROADWORTHY_CONFIG"  # the config var that carries the token of the start which set others last
-)
-_IMAGE: Final = re.compile(r"Deployed web \(([0-9a-f]{12})\)")  # Heroku's own words
 
 
 def record(context: Context, kind: str, stage: str, plan: Plan, details: Mapping[str, Any]) -> Record:
@@ -187,21 +179,6 @@ def shown(to: Mapping[str, Any]) -> str:
     """The releases that `to` of an entry names, for people: "v3", or "web v3, worker v2"; "" for none."""
     parts = [f"{one['name']} v{one['release']}" for one in to.get("components", ()) if one.get("release")]
     return ", ".join(parts) or (f"v{to['release']}" if to.get("release") else "")
-
-
-def made_by(claim: Claim, release: PlatformRelease) -> bool:
-    """Whether the start that claims this made the release."""
-    if claim.marked:
-        return release.version > claim.before and MARKER in re.findall(r"\w+", release.description)
-    if claim.image:
-        return release.version > claim.before and image_named(release.description) == claim.image
-    return release.description.endswith(f"({claim.token})")
-
-
-def image_named(description: str) -> str:
-    """The image (12 digits) that a release's description names; "" when it names none."""
-    named = _IMAGE.fullmatch(description)
-    return named[1] if named else ""
 
 
 def evidence_of(context: Context, environment: str, entry: Entry) -> str:

@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     from .context import Context
     from .journal.entry import Entry
     from .journal.log import Log
-    from .platforms import Progress
+    from .platforms.base import Progress
 
 
 class Stage(Protocol):

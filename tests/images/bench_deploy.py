@@ -27,7 +27,7 @@ from images import servers
 from images.conftest import build, push
 from roadworthy.model import Package
 from roadworthy.packages import registry as images
-from roadworthy.platforms.heroku_images import Images
+from roadworthy.platforms.heroku.images import Images
 from roadworthy.sandbox import images as sandbox
 
 ROUNDS = 7

@@ -24,7 +24,7 @@ from roadworthy.context import Context
 from roadworthy.journal.claims import token
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.store import Store
-from roadworthy.record import MARKER
+from roadworthy.platforms.mark import MARKER
 from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadworthy.config import Limits
-from roadworthy.platforms.heroku_api import Api
+from roadworthy.platforms.heroku.api import Api
 from roadworthy.wait import side_by_side
 
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from roadworthy.config import Limits
 from roadworthy.errors import OutcomeUnknown
 from roadworthy.model import Claim, PlatformRelease
-from roadworthy.platforms.heroku_api import Api
-from roadworthy.platforms.heroku_releases import RELEASES, Releases, with_images
-from roadworthy.record import made_by
+from roadworthy.platforms.heroku.api import Api
+from roadworthy.platforms.heroku.releases import RELEASES, Releases, with_images
+from roadworthy.platforms.mark import made_by
 
 AT = datetime(2030, 1, 2, 12, tzinfo=UTC)
 OURS, OTHER = "a" * 12, "b" * 12

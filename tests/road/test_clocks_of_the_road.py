@@ -9,7 +9,7 @@ import pytest
 from road.project import KEYS, Project
 from roadworthy.context import Context
 from roadworthy.journal.entry import Record
-from roadworthy.platforms import heroku_api
+from roadworthy.platforms.heroku import api
 from roadworthy.report.terminal import Screen
 
 YEARS = timedelta(days=730)
@@ -70,7 +70,7 @@ def test_a_clock_that_the_platform_contradicts_writes_nothing(
 ):
     project.deployed()
     kinds = project.kinds()
-    monkeypatch.setattr(heroku_api, "wall_clock", lambda: time.time() + ahead)
+    monkeypatch.setattr(api, "wall_clock", lambda: time.time() + ahead)
     for command in (
         ("migrate",),
         ("deploy", "--env", "prod"),
@@ -85,5 +85,5 @@ def test_a_clock_that_the_platform_contradicts_writes_nothing(
 
 def test_a_clock_that_differs_a_little_is_nobodys_fault(project: Project, monkeypatch: pytest.MonkeyPatch):
     project.deployed()
-    monkeypatch.setattr(heroku_api, "wall_clock", lambda: time.time() - 590)
+    monkeypatch.setattr(api, "wall_clock", lambda: time.time() - 590)
     assert project.json("migrate")["outcome"] == "succeeded"

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from road.project import KEYS, Project, ended, until
-from roadworthy.record import MARKER
+from roadworthy.platforms.mark import MARKER
 
 CANARY = "canary-7f3a9c"
 

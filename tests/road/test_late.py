@@ -7,7 +7,7 @@ import pytest
 
 from road.project import Project, ended, until
 from roadworthy.journal.claims import token
-from roadworthy.record import MARKER
+from roadworthy.platforms.mark import MARKER
 
 
 def settled_too_early(project: Project, action: str = "deploy") -> tuple[str, int]:

@@ -21,7 +21,7 @@ from road.project import KEYS, Project
 from roadworthy.facts.standing import STAGES
 from roadworthy.journal.claims import token
 from roadworthy.model import Package, Receipt, ReleasePackage, Step
-from roadworthy.platforms.heroku import Heroku
+from roadworthy.platforms.heroku.driver import Heroku
 
 # It takes a while: `nox -s slow` runs it.
 pytestmark = pytest.mark.slow

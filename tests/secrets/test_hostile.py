@@ -23,7 +23,7 @@ from roadworthy.errors import CheckFailed, RoadworthyError
 from roadworthy.facts.github import blockers, ci_state
 from roadworthy.model import Claim, Maintenance, MissingFact, Package, ReleasePackage, RunCommand
 from roadworthy.packages import engine
-from roadworthy.platforms.heroku import Heroku
+from roadworthy.platforms.heroku.driver import Heroku
 
 KEY = canary("heroku")
 LIMITS = Limits(http=Duration(0.2), release=Duration(0.2), boot=Duration(0.2), oneoff=Duration(0.2))
@@ -195,7 +195,7 @@ import sys
 from pathlib import Path
 from roadworthy.command import session, use
 from roadworthy.config import Limits
-from roadworthy.platforms.heroku import Heroku
+from roadworthy.platforms.heroku.driver import Heroku
 
 use(Path(sys.argv[1]))
 with session(sys.argv[3:] == ["--json"]) as context:

@@ -12,6 +12,7 @@ from roadworthy import record
 from roadworthy.journal.claims import claim, components_of, of_component
 from roadworthy.journal.entry import Entry
 from roadworthy.model import Claim, Observed, Package, Plan, PlatformRelease, Receipt, Request
+from roadworthy.platforms.mark import made_by
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 PACKAGE = Package("c" * 40, "d" * 64, 1000)
@@ -41,29 +42,27 @@ TOKEN = f"roadworthy prod#4 {'ab' * 6}"
 def test_a_slug_is_recognised_by_the_token_in_its_description():
     claimed = claim(start(**{"from": {"newest": 7}, "to": {}}))
     assert claimed == Claim(TOKEN)
-    assert record.made_by(claimed, release(3, f"Deploy ({TOKEN})"))
-    assert not record.made_by(claimed, release(8, f"Deploy ({TOKEN}) again"))
-    assert not record.made_by(claimed, release(8, f"Deploy ({TOKEN[:-1]})"))
+    assert made_by(claimed, release(3, f"Deploy ({TOKEN})"))
+    assert not made_by(claimed, release(8, f"Deploy ({TOKEN}) again"))
+    assert not made_by(claimed, release(8, f"Deploy ({TOKEN[:-1]})"))
 
 
 def test_an_image_is_recognised_by_its_digest_in_a_release_that_came_later():
     claimed = claim(start(**{"from": {"newest": 7}, "to": {"config": f"sha256:{'12' * 32}"}}))
     assert claimed == Claim(TOKEN, 7, "12" * 6)
-    assert record.made_by(claimed, release(8, f"Deployed web ({'12' * 6})"))
-    assert not record.made_by(claimed, release(7, f"Deployed web ({'12' * 6})")), "it was there before"
-    assert not record.made_by(claimed, release(8, f"Deployed web ({'13' * 6})"))
-    assert not record.made_by(claimed, release(8, f"Deploy ({TOKEN})"))
+    assert made_by(claimed, release(8, f"Deployed web ({'12' * 6})"))
+    assert not made_by(claimed, release(7, f"Deployed web ({'12' * 6})")), "it was there before"
+    assert not made_by(claimed, release(8, f"Deployed web ({'13' * 6})"))
+    assert not made_by(claimed, release(8, f"Deploy ({TOKEN})"))
 
 
 def test_a_change_of_config_vars_is_recognised_by_its_marker_in_a_release_that_came_later():
     claimed = claim(start("config", **{"from": {"newest": 7}, "to": {}}))
     assert claimed == Claim(TOKEN, 7, marked=True)
-    assert record.made_by(claimed, release(8, "Set COLOUR, ROADWORTHY_CONFIG config vars"))
-    assert not record.made_by(claimed, release(7, "Set COLOUR, ROADWORTHY_CONFIG config vars")), (
-        "the one before it"
-    )
-    assert not record.made_by(claimed, release(8, "Set COLOUR config vars"))
-    assert not record.made_by(claimed, release(8, "Set NOT_ROADWORTHY_CONFIG config vars"))
+    assert made_by(claimed, release(8, "Set COLOUR, ROADWORTHY_CONFIG config vars"))
+    assert not made_by(claimed, release(7, "Set COLOUR, ROADWORTHY_CONFIG config vars")), "the one before it"
+    assert not made_by(claimed, release(8, "Set COLOUR config vars"))
+    assert not made_by(claimed, release(8, "Set NOT_ROADWORTHY_CONFIG config vars"))
 
 
 def test_a_component_is_claimed_by_what_the_start_says_of_it():

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from ..model import Drift, History, Observed, PlatformRelease
-from ..record import made_by
+from ..platforms.mark import made_by
 
 SHOWN: Final = 40  # characters of what the platform tells of a release and its author
 

@@ -14,7 +14,7 @@ from ..errors import RoadworthyError
 from ..journal.claims import token
 from ..journal.known import Head
 from ..model import PlatformRelease
-from ..record import MARKER
+from ..platforms.mark import MARKER
 from .lost import refuse
 
 if TYPE_CHECKING:

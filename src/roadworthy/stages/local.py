@@ -55,7 +55,7 @@ def status(context: Context) -> Result:
 def logs(context: Context, app: str, num: int) -> None:
     """The last lines of an app's log, without the values of its config vars."""
     from ..mask import Mask
-    from ..platforms.heroku_api import Api
+    from ..platforms.heroku.api import Api
 
     here = control.find(context.paths.sandbox)
     if here is None:

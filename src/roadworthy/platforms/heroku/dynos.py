@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..config import Limits
-from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError, Unreachable
-from ..mask import Mask
-from ..model import Receipt
-from ..wait import until
-from .heroku_api import Api, known, millis
+from ...config import Limits
+from ...errors import CheckFailed, OutcomeUnknown, RoadworthyError, Unreachable
+from ...mask import Mask
+from ...model import Receipt
+from ...wait import until
+from .api import Api, known, millis
 
 LOG_LINES: Final = 1500  # what Heroku keeps and gives at most (Platform API, log session: lines)
 LAST_LINES: Final = 12  # of a dead process, in the message

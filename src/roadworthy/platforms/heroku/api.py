@@ -13,10 +13,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .. import http, retry
-from ..config import Limits
-from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
-from ..wait import pause
+from ... import http, retry
+from ...config import Limits
+from ...errors import CheckFailed, OutcomeUnknown, RoadworthyError, Unreachable, UsageError
+from ...wait import pause
 
 if TYPE_CHECKING:
     import heroku3.api

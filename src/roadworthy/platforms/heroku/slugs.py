@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import CheckFailed, OutcomeUnknown
-from ..model import Claim, Package
-from . import Progress
-from .heroku_api import Api
-from .heroku_releases import Releases
+from ...errors import CheckFailed, OutcomeUnknown
+from ...model import Claim, Package
+from ..base import Progress
+from .api import Api
+from .releases import Releases
 
 if TYPE_CHECKING:
     import requests
@@ -26,8 +26,8 @@ def package_of(api: Api, app: str, slug: str) -> tuple[str, str]:
 
 def upload(api: Api, app: str, package: Package, progress: Progress) -> str:
     """Give the platform the package's bytes. A slug does nothing until released: repeating is harmless."""
-    from ..packages import procfile
-    from ..packages import slug as slugs
+    from ...packages import procfile
+    from ...packages import slug as slugs
 
     if not package.file:
         raise CheckFailed(f"neither the platform nor this machine has the package {package.digest[:12]}")

@@ -14,10 +14,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..config import Limits
-from ..errors import CheckFailed, OutcomeUnknown, Unreachable
-from ..mask import Mask
-from ..model import (
+from ...config import Limits
+from ...errors import CheckFailed, OutcomeUnknown, Unreachable
+from ...mask import Mask
+from ...model import (
     Claim,
     Dyno,
     Maintenance,
@@ -29,13 +29,14 @@ from ..model import (
     SetConfig,
     Step,
 )
-from ..record import MARKER
-from ..wait import until
-from . import Progress, heroku_slugs
-from .heroku_api import Api, known, millis
-from .heroku_dynos import Dynos
-from .heroku_images import Images
-from .heroku_releases import LOOK, Releases
+from ...wait import until
+from ..base import Progress
+from ..mark import MARKER
+from . import slugs
+from .api import Api, known, millis
+from .dynos import Dynos
+from .images import Images
+from .releases import LOOK, Releases
 
 
 class Heroku:
@@ -85,7 +86,7 @@ class Heroku:
         if not release.slug:
             return "", ""
         if "-" in release.slug:  # a UUID; an image's id has none
-            return heroku_slugs.package_of(self._api, app, release.slug)
+            return slugs.package_of(self._api, app, release.slug)
         return self._images.package_of(app, release.slug)
 
     def find(self, app: str, claim: Claim) -> PlatformRelease | None:
@@ -172,12 +173,12 @@ class Heroku:
         self, app: str, step: ReleasePackage, token: str, progress: Progress
     ) -> tuple[int, str]:
         try:
-            slug = step.slug or heroku_slugs.upload(self._api, app, step.package, progress)
+            slug = step.slug or slugs.upload(self._api, app, step.package, progress)
         except (Unreachable, OutcomeUnknown) as error:  # a slug that is not released changes nothing
             raise CheckFailed(f"the package was not uploaded, so nothing was released: {error}") from error
         commit = step.package.commit[:8]
         progress(f"releasing {commit}")
-        version = heroku_slugs.release(self._api, self._releases, app, slug, f"Deploy {commit}", Claim(token))
+        version = slugs.release(self._api, self._releases, app, slug, f"Deploy {commit}", Claim(token))
         return version, slug
 
     def _release_image(self, app: str, step: ReleasePackage, _: str, progress: Progress) -> tuple[int, str]:

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from ..errors import CheckFailed, OutcomeUnknown, Unreachable, UsageError
-from ..model import Claim, Package, PlatformRelease
-from . import Progress
-from .heroku_api import Api
-from .heroku_releases import Releases
+from ...errors import CheckFailed, OutcomeUnknown, Unreachable, UsageError
+from ...model import Claim, Package, PlatformRelease
+from ..base import Progress
+from .api import Api
+from .releases import Releases
 
 if TYPE_CHECKING:
-    from ..packages.registry import Manifest
+    from ...packages.registry import Manifest
 
 TYPE: Final = "web"  # the process type whose image a package is
 ACCEPT: Final = "application/vnd.heroku+json; version=3.docker-releases"
@@ -41,7 +41,7 @@ class Images:
 
     def package_of(self, app: str, image: str) -> tuple[str, str]:
         """(digest, commit) of the image whose config digest begins so; ("", "") when the registry has none."""
-        from ..packages import image as images
+        from ...packages import image as images
 
         if (app, image) not in self._known:
             found = self._tagged(app, image)
@@ -58,7 +58,7 @@ class Images:
 
     def _tagged(self, app: str, image: str) -> Manifest | None:
         """What the image's tag names; None also when that is nothing that anybody can read."""
-        from ..packages import registry
+        from ...packages import registry
 
         try:
             return registry.tagged(self.repository(app), image, environ=self._environ)
@@ -73,7 +73,7 @@ class Images:
         Nothing runs it yet, so repeating is harmless. The tag is put back where somebody moved it: it only finds
         the image, and one that finds another is of no use. Raises CheckFailed, also for what was altered.
         """
-        from ..packages import registry
+        from ...packages import registry
 
         progress(f"copying {package.size:,} bytes to {self.repository(app)}")
         ref = registry.promote(package.ref, self.repository(app), environ=self._environ, whole=True)

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ..config import Limits
-from ..errors import OutcomeUnknown
-from ..model import Claim, PlatformRelease
-from ..record import image_named, made_by
-from ..wait import until
-from .heroku_api import Api, known
+from ...config import Limits
+from ...errors import OutcomeUnknown
+from ...model import Claim, PlatformRelease
+from ...wait import until
+from ..mark import image_named, made_by
+from .api import Api, known
 
 RELEASES: Final = 30  # how far back releases are read; Heroku destroys artifacts beyond 20
 BACK: Final = "Rollback to v"  # how the description of Heroku's own rollback begins
