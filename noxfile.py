@@ -18,19 +18,34 @@ QUICK = (
 )
 # Neighbours stay with one worker, for the tests of a module share a sandbox; who has none left takes some over.
 EACH_CORE = ("-n", "auto", "--dist", "worksteal")
+PURE = (
+    "accept",
+    "accept_migrations",
+    "commit_stage_judged",
+    "commit_stage_read",
+    "complete",
+    "decide",
+    "progress",
+    "ship",
+    "times",
+)
 UNITS = (
+    "actions",
     "checks",
+    "execution",
     "facts",
     "guards",
     "journal",
     "packages",
+    *(f"pipeline/test_{name}.py" for name in PURE),
     "report",
-    "stages",
     "test_config.py",
     "test_globs.py",
     "test_model.py",
+    "test_record.py",
     "test_retry.py",
     "test_wait.py",
+    "trial",
 )
 _installed: dict[str, str] = {}
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")

@@ -13,7 +13,7 @@ from rich.pretty import pretty_repr
 
 from roadworthy import model
 from roadworthy.checks.http import Answer
-from roadworthy.command import plain
+from roadworthy.commands.session import plain
 from roadworthy.errors import UsageError
 from roadworthy.journal.sign import Signer, own_key
 from roadworthy.model import (

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy import release
+from roadworthy.execution import run as release
+from roadworthy.execution.signing import ON_FAILURE, STAGE, Work, refusal, works
 from roadworthy.facts.standing import STAGES
 from roadworthy.journal.policy import Asked, Policy, Rule
-from roadworthy.signing import ON_FAILURE, STAGE, Work, refusal, works
 
 SOURCE = Path(__file__).parents[1] / "src/roadworthy"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -62,7 +62,7 @@ def test_what_goes_back_by_itself_is_signed_by_the_same_key() -> None:
         Work("completion", "complete"),
     )
     # recover.py names the actions whose failure brings another: a new one must come here, too.
-    recovering = (SOURCE / "recover.py").read_text()
+    recovering = (SOURCE / "execution/recover.py").read_text()
     assert 'not in ("deploy", "complete", "config")' in recovering
     assert set(ON_FAILURE) == {"deploy", "complete"}
 

@@ -18,8 +18,8 @@ from invoke.collection import Collection
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
-from .command import asking, finish, look, require, session, use
-from .usage import answer_in_our_words, list_in_groups
+from .commands.session import asking, finish, look, require, session, use
+from .commands.usage import answer_in_our_words, list_in_groups
 
 # Invoke would make -h of --change and -a of four different options; here -h is help, everywhere.
 task = partial(invoke_task, auto_shortflags=False)
@@ -100,7 +100,7 @@ def rollback(c, env="staging", to=None, why="", change="", wait=None, plan=False
             "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})  # fmt: skip
 def config(c, set, unset, env="staging", component="", why="", change="", wait=None, plan=False, json=False):
     """Change config vars of what runs; it is verified again, and they are put back when it does not do well."""
-    from .stages.change_config import change_config
+    from .actions.config import change_config
 
     with session(json, plan) as context:
         request = asking(context, "config", env, None, why, change, wait=wait, component=component)
@@ -110,7 +110,7 @@ def config(c, set, unset, env="staging", component="", why="", change="", wait=N
 @task(help={"env": ENV, "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})
 def certify(c, env="staging", why="", change="", wait=None, plan=False, json=False):
     """Prove that what runs is fit for production, and write its certificate."""
-    from .stages.certify import certify
+    from .actions.certify import certify
 
     with session(json, plan) as context:
         finish(context, certify(context, asking(context, "certify", env, None, why, change, wait=wait), plan))
@@ -120,7 +120,7 @@ def certify(c, env="staging", why="", change="", wait=None, plan=False, json=Fal
             "json": JSON})  # fmt: skip
 def adopt(c, env="staging", why="", change="", plan=False, json=False):
     """Accept, signed, what somebody did to the platform by hand; it is checked like a deploy."""
-    from .stages.adopt import adopt
+    from .actions.adopt import adopt
 
     with session(json, plan) as context:
         request = asking(context, "adopt", env, None, why, change)
@@ -144,7 +144,7 @@ def ship(
     json=False,
 ):
     """Take one commit through all seven stages, from intake to completion."""
-    from .stages.ship import logged, ship
+    from .pipeline.ship import logged, ship
 
     with session(json, plan) as context, logged(context, env, log and not plan):
         request = asking(context, "ship", env, commit, why, change, approval=approval, wait=wait)
@@ -154,7 +154,7 @@ def ship(
 @task(help={"env": ENV, "json": JSON})
 def verify(c, env="staging", json=False):
     """Compare platform, app and database with the journal."""
-    from .stages.verify import report
+    from .pipeline.verify import report
 
     with session(json) as context:
         finish(context, report(context, context.config.name_of(env)))
@@ -163,7 +163,7 @@ def verify(c, env="staging", json=False):
 @task(help={"env": ENV, "junit": "also write a JUnit file here", "json": JSON})
 def smoke(c, env="staging", junit="", json=False):
     """Ask a running environment the checks of release.toml, side by side."""
-    from .stages.smoke import report
+    from .commands.smoke import report
 
     with session(json) as context:
         finish(context, report(context, context.config.name_of(env), junit))
@@ -172,7 +172,7 @@ def smoke(c, env="staging", junit="", json=False):
 @task(help={"commit": COMMIT, "plan": PLAN, "json": JSON})
 def test(c, commit=None, plan=False, json=False):
     """Run the app's own tests on the package of a commit, and record the result."""
-    from .stages.test_run import report
+    from .pipeline.test_run import report
 
     with session(json, plan) as context:
         finish(context, report(context, commit))
@@ -181,7 +181,7 @@ def test(c, commit=None, plan=False, json=False):
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
 def intake(c, env="staging", commit=None, why="", change="", plan=False, json=False):
     """Stage 1: take a change in; its scope is what differs from what was last deployed there."""
-    from .stages.intake import report
+    from .pipeline.intake import report
 
     with session(json, plan) as context:
         finish(context, report(context, asking(context, "intake", env, commit, why, change)))
@@ -190,7 +190,7 @@ def intake(c, env="staging", commit=None, why="", change="", plan=False, json=Fa
 @task(help={"env": ENV, "commit": COMMIT, "plan": PLAN, "json": JSON})
 def build(c, env="staging", commit=None, plan=False, json=False):
     """Stage 2: build the package of a commit once and record it, or find it."""
-    from .stages.build import report
+    from .pipeline.build import report
 
     with session(json, plan) as context:
         finish(context, report(context, asking(context, "build", env, commit, "", "")))
@@ -209,7 +209,7 @@ def build(c, env="staging", commit=None, plan=False, json=False):
 )
 def accept(c, env="staging", commit=None, why="", change="", again=False, plan=False, json=False):
     """Stage 3: decide on the package, YES or NO, by the checks that its change requires."""
-    from .stages.accept import accept
+    from .pipeline.accept import accept
 
     with session(json, plan) as context:
         finish(context, accept(context, asking(context, "accept", env, commit, why, change), again=again))
@@ -218,7 +218,7 @@ def accept(c, env="staging", commit=None, why="", change="", again=False, plan=F
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
 def release(c, env="staging", commit=None, why="", change="", plan=False, json=False):
     """Stage 4: mark an accepted package as eligible for deployment; this deploys nothing."""
-    from .stages.mark_released import mark_released
+    from .pipeline.mark_released import mark_released
 
     with session(json, plan) as context:
         finish(context, mark_released(context, asking(context, "release", env, commit, why, change)))
@@ -227,7 +227,7 @@ def release(c, env="staging", commit=None, why="", change="", plan=False, json=F
 @task(help={"env": ENV, "why": WHY, "change": CHANGE, "plan": PLAN, "wait": WAIT, "json": JSON})
 def complete(c, env="staging", why="", change="", plan=False, wait=None, json=False):
     """Stage 7: hold what runs against the Definition of Done; what is not complete goes back."""
-    from .stages.complete import complete
+    from .pipeline.complete import complete
 
     with session(json, plan) as context:
         finish(
@@ -238,7 +238,7 @@ def complete(c, env="staging", why="", change="", plan=False, wait=None, json=Fa
 @task(help={"env": ENV, "commit": COMMIT, "json": JSON})
 def decide(c, env="staging", commit=None, json=False):
     """The release decision on a commit, YES or NO, as the journals tell it now."""
-    from .stages.complete import decision_of
+    from .pipeline.complete import decision_of
 
     with session(json) as context:
         finish(context, decision_of(context, asking(context, "decide", env, commit, "", "")))
@@ -249,7 +249,7 @@ def decide(c, env="staging", commit=None, json=False):
             "json": JSON})  # fmt: skip
 def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None, plan=False, json=False):
     """Take an existing package through acceptance, deployment and completion again, without building."""
-    from .stages.ship import ship
+    from .pipeline.ship import ship
 
     with session(json, plan) as context:
         request = asking(context, "replay", env, sha, why, change, approval=approval, wait=wait)
@@ -259,7 +259,7 @@ def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None
 @task(help={"env": ENV, "plan": PLAN, "json": JSON})
 def reconcile(c, env="staging", plan=False, json=False):
     """Settle an action whose outcome is unknown, by looking at the platform."""
-    from .stages.reconcile import report
+    from .execution.reconcile import report
 
     with session(json, plan) as context:
         finish(context, report(context, context.config.name_of(env)))
@@ -268,7 +268,7 @@ def reconcile(c, env="staging", plan=False, json=False):
 @task(help={"json": JSON})
 def status(c, json=False):
     """What should run where, what does, and whether anything drifted."""
-    from .stages.status import report
+    from .commands.status import report
 
     with session(json) as context:
         finish(context, report(context))
@@ -277,7 +277,7 @@ def status(c, json=False):
 @task(help={"env": ENV, "limit": "how many entries", "json": JSON})
 def history(c, env="staging", limit=20, json=False):
     """What happened in an environment, newest first."""
-    from .stages.status import report_history
+    from .commands.status import report_history
 
     with session(json) as context:
         finish(context, report_history(context, context.config.name_of(env), limit))
@@ -286,7 +286,7 @@ def history(c, env="staging", limit=20, json=False):
 @task(help={"env": ENV, "at": "UTC day or ISO 8601 time; default: now", "json": JSON})
 def why(c, env="staging", at="", json=False):
     """What ran in an environment then, when it got there, who sent it and why."""
-    from .stages.why import report
+    from .commands.why import report
 
     with session(json) as context:
         finish(context, report(context, context.config.name_of(env), at))
@@ -295,7 +295,7 @@ def why(c, env="staging", at="", json=False):
 @task(help={"keep": "leave the sandbox up and print its addresses", "plan": PLAN, "json": JSON})
 def rehearse(c, keep=False, plan=False, json=False):
     """Take HEAD down the whole road on the sandbox: staging, production, rollback, evidence."""
-    from .stages.rehearse import rehearse
+    from .commands.rehearse import rehearse
 
     with session(json, plan) as context:
         finish(context, rehearse(context, keep))
@@ -307,28 +307,28 @@ def rehearse(c, keep=False, plan=False, json=False):
 )
 def sandbox_up(c, port=0, database="sqlite", plan=False, json=False):
     """Start the local platform with the apps of release.toml."""
-    from .stages import local
+    from .commands import sandbox
 
     with session(json, plan) as context:
-        finish(context, local.up(context, port, database))
+        finish(context, sandbox.up(context, port, database))
 
 
 @task(name="down", help={"plan": PLAN, "json": JSON})
 def sandbox_down(c, plan=False, json=False):
     """End the local platform and everything that it started; its data stays."""
-    from .stages import local
+    from .commands import sandbox
 
     with session(json, plan) as context:
-        finish(context, local.down(context))
+        finish(context, sandbox.down(context))
 
 
 @task(name="status", help={"json": JSON})
 def sandbox_status(c, json=False):
     """Addresses, releases and processes of the local platform."""
-    from .stages import local
+    from .commands import sandbox
 
     with session(json) as context:
-        finish(context, local.status(context))
+        finish(context, sandbox.status(context))
 
 
 @task(
@@ -336,35 +336,35 @@ def sandbox_status(c, json=False):
 )
 def sandbox_logs(c, app="staging", num=100, json=False):
     """The last log lines of an app on the local platform."""
-    from .stages import local
+    from .commands import sandbox
 
     with session(json) as context:
-        local.logs(context, context.config.app(app), num)
+        sandbox.logs(context, context.config.app(app), num)
 
 
 @task(name="env", help={"json": JSON})
 def sandbox_env(c, json=False):
     """Print the exports that point heroku3 and the Heroku command line at the local platform."""
-    from .stages import local
+    from .commands import sandbox
 
     with session(json) as context:
-        local.env(context)
+        sandbox.env(context)
 
 
 @task(name="faults", help={"set": "JSON list of faults, or 'none' to clear them", "plan": PLAN, "json": JSON})
 def sandbox_faults(c, set="", plan=False, json=False):
     """Show or set the faults that the local platform injects."""
-    from .stages import local
+    from .commands import sandbox
 
     with session(json, plan) as context:
-        finish(context, local.faults(context, set))
+        finish(context, sandbox.faults(context, set))
 
 
 @task(name="explain", help={"env": ENV, "action": "deploy, migrate, rollback, certify or adopt", "commit": COMMIT,
                             "json": JSON})  # fmt: skip
 def guards_explain(c, env="staging", action="deploy", commit=None, json=False):
     """Each rule, its verdict now, and the facts that it read."""
-    from .stages.explain import explain
+    from .commands.explain import explain
 
     with session(json) as context:
         finish(context, explain(context, asking(context, action, env, commit, "", "")))
@@ -373,7 +373,7 @@ def guards_explain(c, env="staging", action="deploy", commit=None, json=False):
 @task(name="approve", help={"env": ENV, "why": "what you looked at", "plan": PLAN, "json": JSON})
 def guards_approve(c, env="staging", why="", plan=False, json=False):
     """Approve, signed, the rules of HEAD, for production that asks for another key's word on them."""
-    from .stages.approve import approve
+    from .commands.approve import approve
 
     with session(json, plan) as context:
         name = context.config.name_of(env)
@@ -384,7 +384,7 @@ def guards_approve(c, env="staging", why="", plan=False, json=False):
 @task(name="status", help={"env": ENV, "commit": HELD_COMMIT, "json": JSON})
 def lock_status(c, env="staging", commit=None, json=False):
     """Who holds an environment, or the package of a commit."""
-    from .stages import holding
+    from .execution import holding
 
     with session(json) as context:
         finish(context, holding.status(context, holding.place_held(context, env, commit)))
@@ -403,7 +403,7 @@ def lock_status(c, env="staging", commit=None, json=False):
 )
 def lock_unlock(c, env="staging", commit=None, token=0, reason="", plan=False, json=False):
     """Abandon an action whose holder is surely dead; a signed entry says who did it and why."""
-    from .stages import holding
+    from .execution import holding
 
     with session(json, plan) as context:
         finish(context, holding.unlock(context, holding.place_held(context, env, commit), token, reason))
@@ -415,21 +415,21 @@ def lock_unlock(c, env="staging", commit=None, token=0, reason="", plan=False, j
                          "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_keys(c, name="release", folder="", import_="", policy=False, plan=False, json=False):
     """Make or import a signing key: the private half outside the project, the public half in .release/trust."""
-    from .stages import evidence, trusting
+    from .commands import evidence, trust
 
     with session(json, plan) as context:
-        finish(context, trusting.policy(context) if policy else evidence.keys(context, name, folder, import_))
+        finish(context, trust.policy(context) if policy else evidence.keys(context, name, folder, import_))
 
 
 @task(name="revoke", help={"key": "its name, or its id SHA256:…", "why": "what happened", "plan": PLAN,
                            "rule": "end this rule of trust.toml alone: 1, 2, …", "json": JSON})  # fmt: skip
 def evidence_revoke(c, key, why="", rule=0, plan=False, json=False):
     """End a key, or one rule of it, at the heads that its journals have now: earlier entries stay good."""
-    from .stages import revoking
+    from .commands import revoke
 
     with session(json, plan) as context:
         require("why", why)
-        finish(context, revoking.revoke(context, key, why.strip(), rule))
+        finish(context, revoke.revoke(context, key, why.strip(), rule))
 
 
 @task(name="audit", iterable=["anchor"], help={
@@ -438,7 +438,7 @@ def evidence_revoke(c, key, why="", rule=0, plan=False, json=False):
     "tsa": "certificates (PEM) of the authority that timestamped the anchor files", "json": JSON})  # fmt: skip
 def evidence_audit(c, env=None, anchor=None, tsa="", json=False):
     """Check every journal of the target: signatures, chain, evidence, anchors."""
-    from .stages import audit
+    from .commands import audit
 
     with session(json) as context:
         only = context.config.name_of(env) if env else ""
@@ -450,7 +450,7 @@ def evidence_audit(c, env=None, anchor=None, tsa="", json=False):
                            "json": JSON})  # fmt: skip
 def evidence_anchor(c, env="staging", to="", timestamp="", plan=False, json=False):
     """Note the journal's head outside of its store, so that a cut tail or an old copy can be seen."""
-    from .stages import evidence
+    from .commands import evidence
 
     with session(json, plan) as context:
         finish(context, evidence.anchor(context, context.config.name_of(env), to, timestamp))
@@ -460,7 +460,8 @@ def evidence_anchor(c, env="staging", to="", timestamp="", plan=False, json=Fals
                           "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_clock(c, env="staging", commit=None, why="", plan=False, json=False):
     """Say that this machine's clock is right, where a journal's newest entry is from one that was ahead."""
-    from .stages import evidence, holding
+    from .commands import evidence
+    from .execution import holding
 
     with session(json, plan) as context:
         place = holding.place_held(context, env, commit)
@@ -472,19 +473,19 @@ def evidence_clock(c, env="staging", commit=None, why="", plan=False, json=False
                                 "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_accept_loss(c, env="staging", why="", plan=False, json=False):
     """Accept, signed, that entries of a journal were lost; it goes on at a higher number, and audits tell of it."""
-    from .stages import loss
+    from .commands import accept_loss
 
     with session(json, plan) as context:
         environment = context.config.name_of(env)
         require("why", why)
-        finish(context, loss.accept(context, environment, why))
+        finish(context, accept_loss.accept(context, environment, why))
 
 
 @task(name="export", help={"env": ENV, "release": "vNNN, or its number in the journal", "to": "the folder to make",
                            "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_export(c, env="staging", release="", to="", plan=False, json=False):
     """Write one release as in-toto links, layout and predicates, for the stock in-toto-verify."""
-    from .stages import evidence
+    from .commands import evidence
 
     with session(json, plan) as context:
         finish(context, evidence.export(context, context.config.name_of(env), release, to))
@@ -495,7 +496,7 @@ def evidence_export(c, env="staging", release="", to="", plan=False, json=False)
                             "latest": LATEST})  # fmt: skip
 def dockerhub_release(c, commit=None, repository="", tag="", platforms="", latest="", plan=False, json=False):
     """Publish the image of a commit for several platforms, under four tags, and note its digest."""
-    from .stages import dockerhub
+    from .commands import dockerhub
 
     with session(json, plan) as context:
         finish(context, dockerhub.release(context, commit, repository, tag, platforms, latest))
@@ -505,7 +506,7 @@ def dockerhub_release(c, commit=None, repository="", tag="", platforms="", lates
                          "json": JSON})  # fmt: skip
 def dockerhub_push(c, commit=None, repository="", tag="", latest="", plan=False, json=False):
     """Publish the image of a commit for this machine's platform, and note its digest."""
-    from .stages import dockerhub
+    from .commands import dockerhub
 
     with session(json, plan) as context:
         finish(context, dockerhub.push(context, commit, repository, tag, latest))
@@ -514,7 +515,7 @@ def dockerhub_push(c, commit=None, repository="", tag="", latest="", plan=False,
 @task(name="build", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON})
 def dockerhub_build(c, commit=None, repository="", tag="", plan=False, json=False):
     """Build the image of a commit on this machine alone, under its version and latest."""
-    from .stages import dockerhub
+    from .commands import dockerhub
 
     with session(json, plan) as context:
         finish(context, dockerhub.build_version(context, commit, repository, tag))
@@ -526,7 +527,7 @@ def dockerhub_build(c, commit=None, repository="", tag="", plan=False, json=Fals
 )
 def dockerhub_local(c, commit=None, image="autorisen:local", plan=False, json=False):
     """Build the image of a commit on this machine alone, under one name."""
-    from .stages import dockerhub
+    from .commands import dockerhub
 
     with session(json, plan) as context:
         finish(context, dockerhub.build(context, commit, (image,)))
@@ -535,7 +536,7 @@ def dockerhub_local(c, commit=None, image="autorisen:local", plan=False, json=Fa
 @task(name="login", help={"repository": REPOSITORY, "plan": PLAN, "json": JSON})
 def dockerhub_login(c, repository="", plan=False, json=False):
     """Log the engine in, with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN."""
-    from .stages import dockerhub
+    from .commands import dockerhub
 
     with session(json, plan) as context:
         finish(context, dockerhub.login(context, repository))
@@ -544,7 +545,7 @@ def dockerhub_login(c, repository="", plan=False, json=False):
 @task(name="logout", help={"repository": REPOSITORY, "plan": PLAN, "json": JSON})
 def dockerhub_logout(c, repository="", plan=False, json=False):
     """Let the engine forget its login."""
-    from .stages import dockerhub
+    from .commands import dockerhub
 
     with session(json, plan) as context:
         finish(context, dockerhub.logout(context, repository))

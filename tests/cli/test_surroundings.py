@@ -17,7 +17,7 @@ import pytest
 from invoke import Collection
 from road.project import NOT_INHERITED, Project, Ran
 
-from roadworthy import release
+from roadworthy.execution import run as release
 from roadworthy.sandbox import control
 from roadworthy.tasks import mount
 
@@ -225,7 +225,7 @@ def test_an_error_nobody_thought_of_is_one_line_without_its_text(
 def test_after_the_start_such_an_error_leaves_the_outcome_unknown(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ):
-    from roadworthy.stages import deploy
+    from roadworthy.actions import deploy
 
     project.json("test")
     with monkeypatch.context() as patch:

@@ -13,7 +13,8 @@ from invoke.exceptions import ParseError
 from invoke.parser import Argument, Parser, ParserContext
 from invoke.tasks import task
 
-from roadworthy import tasks, usage
+from roadworthy import tasks
+from roadworthy.commands import usage
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,11 +5,11 @@ import subprocess
 import pytest
 from docs_pages import ROOT, blocks, rows, section
 
+from roadworthy.commands import trust as trusting
 from roadworthy.config import decode
+from roadworthy.execution.signing import ON_FAILURE, STAGE, works
 from roadworthy.journal.policy import Asked
 from roadworthy.journal.sign import Trust, create_key
-from roadworthy.signing import ON_FAILURE, STAGE, works
-from roadworthy.stages import trusting
 
 PAGE = ROOT / "docs/trust.md"
 OF_A_PACKAGE = ("intake", "build", "publish", "test", "accept", "release")

@@ -33,7 +33,7 @@ def changes_over_http(source: str) -> bool:
 @pytest.mark.parametrize("module", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_only_the_road_changes_a_platform(module: Path):
     where, source = str(module.relative_to(PACKAGE)), module.read_text(encoding="utf-8")
-    assert calls_apply(source) == (where == "release.py"), f"{where} calls a driver's changing verb"
+    assert calls_apply(source) == (where == "execution/run.py"), f"{where} calls a driver's changing verb"
     assert not changes_over_http(source) or where.startswith("platforms/") or where == ASKING, (
         f"{where} changes something over HTTP"
     )

@@ -312,7 +312,7 @@ def test_our_own_rules_know_every_file_of_this_repository():
         ("app/README.md", "docs_only"),
         ("docs/index.md", "docs_only"),
         ("tests/conftest.py", ""),
-        ("src/roadworthy/release.py", "runtime toolkit"),
+        ("src/roadworthy/execution/run.py", "runtime toolkit"),
         ("guards/README.md", "runtime toolkit"),
         ("scripts/audit.sh", "runtime toolkit"),
         ("Makefile", "runtime toolkit"),

@@ -71,7 +71,7 @@ def rules() -> config.ScopeRules:
         "guards/README.md",
         "release.toml",
         ".release/trust/trust.toml",
-        "src/roadworthy/release.py",
+        "src/roadworthy/execution/run.py",
         "Makefile",
         "tasks.py",
         "noxfile.py",

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from road.project import parses
 
-from roadworthy import guard, what_next
+from roadworthy import guard
 from roadworthy.context import Context
 from roadworthy.facts import drift, git, policy
 from roadworthy.model import Outcome, Request, Result, Verdict
+from roadworthy.pipeline import what_next
 from roadworthy.report.terminal import Screen
 
 ROOT = Path(__file__).parents[2]

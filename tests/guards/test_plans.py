@@ -26,6 +26,7 @@ from release_facts import (
 )
 
 from roadworthy import record
+from roadworthy.actions import deploy, rollback
 from roadworthy.context import Context
 from roadworthy.errors import NoPackage
 from roadworthy.model import (
@@ -47,7 +48,6 @@ from roadworthy.model import (
     Watch,
     digest_of,
 )
-from roadworthy.stages import deploy, rollback
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 CONTEXT = Context(ROOT, None, {"ROADWORTHY_TARGET": "sandbox"})  # type: ignore[arg-type]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from roadworthy.commands import dockerhub
 from roadworthy.errors import CheckFailed, UsageError
 from roadworthy.packages import credentials, engine
 from roadworthy.packages import registry as images
-from roadworthy.stages import dockerhub
 
 from . import servers
 from .hub import DOCKER, called, published
@@ -29,7 +29,7 @@ def test_a_release_is_one_index_under_four_tags_with_a_signed_note(hub):
     assert {one["platform"]["architecture"] for one in listed} == {"amd64", "arm64"}
     assert result.details["ref"] in result.line
     assert published(hub.context, hub.commit) == [{**result.details}]
-    from roadworthy.stages.audit import audit
+    from roadworthy.commands.audit import audit
 
     assert audit(hub.context, (), "").code == 0
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from roadworthy.commands import dockerhub
 from roadworthy.errors import CheckFailed, UsageError
 from roadworthy.packages import engine
 from roadworthy.packages import registry as images
 from roadworthy.packages.references import Reference, repository
 from roadworthy.packages.wire import opened
-from roadworthy.stages import dockerhub
 
 from . import servers
 from .hub import Hub, called, published

@@ -258,7 +258,7 @@ def unpacked(made: images.Image, folder: Path) -> dict[str, bytes]:
 
 
 def test_the_tests_of_an_image_run_on_what_it_was_built_from(site):
-    from roadworthy.stages.test_run import test as run_tests
+    from roadworthy.pipeline.test_run import test as run_tests
 
     context = configured(
         site, "python -c \"import sys; sys.exit(open('COMMIT').read().strip() != 'x' and 4)\""
@@ -285,7 +285,7 @@ def configured(site: Site, test: str = ""):
 
 
 def test_a_build_makes_the_image_that_release_toml_says(site):
-    from roadworthy.stages.build import build
+    from roadworthy.pipeline.build import build
 
     made = build(configured(site), site.commit)
     assert made.kind == "image"

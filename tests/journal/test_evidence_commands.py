@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from roadworthy.commands import audit, evidence, trust
 from roadworthy.context import Context
 from roadworthy.errors import Planned, UsageError
 from roadworthy.journal.sign import Trust, create_key, load_signer
 from roadworthy.journal.store import Folder
 from roadworthy.model import Outcome
 from roadworthy.report.terminal import Screen
-from roadworthy.stages import audit, evidence, trusting
 
 from .exporting import COMMIT, PACKAGE, did
 from .making import needs, record, secret_line
@@ -74,19 +74,19 @@ def test_the_policy_of_four_keys_is_written_once_its_keys_are_there(root: Path, 
     with pytest.raises(
         UsageError, match=r"has no build\.pub, verification\.pub, approval\.pub, deploy\.pub"
     ) as caught:
-        trusting.policy(context(root))
+        trust.policy(context(root))
     assert caught.value.next[-1] == "invoke evidence.keys --policy"
-    for name in trusting.KEYS:
+    for name in trust.KEYS:
         evidence.keys(context(root), name, str(tmp_path / "private"))
     with pytest.raises(Planned, match=r"write \.release/trust/trust\.toml"):
-        trusting.policy(Context(root, Screen(json=True, stream=io.StringIO()), {}, planning=True))
+        trust.policy(Context(root, Screen(json=True, stream=io.StringIO()), {}, planning=True))
     assert not there.exists()
-    assert trusting.policy(context(root)).next == trusting.COMMIT
-    assert trusting.policy(context(root)).line.endswith("already"), "said twice"
-    assert there.read_text() == trusting.reference()
+    assert trust.policy(context(root)).next == trust.COMMIT
+    assert trust.policy(context(root)).line.endswith("already"), "said twice"
+    assert there.read_text() == trust.reference()
     there.write_text(there.read_text().replace("version = 1 ", "version = 2 "))
     with pytest.raises(UsageError, match="there is another"):
-        trusting.policy(context(root))
+        trust.policy(context(root))
 
 
 @needs("ssh-keygen", "openssl")

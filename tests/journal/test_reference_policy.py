@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from roadworthy.commands import trust
 from roadworthy.journal.audit_trust import read_trust
 from roadworthy.journal.sign import Trust, create_key
-from roadworthy.stages import trusting
 
 
 def test_both_readers_of_the_reference_policy_see_the_same(tmp_path: Path) -> None:
-    for name in trusting.KEYS:
+    for name in trust.KEYS:
         create_key(tmp_path, name)
-    (tmp_path / "trust.toml").write_text(trusting.reference())
+    (tmp_path / "trust.toml").write_text(trust.reference())
     mine, others = Trust.load(tmp_path), read_trust(tmp_path)
     assert (mine.policy.version, mine.policy.sha256) == others.policy
     assert mine.keys == others.raw and mine.policy.names == others.stems

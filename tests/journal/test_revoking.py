@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from roadworthy.commands import revoke
 from roadworthy.context import Context
 from roadworthy.errors import Planned, RoadworthyError, UsageError
 from roadworthy.journal.log import Log
 from roadworthy.journal.sign import Trust
 from roadworthy.report.terminal import Screen
-from roadworthy.stages import revoking
 
 from .auditing import TOOLS, both
 from .making import log_of, needs, record, signer_of
@@ -82,9 +82,9 @@ def team(tmp_path: Path, path: str) -> Iterator[Team]:
 
 def test_a_key_is_revoked_at_the_heads_of_every_journal_that_it_signed(team: Team) -> None:
     with pytest.raises(Planned, match=r"end deployer\.pub .* at 3 heads, as version 5"):
-        revoking.revoke(team.context(planning=True), "deployer", "its laptop was stolen")
+        revoke.revoke(team.context(planning=True), "deployer", "its laptop was stolen")
     assert team.toml.read_text() == RULES
-    done = revoking.revoke(team.context(), "deployer", "its laptop was stolen")
+    done = revoke.revoke(team.context(), "deployer", "its laptop was stolen")
     assert "is revoked from the heads of 3 journals on" in done.line
     assert "live/prod: good up to #2; its newest is #1, note deploy" in team.said.getvalue()
     policy = Trust.load(team.state / "trust").policy
@@ -100,13 +100,13 @@ def test_a_key_is_revoked_at_the_heads_of_every_journal_that_it_signed(team: Tea
     assert team.whole()
     written = team.toml.read_text()
     for said in ("deployer", "deployer.pub", signer_of(team.state).keyid):
-        assert revoking.revoke(team.context(), said, "again").line.endswith("is revoked already")
+        assert revoke.revoke(team.context(), said, "again").line.endswith("is revoked already")
     assert team.toml.read_text() == written, "said twice"
 
 
 def test_what_a_revoked_key_signs_later_is_found_by_both_audits(team: Team) -> None:
     thief = team.log("prod")  # which believes the policy of before
-    revoking.revoke(team.context(), "deployer", "gone")
+    revoke.revoke(team.context(), "deployer", "gone")
     thief.append(record("note", target="live"))
     assert both(team.path, team.state, "live/prod") == ("00000003.json", "policy")
     with pytest.raises(RoadworthyError, match="was revoked before it signed this entry"):
@@ -126,8 +126,8 @@ actions = ["deploy"]
 
 def test_a_rule_is_over_at_the_heads_of_its_key(team: Team) -> None:
     with pytest.raises(UsageError, match=r"rule 2 .* is none of deployer\.pub .*: its rules are 1"):
-        revoking.revoke(team.context(), "deployer", "narrower", 2)
-    revoking.revoke(team.context(), "deployer", "narrower", 1)
+        revoke.revoke(team.context(), "deployer", "narrower", 2)
+    revoke.revoke(team.context(), "deployer", "narrower", 1)
     assert team.whole()
     with pytest.raises(RoadworthyError, match=r"its rule is over since entry 2 of live/prod; other\.pub may"):
         team.note()
@@ -136,10 +136,10 @@ def test_a_rule_is_over_at_the_heads_of_its_key(team: Team) -> None:
     with pytest.raises(RoadworthyError, match=r"its rule is over|no rule of trust\.toml"):
         team.note("staging")
     written = team.toml.read_text()
-    assert revoking.revoke(team.context(), "deployer", "again", 1).line.endswith("is over already")
+    assert revoke.revoke(team.context(), "deployer", "again", 1).line.endswith("is over already")
     assert team.toml.read_text() == written
     assert team.whole()
-    revoking.revoke(team.context(), "deployer", "gone")
+    revoke.revoke(team.context(), "deployer", "gone")
     assert team.whole(), "one after the other"
 
 
@@ -147,11 +147,11 @@ def test_nothing_is_written_when_a_journal_cannot_be_read(team: Team) -> None:
     file = team.state / "journal/live/only-other/00000001.json"
     file.write_bytes(file.read_bytes().replace(b"A", b"B", 1))
     with pytest.raises(RoadworthyError, match="the journal cannot be trusted"):
-        revoking.revoke(team.context(), "deployer", "gone")
+        revoke.revoke(team.context(), "deployer", "gone")
     shutil.rmtree(file.parent)
     (team.state / "journal/live/No Journal").mkdir()
     with pytest.raises(UsageError, match="cannot name a journal"):
-        revoking.revoke(team.context(), "deployer", "gone")
+        revoke.revoke(team.context(), "deployer", "gone")
     assert team.toml.read_text() == RULES
 
 
@@ -159,21 +159,21 @@ def test_who_or_what_is_not_there_is_said(team: Team) -> None:
     with pytest.raises(
         UsageError, match=r"there is no key 'nobody' in \.release/trust, which has deployer, other"
     ):
-        revoking.revoke(team.context(), "nobody", "gone")
+        revoke.revoke(team.context(), "nobody", "gone")
     team.toml.unlink()
     with pytest.raises(UsageError, match="so no key may sign anything"):
-        revoking.revoke(team.context(), "deployer", "gone")
+        revoke.revoke(team.context(), "deployer", "gone")
 
 
 def test_while_the_project_says_sandbox_the_journals_of_live_are_read(team: Team) -> None:
     toml = team.root / "release.toml"
     toml.write_text(toml.read_text().replace('target = "live"', 'target = "sandbox"', 1))
-    assert "the heads of 3 journals" in revoking.revoke(team.context(), "deployer", "gone").line
+    assert "the heads of 3 journals" in revoke.revoke(team.context(), "deployer", "gone").line
 
 
 def test_a_start_of_the_key_that_is_open_is_left_to_another_key(team: Team) -> None:
     team.log("staging").append(record("start", target="live", environment="staging"))
-    revoking.revoke(team.context(), "deployer", "gone")
+    revoke.revoke(team.context(), "deployer", "gone")
     assert "live/staging: its start is open" in team.said.getvalue()
     settled = record("end", target="live", environment="staging", settles=2)
     team.log("staging", "other").append(settled)

@@ -18,19 +18,20 @@ from .operators import WEIGHTS, Mutant, compiles, mutants
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 _SOURCE = Path("src", "roadworthy")
 _DECIDING = {
-    ".": ("guard", "release", "record", "recover", "spans"),
+    ".": ("guard", "record", "spans"),
+    "actions": ("adopt", "certify", "deploy", "migrate", "rollback"),
+    "execution": ("holding", "reconcile", "recover", "run", "turn"),
     "packages": ("manifest",),
-    "pipeline": ("progress",),
+    "pipeline": (
+        *("accept", "accept_migrations", "commit_stage", "complete", "contract_files", "decide", "progress"),
+        *("ship", "times"),
+    ),
     "facts": (
         *("drift", "standing", "history", "scope", "github", "migrations", "keys", "observe", "schema"),
         *("newer", "policy", "revision", "weaker"),
     ),
     "checks": ("http", "logs", "degradation", "literals", "rounds"),
-    "stages": (
-        *("decide", "complete", "ship", "migrate", "deploy", "rollback", "reconcile", "certify", "adopt"),
-        *("accept", "turn", "holding", "commit_stage", "accept_migrations", "files", "starting"),
-        "times",
-    ),
+    "trial": ("starting",),
     "journal": ("chain", "lock", "policy", "sign", "entry", "audit*"),
 }
 BUDGET = 30.0  # seconds of tests for one mutant

@@ -13,7 +13,7 @@ from roadworthy.errors import UsageError
 from roadworthy.packages import procfile, slug
 from roadworthy.sandbox import slugs
 from roadworthy.sandbox.proctable import group_is_alive
-from roadworthy.stages import apart
+from roadworthy.trial import place
 
 from .repository import Repository
 
@@ -70,9 +70,9 @@ def test_the_sandbox_reads_the_same(tmp_path: Path) -> None:
         slugs.processes(tmp_path)
 
 
-def run(command: str, folder: Path, **environ: str) -> apart.Ran:
+def run(command: str, folder: Path, **environ: str) -> place.Ran:
     environ = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", **environ}
-    return apart.run(procfile.words(command, folder), folder, environ, 10.0)
+    return place.run(procfile.words(command, folder), folder, environ, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def run(command: str, folder: Path, **environ: str) -> apart.Ran:
     ],
 )
 def test_words_mean_what_they_mean_in_bash(tmp_path: Path, command: str, output: bytes) -> None:
-    assert run(command, tmp_path, PORT="7") == apart.Ran("exited with 0", output)
+    assert run(command, tmp_path, PORT="7") == place.Ran("exited with 0", output)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_profile_scripts_come_first_as_on_a_dyno(tmp_path: Path) -> None:
     (tmp_path / ".profile.d" / "a.sh").write_text("export SEEN=a")
     (tmp_path / ".profile.d" / "no.txt").write_text("export SEEN=wrong")
     (tmp_path / ".profile").write_text('export SEEN="$SEEN profile"')
-    assert run('echo "$SEEN"; exit 4', tmp_path) == apart.Ran("exited with 4", b"a b profile\n")
+    assert run('echo "$SEEN"; exit 4', tmp_path) == place.Ran("exited with 4", b"a b profile\n")
 
 
 def test_a_variables_value_is_on_no_command_line(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ while True: time.sleep(0.01)
 def test_what_is_behind_the_shell_gets_its_sigterm_and_the_time_to_end(tmp_path: Path, command: str) -> None:
     (tmp_path / "app.py").write_text(PATIENT)
     environ = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    process = apart.start(procfile.words(command, tmp_path), tmp_path, environ, subprocess.DEVNULL)
-    with apart.ending(process):
+    process = place.start(procfile.words(command, tmp_path), tmp_path, environ, subprocess.DEVNULL)
+    with place.ending(process):
         deadline = time.monotonic() + 10
         while not (tmp_path / "ready").exists():
             assert time.monotonic() < deadline

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from road.project import Project
 
-from roadworthy.stages import build
+from roadworthy.pipeline import build
 
 # It takes a while: `nox -s slow` runs it.
 pytestmark = pytest.mark.slow

@@ -220,7 +220,7 @@ def test_a_no_that_comes_while_a_release_begins_takes_it_away(project: Project, 
     """Another machine's acceptance says NO after the release has read its YES: the release is not written."""
     for stage in ("intake", "build", "test", "accept"):
         project.json(stage)
-    from roadworthy.stages import build
+    from roadworthy.pipeline import build
 
     really = build.recorded
     digest = package(project, project.first)[-1].record.digest

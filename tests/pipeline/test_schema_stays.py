@@ -18,7 +18,7 @@ from sandbox.client import Client
 
 from roadworthy.errors import CheckFailed
 from roadworthy.sandbox import control
-from roadworthy.stages.trial_database import Postgres, Sqlite, changes, database
+from roadworthy.trial.database import Postgres, Sqlite, changes, database
 
 INSTALLED = shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 MIGRATION = "runtime-migration-image-acceptance"

@@ -18,10 +18,10 @@ from road.live import Live, behind_tls
 from road.project import until
 from road.test_attempts import NOTHING_SEEN
 from roadworthy.context import Context
+from roadworthy.execution.signing import STAGE, Work, works
 from roadworthy.journal.entry import Entry
 from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
-from roadworthy.signing import STAGE, Work, works
 
 pytestmark = [pytest.mark.slow, needs("dash", "jq", "openssl")]
 KEYS = ("build", "verification", "approval", "deploy")

@@ -1,4 +1,4 @@
-"""There is one road to change: nothing but `release.run` applies a step, and nothing but a driver writes."""
+"""There is one road to change: nothing but `execution.run` applies a step, and nothing but a driver writes."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def found(rule, *, but: set[str] = frozenset()) -> list[str]:
 
 
 def test_only_the_road_applies_a_step():
-    assert found(applies, but={"release.py"}) == []
-    assert len(list(applies(dict(modules())["release.py"]))) == 1
+    assert found(applies, but={"execution/run.py"}) == []
+    assert len(list(applies(dict(modules())["execution/run.py"]))) == 1
 
 
 def test_only_drivers_and_the_sandbox_send_changing_requests():

@@ -153,7 +153,7 @@ def test_of_one_who_cannot_be_seen_reconcile_and_unlock_are_offered(place: Proje
 
 
 def test_a_ship_waits_for_who_works_there_before_it_verifies(place: Project, monkeypatch: pytest.MonkeyPatch):
-    from roadworthy.stages import ship
+    from roadworthy.pipeline import ship
 
     came: list[Entry] = []
     true = ship._verified

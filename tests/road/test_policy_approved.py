@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from road.project import REPOSITORY
+from roadworthy.commands.approve import approve
 from roadworthy.config import parse
 from roadworthy.context import Context
 from roadworthy.errors import RoadworthyError, UsageError
@@ -17,7 +18,6 @@ from roadworthy.journal.entry import Record
 from roadworthy.journal.sign import create_key
 from roadworthy.model import Fact, History, Request
 from roadworthy.report.terminal import Screen
-from roadworthy.stages.approve import approve
 
 REQUEST = Request("rollback", "prod")
 RULE = """

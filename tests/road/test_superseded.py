@@ -4,7 +4,7 @@ import pytest
 
 from road.project import KEYS, Project, ended, until
 from road.test_api_faults import truly
-from roadworthy.stages import ship
+from roadworthy.pipeline import ship
 
 SHIPS = ("deploy", "ship")
 

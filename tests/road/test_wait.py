@@ -15,7 +15,7 @@ import pytest
 
 from road.project import REPOSITORY, Project, ended, until
 from road.test_api_faults import tokens, truly
-from roadworthy import release
+from roadworthy.execution import run as release
 from roadworthy.journal.entry import Entry, Record
 from roadworthy.journal.lock import holder, this_process
 from roadworthy.journal.store import Folder
@@ -353,7 +353,7 @@ def test_a_run_that_is_over_is_settled_by_reconcile(project: Project, github: Gi
 
 
 def test_a_run_that_ends_while_somebody_waits_is_taken_over(project: Project, github: GitHub, monkeypatch):
-    monkeypatch.setattr("roadworthy.stages.turn.CI_POLL", 0.3)
+    monkeypatch.setattr("roadworthy.execution.turn.CI_POLL", 0.3)
     hold(project, **ELSEWHERE)
     github.say("in_progress")
     timer = threading.Timer(0.7, github.say, ("completed",))

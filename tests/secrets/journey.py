@@ -19,10 +19,10 @@ from road.project import KEYS, migration
 from secret_project import TOLD, SecretProject
 from watching import CommandLines
 
+from roadworthy.commands import rehearse
 from roadworthy.context import Context
 from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
-from roadworthy.stages import rehearse
 
 TRACEBACK: Final = "Traceback (most recent call last): "
 

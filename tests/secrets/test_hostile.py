@@ -193,7 +193,7 @@ def test_of_a_password_at_the_end_of_what_is_quoted_of_a_line_no_part_is_said(th
 CRASH = """
 import sys
 from pathlib import Path
-from roadworthy.command import session, use
+from roadworthy.commands.session import session, use
 from roadworthy.config import Limits
 from roadworthy.platforms.heroku.driver import Heroku
 

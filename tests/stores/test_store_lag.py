@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from journal.making import log_of, record
 
+from roadworthy.commands import audit
 from roadworthy.config import Journal
 from roadworthy.context import Context
 from roadworthy.errors import UsageError
 from roadworthy.journal.objects import open_bucket
 from roadworthy.report.terminal import Screen
-from roadworthy.stages import audit
 
 from .conftest import CREDENTIALS
 from .proxy import Proxy, the_next

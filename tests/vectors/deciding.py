@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from roadworthy.config import ScopeRules, Slo
 from roadworthy.facts.scope import classify
 from roadworthy.model import CiState, Fact, StageRun
-from roadworthy.stages import commit_stage, decide, files
-from roadworthy.stages.commit_stage import Drift, Stage
-from roadworthy.stages.decide import Decision
+from roadworthy.pipeline import commit_stage, contract_files, decide
+from roadworthy.pipeline.commit_stage import Drift, Stage
+from roadworthy.pipeline.decide import Decision
 
 from .reading import Answer, Difference, Subject, Vector, differs
 
@@ -203,7 +203,7 @@ def ask_final(vector: Vector) -> Answer:
     decision = decide.recorded(word, file.get("reasonCodes"), "ACCEPTANCE_GATE_FAILED")
     code = env.get("DEPLOY_SKIP_REASON_CODE", "NO_DEPLOY_REQUIRED")
     scope = replace(DOCS, reason_code=code) if spared else PRODUCT
-    made = files.acceptance_file(scope, (), {}, given([]), given([]), decision, env["HEAD_SHA"], NOW)
+    made = contract_files.acceptance_file(scope, (), {}, given([]), given([]), decision, env["HEAD_SHA"], NOW)
     return {name: made[name] for name in ("decision", "reasonCodes")}
 
 

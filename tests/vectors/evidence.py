@@ -13,10 +13,10 @@ from roadworthy.errors import RoadworthyError
 from roadworthy.facts.github import ACTIONS, EVENTS, ci_state, with_workflow
 from roadworthy.facts.standing import Standing
 from roadworthy.model import CiState, Fact
+from roadworthy.pipeline import commit_stage, contract_files, decide
+from roadworthy.pipeline.commit_stage import Stage
+from roadworthy.pipeline.times import Job, Times, slowest
 from roadworthy.spans import seconds
-from roadworthy.stages import commit_stage, decide, files
-from roadworthy.stages.commit_stage import Stage
-from roadworthy.stages.times import Job, Times, slowest
 
 from .deciding import NOW
 from .reading import Answer, Difference, Subject, Vector
@@ -144,7 +144,7 @@ def ask_cloud(vector: Vector) -> Answer:
     )
     nothing = decide.Decision({})
     release = decide.Release(nothing, nothing, decide.Decision(late), replay=False)
-    made = files.timing_file(replace(YES, times=times), release, ours, NOW, "5")
+    made = contract_files.timing_file(replace(YES, times=times), release, ours, NOW, "5")
     return {name: made[name] for name in vector["expected"]["file"]}
 
 

@@ -10,7 +10,7 @@ from roadworthy.config import ScopeRules
 from roadworthy.errors import UsageError
 from roadworthy.facts.scope import classify
 from roadworthy.packages import manifest, references
-from roadworthy.stages import decide
+from roadworthy.pipeline import decide
 
 from .deciding import NOT_ASKED
 from .reading import Answer, Difference, Subject, Vector

@@ -32,7 +32,7 @@ def adoptable(context: Context, environment: str, history: History, observed: Ob
         raise UsageError(f"{said} was never verified in {environment}, and {before} has to certify it first")
     if not commit:
         raise UsageError(f"the platform does not say of which commit {said} was made")
-    from ..stages.build import build
+    from ..pipeline.build import build
 
     built = build(context, git.resolve(context.paths.root, commit))
     if built.digest != digest:

@@ -134,8 +134,8 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
 
 def _eligible(context: Context, request: Request, package: Package) -> Eligibility:
     """The package's own journal, and what the change against the running package requires."""
-    from ..stages.decide import required_checks
-    from ..stages.intake import scope_of
+    from ..pipeline.decide import required_checks
+    from ..pipeline.intake import scope_of
 
     standing = standing_of(context, package.commit)
     scope = scope_of(context, request.environment, package.commit)
@@ -195,7 +195,7 @@ def _package(
 ) -> Package:
     """Deploy acts on the package of its commit, a rollback on its target's, anything else on what runs."""
     if request.action == "deploy":
-        from ..stages.build import known
+        from ..pipeline.build import known
 
         package = known(context, request.commit)
         for part, app in apps_of(context, request.environment, package):
@@ -248,7 +248,7 @@ def _still(context: Context, app: str, deployed: Deployed, observed: Observed) -
     releases = observed.of(package.component).releases
     release = next((r for r in releases if r.slug == deployed.slug), None)
     still_there = release is not None and context.platform.package_of(app, release)[0] == package.digest
-    from ..stages.build import bring, here
+    from ..pipeline.build import bring, here
 
     gone = (
         ""

@@ -2,7 +2,7 @@
 
 No clock ends a hold. A holder may be passed over without being asked only when it is *proven* dead. Here that
 is: same host, same boot and same process namespace as ours, and its process is gone or its number belongs to a
-process that started at another time (stages/holding.py also asks CI). What cannot be told counts as alive.
+process that started at another time (execution/holding.py also asks CI). What cannot be told counts as alive.
 """
 
 from __future__ import annotations

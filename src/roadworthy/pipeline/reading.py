@@ -51,8 +51,8 @@ def asked_of(context: Context, environment: str, commit: str, until: str = "") -
     runs = running(settled)
     no_deploy, required = "", tuple[str, ...]()
     if runs is None or runs.end.commit != commit:
-        from ..stages.decide import required_checks
-        from ..stages.intake import scope_of
+        from .decide import required_checks
+        from .intake import scope_of
 
         scope = scope_of(context, environment, commit)
         required = required_checks(scope, context.config.acceptance)

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from roadworthy.errors import RoadworthyError
+from ..errors import RoadworthyError
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     with suppress(PermissionError):  # already the leader of a session
         os.setsid()
-    from roadworthy.sandbox.server import run
+    from .server import run
 
     try:
         run(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from roadworthy.sandbox.state import Addon, App
+from .state import Addon, App
 
 
 class Cluster(Protocol):

@@ -22,9 +22,9 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.errors import CheckFailed, UsageError
-from roadworthy.mask import Masked
-from roadworthy.wait import until
+from ..errors import CheckFailed, UsageError
+from ..mask import Masked
+from ..wait import until
 
 LOCK_FILE, SERVER_FILE, KEY_FILE, LOG_FILE = "server.lock", "server.json", "api-key", "server.log"
 START_DEADLINE = 30.0
@@ -109,8 +109,8 @@ def down(folder: Path) -> bool:
         pid = _server_pid(folder)
         if pid is not None:
             _end(folder, pid)
-        from roadworthy.sandbox.postmaster import end_postmaster
-        from roadworthy.sandbox.proctable import sweep
+        from .postmaster import end_postmaster
+        from .proctable import sweep
 
         left = [end_postmaster(folder / "postgres" / "data"), *sweep(marker_of(folder))]
         (folder / SERVER_FILE).unlink(missing_ok=True)

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from roadworthy.sandbox.exchange import Upstream
-from roadworthy.sandbox.images import Container
-from roadworthy.sandbox.limits import Limits
-from roadworthy.sandbox.logs import LogStore
-from roadworthy.sandbox.probe import until_it_listens
-from roadworthy.sandbox.runner import LineSink, Process, Sink
-from roadworthy.sandbox.surroundings import environment, free_port
+from .exchange import Upstream
+from .images import Container
+from .limits import Limits
+from .logs import LogStore
+from .probe import until_it_listens
+from .runner import LineSink, Process, Sink
+from .surroundings import environment, free_port
 
 CANNOT_START = 127
 """Exit status of a command that the kernel would not start, as a shell reports it."""

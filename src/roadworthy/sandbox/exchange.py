@@ -18,10 +18,10 @@ from http import HTTPStatus
 
 import h11
 
-from roadworthy.sandbox.headers import VIA, has_body, to_client, to_upstream
-from roadworthy.sandbox.limits import Limits
-from roadworthy.sandbox.trace import ERRORS, Trace, trace_of
-from roadworthy.sandbox.wire import PeerGone, Wire
+from .headers import VIA, has_body, to_client, to_upstream
+from .limits import Limits
+from .trace import ERRORS, Trace, trace_of
+from .wire import PeerGone, Wire
 
 _CLIENTS_FAULT = ("H27", "H28")
 

@@ -23,8 +23,8 @@ import msgspec
 from msgspec.structs import replace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roadworthy.sandbox.api.wire import ApiError
-from roadworthy.sandbox.gate import OURS, AccessLog
+from .api.wire import ApiError
+from .gate import OURS, AccessLog
 
 Kind = Literal[
     "status", "delay", "hold", "hang", "reset", "truncate", "rate_limit", "release_pending", "release_failed"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import h11
 
-from roadworthy.sandbox.trace import Trace
+from .trace import Trace
 
 Headers = Sequence[tuple[bytes, bytes]]
 

@@ -19,11 +19,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from roadworthy.errors import RoadworthyError, UsageError
-from roadworthy.http import is_loopback
+from ..errors import RoadworthyError, UsageError
+from ..http import is_loopback
 
 if TYPE_CHECKING:
-    from roadworthy.packages.settings import Settings
+    from ..packages.settings import Settings
 
 PULL: Final = 120.0  # seconds
 # runc needs no control groups of systemd, and on small machines the usual limits are more than one may set.
@@ -83,7 +83,7 @@ def fetch(host: str, app: str, images: Mapping[str, str], shared: Path) -> None:
     Whoever releases an image has read it; here podman compares what it fetches. Raises UsageError when there is
     none of this id, or when any byte that is fetched is not what its digest says.
     """
-    from roadworthy.packages import registry  # it takes long to import, and few sandboxes need it
+    from ..packages import registry  # it takes long to import, and few sandboxes need it
 
     for kind, image in images.items():
         repository = f"{host}/{app}/{kind}"
@@ -105,7 +105,7 @@ def pull(ref: str, environ: Mapping[str, str]) -> Settings:
 
     Raises UsageError, CheckFailed when any byte is not what its digest says, Unreachable.
     """
-    from roadworthy.packages import registry
+    from ..packages import registry
 
     registry.verify(ref, environ=environ)
     return take(ref, environ)
@@ -116,7 +116,7 @@ def take(ref: str, environ: Mapping[str, str]) -> Settings:
 
     Raises CheckFailed with podman's own words, UsageError for an image of a platform that cannot be run here.
     """
-    from roadworthy.packages import engine, handover, references, registry, settings
+    from ..packages import engine, handover, references, registry, settings
 
     found = settings.settings_of(registry.read(ref, environ=environ), environ)
     if why := settings.foreign(found):

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from weakref import WeakSet
 
-from roadworthy.errors import UsageError
+from ..errors import UsageError
 
 TEXT_LIMIT = 10_000
 """Characters of one log line's text; logplex cuts at the same length."""

@@ -17,16 +17,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from roadworthy.errors import UsageError
-from roadworthy.sandbox import images as images_of
-from roadworthy.sandbox import shapes, slugs
-from roadworthy.sandbox.addons import Databases
-from roadworthy.sandbox.runtime import AppRuntime, Runnable
-from roadworthy.sandbox.state import Addon, App, Formation, Release, Slug, State, new_id, now
-from roadworthy.sandbox.surroundings import free_port
+from ..errors import UsageError
+from . import images as images_of
+from . import shapes, slugs
+from .addons import Databases
+from .runtime import AppRuntime, Runnable
+from .state import Addon, App, Formation, Release, Slug, State, new_id, now
+from .surroundings import free_port
 
 if TYPE_CHECKING:
-    from roadworthy.sandbox.logs import LogStore
+    from .logs import LogStore
 
 UNPACKED_RELEASES = 10
 """Releases of an app, the newest, whose slugs stay unpacked; the blobs of all stay."""

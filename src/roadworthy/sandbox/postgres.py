@@ -23,9 +23,9 @@ from pathlib import Path
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
-from roadworthy.errors import UsageError
-from roadworthy.sandbox.proctable import MARKER
-from roadworthy.sandbox.surroundings import free_port
+from ..errors import UsageError
+from .proctable import MARKER
+from .surroundings import free_port
 
 SUPERUSER = "sandbox"
 START_DEADLINE = 20.0

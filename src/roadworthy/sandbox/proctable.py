@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from roadworthy.errors import UsageError
+from ..errors import UsageError
 
 MARKER = "ROADWORTHY_SANDBOX"
 """The environment variable that every process of a sandbox carries; its value names the sandbox."""

@@ -15,7 +15,7 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
-from roadworthy.sandbox.runtime import AppRuntime
+from .runtime import AppRuntime
 
 ARRIVAL = 60.0
 """Seconds within which the caller must come."""

@@ -15,11 +15,11 @@ from http import HTTPStatus
 
 import h11
 
-from roadworthy.errors import UsageError
-from roadworthy.sandbox.exchange import Upstream, exchange
-from roadworthy.sandbox.headers import head_size
-from roadworthy.sandbox.limits import Limits
-from roadworthy.sandbox.wire import PIECE, REQUEST_HEAD, PeerGone, Wire
+from ..errors import UsageError
+from .exchange import Upstream, exchange
+from .headers import head_size
+from .limits import Limits
+from .wire import PIECE, REQUEST_HEAD, PeerGone, Wire
 
 _LEFTOVER = 1024 * 1024
 """Bytes of a request's body that are read and thrown away after an early answer."""

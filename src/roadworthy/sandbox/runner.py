@@ -23,10 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from roadworthy.packages import procfile
-from roadworthy.sandbox.logs import TEXT_LIMIT
-from roadworthy.sandbox.proctable import end_carriers, group_is_alive
-from roadworthy.sandbox.surroundings import DYNO_ID
+from ..packages import procfile
+from .logs import TEXT_LIMIT
+from .proctable import end_carriers, group_is_alive
+from .surroundings import DYNO_ID
 
 Sink = Callable[[bytes], Awaitable[None]]
 

@@ -17,11 +17,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
-from roadworthy.sandbox.dyno import Dyno, LiveDyno, OneOff, Runnable, Site
-from roadworthy.sandbox.limits import Limits
-from roadworthy.sandbox.logs import LogStore
-from roadworthy.sandbox.proctable import sweep
-from roadworthy.sandbox.router import Router
+from .dyno import Dyno, LiveDyno, OneOff, Runnable, Site
+from .limits import Limits
+from .logs import LogStore
+from .proctable import sweep
+from .router import Router
 
 __all__ = ["AppRuntime", "Dyno", "Runnable", "sweep"]
 

@@ -24,20 +24,20 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from roadworthy.errors import UsageError
-from roadworthy.sandbox.addons import Databases
-from roadworthy.sandbox.api import build
-from roadworthy.sandbox.control import KEY_FILE, LOCK_FILE, SERVER_FILE, marker_of, start_time
-from roadworthy.sandbox.faults import Connections, Faults
-from roadworthy.sandbox.gate import AccessLog, Gate, RateLimit
-from roadworthy.sandbox.logs import LogStore
-from roadworthy.sandbox.platform import Platform
-from roadworthy.sandbox.postmaster import end_postmaster
-from roadworthy.sandbox.proctable import sweep
-from roadworthy.sandbox.rendezvous import Rendezvous, make_certificate
-from roadworthy.sandbox.slugs import remove_parts
-from roadworthy.sandbox.state import Addon, Setting, State
-from roadworthy.wait import until
+from ..errors import UsageError
+from ..wait import until
+from .addons import Databases
+from .api import build
+from .control import KEY_FILE, LOCK_FILE, SERVER_FILE, marker_of, start_time
+from .faults import Connections, Faults
+from .gate import AccessLog, Gate, RateLimit
+from .logs import LogStore
+from .platform import Platform
+from .postmaster import end_postmaster
+from .proctable import sweep
+from .rendezvous import Rendezvous, make_certificate
+from .slugs import remove_parts
+from .state import Addon, Setting, State
 
 LOOKED_AT = 0.5
 """Seconds after which a lock on the folder is not just somebody's look."""
@@ -64,7 +64,7 @@ async def _serve(folder: Path, port: int, engine: str, boot_timeout: float, regi
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     databases = Databases(folder / "db", engine)
     if engine == "postgres" or state.one(Addon, engine="postgres"):
-        from roadworthy.sandbox.postgres import PostgresCluster
+        from .postgres import PostgresCluster
 
         databases.cluster = await PostgresCluster.start(folder / "postgres", marker)
     platform = Platform(folder, state, LogStore(folder / "logs"), databases, marker, boot_timeout, registry)

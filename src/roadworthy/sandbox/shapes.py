@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from roadworthy.sandbox.state import Addon, App, Formation, Release, Slug
+from .state import Addon, App, Formation, Release, Slug
 
 Shape = dict[str, Any]
 EMAIL = "person@sandbox.invalid"

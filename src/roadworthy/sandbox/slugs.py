@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from roadworthy.errors import UsageError
-from roadworthy.packages import procfile
+from ..errors import UsageError
+from ..packages import procfile
 
 BLOB_LIMIT = 500 * 1024 * 1024
 """Heroku's limit of a compressed slug, in bytes."""

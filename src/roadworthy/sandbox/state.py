@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from roadworthy.errors import UsageError
+from ..errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

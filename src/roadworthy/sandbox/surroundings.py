@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from roadworthy.sandbox.proctable import MARKER
+from .proctable import MARKER
 
 DYNO_ID = "HEROKU_DYNO_ID"
 """Heroku's name (dyno metadata) for the id of one life of a dyno; everything it starts inherits it."""

@@ -6,19 +6,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roadworthy.sandbox.api import (
-    account,
-    addons,
-    apps,
-    config_vars,
-    dynos,
-    formation,
-    log_sessions,
-    ours,
-    releases,
-    slugs,
-)
-from roadworthy.sandbox.api.wire import not_found, reply
+from . import account, addons, apps, config_vars, dynos, formation, log_sessions, ours, releases, slugs
+from .wire import not_found, reply
 
 ROUTES = [
     *account.ROUTES,

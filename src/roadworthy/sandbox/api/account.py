@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.sandbox import shapes
-from roadworthy.sandbox.api.wire import endpoint, reply
+from .. import shapes
+from .wire import endpoint, reply
 
 
 @endpoint

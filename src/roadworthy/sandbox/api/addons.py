@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.sandbox import shapes
-from roadworthy.sandbox.api.ranges import page
-from roadworthy.sandbox.api.wire import endpoint, find_app, not_found, platform, reply
-from roadworthy.sandbox.state import Addon, App
+from .. import shapes
+from ..state import Addon, App
+from .ranges import page
+from .wire import endpoint, find_app, not_found, platform, reply
 
 KEYS = ("id", "name", "updated_at")
 

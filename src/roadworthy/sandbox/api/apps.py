@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.sandbox import shapes
-from roadworthy.sandbox.api.ranges import page
-from roadworthy.sandbox.api.wire import endpoint, find_app, invalid, platform, read, reply
-from roadworthy.sandbox.state import App, Slug
+from .. import shapes
+from ..state import App, Slug
+from .ranges import page
+from .wire import endpoint, find_app, invalid, platform, read, reply
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 APP_LIMIT = 100

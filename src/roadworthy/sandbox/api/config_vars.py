@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.sandbox.api.wire import endpoint, fate, find_app, invalid, note_release, platform, read, reply
+from .wire import endpoint, fate, find_app, invalid, note_release, platform, read, reply
 
 KEY = re.compile(r"\w+", re.ASCII)
 SIZE_LIMIT = 64 * 1024

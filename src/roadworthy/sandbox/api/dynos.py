@@ -12,21 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.errors import UsageError
-from roadworthy.sandbox import shapes
-from roadworthy.sandbox.api.ranges import page
-from roadworthy.sandbox.api.wire import (
-    ApiError,
-    endpoint,
-    find_app,
-    invalid,
-    not_found,
-    platform,
-    read,
-    reply,
-)
-from roadworthy.sandbox.runtime import Dyno
-from roadworthy.sandbox.state import App, Release
+from ...errors import UsageError
+from .. import shapes
+from ..runtime import Dyno
+from ..state import App, Release
+from .ranges import page
+from .wire import ApiError, endpoint, find_app, invalid, not_found, platform, read, reply
 
 COMMAND_LIMIT = 16_384
 KEY = re.compile(r"\w+", re.ASCII)

@@ -10,21 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.sandbox import shapes
-from roadworthy.sandbox.api.ranges import page
-from roadworthy.sandbox.api.wire import (
-    ApiError,
-    endpoint,
-    fate,
-    find_app,
-    invalid,
-    not_found,
-    note_release,
-    platform,
-    read,
-    reply,
-)
-from roadworthy.sandbox.state import App, Formation
+from .. import shapes
+from ..state import App, Formation
+from .ranges import page
+from .wire import ApiError, endpoint, fate, find_app, invalid, not_found, note_release, platform, read, reply
 
 QUANTITY = re.compile(r"[+-]?\d{1,3}", re.ASCII)
 QUANTITY_LIMIT = 20

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from roadworthy.sandbox.api.wire import ApiError, base_url, endpoint, find_app, platform, read, reply
-from roadworthy.sandbox.logs import LogLine
-from roadworthy.sandbox.state import new_id, now
+from ..logs import LogLine
+from ..state import new_id, now
+from .wire import ApiError, base_url, endpoint, find_app, platform, read, reply
 
 LINES_LIMIT = 1500
 """What Logplex keeps and shows at most."""

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.sandbox import faults, shapes
-from roadworthy.sandbox.api.wire import endpoint, platform, read, reply
-from roadworthy.sandbox.state import App
+from .. import faults, shapes
+from ..state import App
+from .wire import endpoint, platform, read, reply
 
 
 @endpoint

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roadworthy.sandbox.api.wire import ApiError, reply
+from .wire import ApiError, reply
 
 DEFAULT_PAGE, LARGEST_PAGE = 200, 1000
 _RANGE = re.compile(

@@ -9,20 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.sandbox import shapes
-from roadworthy.sandbox.api.ranges import page
-from roadworthy.sandbox.api.wire import (
-    endpoint,
-    fate,
-    find_app,
-    invalid,
-    not_found,
-    note_release,
-    platform,
-    read,
-    reply,
-)
-from roadworthy.sandbox.state import Addon, App, Release, Slug
+from .. import shapes
+from ..state import Addon, App, Release, Slug
+from .ranges import page
+from .wire import endpoint, fate, find_app, invalid, not_found, note_release, platform, read, reply
 
 
 class Create(msgspec.Struct):

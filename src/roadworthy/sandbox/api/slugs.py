@@ -11,21 +11,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from roadworthy.errors import UsageError
-from roadworthy.sandbox import shapes
-from roadworthy.sandbox.api.wire import (
-    ApiError,
-    base_url,
-    endpoint,
-    find_app,
-    invalid,
-    not_found,
-    platform,
-    read,
-    reply,
-)
-from roadworthy.sandbox.slugs import receive, sha256
-from roadworthy.sandbox.state import Slug, new_id, now
+from ...errors import UsageError
+from .. import shapes
+from ..slugs import receive, sha256
+from ..state import Slug, new_id, now
+from .wire import ApiError, base_url, endpoint, find_app, invalid, not_found, platform, read, reply
 
 CHECKSUM = re.compile(r"SHA256:[0-9a-f]{64}", re.IGNORECASE)
 TYPE = re.compile(r"[-\w]{1,128}", re.ASCII)

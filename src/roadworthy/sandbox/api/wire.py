@@ -12,9 +12,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roadworthy.errors import UsageError
-from roadworthy.sandbox.platform import Fate, Platform
-from roadworthy.sandbox.state import App
+from ...errors import UsageError
+from ..platform import Fate, Platform
+from ..state import App
 
 BODY_LIMIT = 1024 * 1024
 Body = TypeVar("Body")

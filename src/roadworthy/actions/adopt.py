@@ -1,0 +1,97 @@
+"""Adopt: a signed statement that what somebody did past this road is accepted as it is.
+
+Nothing is changed on the platform. What is adopted is looked at like a deploy, with every check, before it
+counts as verified, and the database is asked for its revision, for the same hand may have changed that. Where
+nothing was ever verified, what runs is only written down: the first deploy then starts from a known release.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from ..execution import run as release
+from ..facts.observe import observe
+from ..facts.revision import revision_of
+from ..model import Confirmation, Drift, Facts, MissingFact, Plan, Receipt, Request, Result
+from ..record import releases
+from .running import look, wait_for_start
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "verification"
+
+
+def plan(request: Request, facts: Facts, context: Context) -> Plan:
+    """No step: from what the journal says, to what the platform runs, and who made that when."""
+    running, observed = facts.history.value.running, facts.observed.value
+    try:
+        package = facts.package.value
+    except MissingFact:
+        package = None
+    observed = observed.as_of(package) if package else observed
+    current = observed.current
+    drifts = [*facts.drift.value, *_of_the_schema(facts)]
+    components = [
+        {
+            "name": name,
+            "digest": seen.digest,
+            "size": 0,
+            "release": seen.current.version if seen.current else 0,
+            "slug": seen.current.slug if seen.current else "",
+        }
+        for name, seen in observed.parts.items()
+    ]
+    return Plan(
+        request=request,
+        app=facts.environment.app,
+        steps=(),
+        package=package,
+        before={
+            "commit": running.package.commit if running else "",
+            "digest": running.package.digest if running else "",
+            "release": running.release if running else 0,
+        },
+        after={
+            "commit": package.commit if package else observed.commit,
+            "digest": observed.digest,
+            "size": package.size if package else 0,
+            "release": current.version if current else 0,
+            "slug": current.slug if current else "",
+            "drift": [msgspec.to_builtins(d) for d in drifts],
+            **({"components": components} if components else {}),
+        },
+    )
+
+
+def _of_the_schema(facts: Facts) -> list[Drift]:
+    said, revision = facts.history.value, facts.revision
+    if said.running is None or revision.missing or revision.known == said.revision:
+        return []
+    return [Drift("database", str(said.revision), str(revision.known), "", "", "")]
+
+
+def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+    """It still is what was accepted, answers every check, and the database tells its revision."""
+    if plan.package is None:
+        observed = observe(context, plan.request.environment)
+        seen = (observed.current.version if observed.current else 0, observed.digest)
+        same = seen == (plan.after["release"], plan.after["digest"])
+        return Confirmation(
+            () if same else (f"the platform runs v{seen[0]} by now: look with invoke status",)
+        )
+    wait_for_start(context, plan.request.environment, plan.package)
+    found = look(context, plan, releases(plan, ()))
+    return replace(found, details={**found.details, "revision": revision_of(context, plan.app)})
+
+
+def adopt(context: Context, request: Request, only_plan: bool) -> Result:
+    """Take the road, and say which release was adopted."""
+    result = release.run(context, request, only_plan=only_plan)
+    if not result.seq or result.plan is None or result.code:
+        return result
+    counts = "" if result.plan.package else ", which counts as no verified package: deploy next"
+    return replace(result, line=f"{result.line} as v{result.plan.after['release']}{counts}")

@@ -1,0 +1,273 @@
+"""What every command shares: where the project is, what it says first, and how it ends.
+
+`session` is the one place where an error becomes a line and an exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from ..errors import Planned, RoadworthyError, UsageError
+from ..model import Outcome, Request, Result
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..report.terminal import Screen
+
+_PROJECT: Final[dict[str, Path]] = {}
+DEBUG: Final = "ROADWORTHY_DEBUG"  # set: an internal error shows its traceback on stderr
+OF_A_COMMIT: Final = {
+    "deploy": "to",
+    "intake": "for",
+    "build": "for",
+    "accept": "for",
+    "release": "for",
+    "decide": "for",
+    "ship": "to",
+    "replay": "to",
+}  # actions that a person names a commit for, and the word between it and the app
+OF_CODE: Final = {
+    3: Outcome.REFUSED,
+    4: Outcome.UNKNOWN,
+    6: Outcome.SUPERSEDED,
+    42: Outcome.REFUSED,
+}  # what an exit code says of how a command ended; any other but 0 is a failure
+LOOK: Final = ("invoke status",)  # what to say after an end that tells nothing of what is so
+PACKING: Final = 5.0  # seconds in which a command begins new packs of its journals, after its last line
+TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
+
+
+def use(root: Path) -> None:
+    """The project that the commands of this process act on."""
+    _PROJECT["root"] = root
+
+
+@contextmanager
+def session(as_json: bool, plan: bool = False) -> Iterator[Context]:
+    """A context for one command; with `plan` it changes nothing, and ends before the first change.
+
+    Errors of this package become one line on stderr and their exit code.
+    """
+    from invoke.exceptions import Exit
+
+    from ..context import Context
+    from ..report.terminal import Screen
+
+    screen = Screen(json=as_json)
+    os.umask(os.umask(0o077) | 0o002)  # nothing that a command makes is writable by every user of the machine
+    context = None
+    try:
+        context = Context(_PROJECT["root"], screen, planning=plan)
+        yield context
+    except Planned as would:
+        stop(screen, Outcome.SUCCEEDED, f"would {would}; nothing was changed", 0)
+    except RoadworthyError as error:
+        ended = Result(outcome_of(error), str(error), code=error.code, next=error.next)
+        stop(screen, ended.outcome, ended.line, ended.code, _next(context, ended))
+        raise Exit(code=error.code) from error
+    except OSError as error:
+        where = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
+        stop(screen, Outcome.FAILED, f"{where}{error.strerror or type(error).__name__}", 1, LOOK)
+        raise Exit(code=1) from error
+    except Exit:
+        raise  # a command that has said its last line
+    except Exception as error:
+        stop(screen, Outcome.FAILED, _internal(error), 1, LOOK)
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        raise Exit(code=1) from error
+    except KeyboardInterrupt as error:
+        line = "interrupted between two steps: `invoke status` shows what is so"
+        stop(screen, Outcome.FAILED, line, 130, LOOK)
+        raise Exit(code=130) from error
+    finally:
+        if context:
+            with suppress(KeyboardInterrupt):  # the command has said how it ended
+                context.pack(PACKING)
+
+
+def outcome_of(error: RoadworthyError) -> Outcome:
+    """What an error says of how the command ended."""
+    return OF_CODE.get(error.code, Outcome.FAILED)
+
+
+def _internal(error: Exception) -> str:
+    """What went wrong in this package, without the error's own text: it may hold anything, a secret too."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"internal error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+    return f"{what}; `invoke status` shows what is so, and {DEBUG}=1 with the command where it came from"
+
+
+def stop(screen: Screen, outcome: Outcome, line: str, code: int, next: tuple[str, ...] = ()) -> None:
+    """The next commands, the last line and the JSON object of a command that ends without a result."""
+    if screen.json:
+        screen.emit({"outcome": outcome, "line": line, "code": code, "next": list(next)})
+    screen.commands(next)
+    screen.final(outcome, line)
+
+
+def _next(context: Context | None, result: Result) -> tuple[str, ...]:
+    from ..pipeline.what_next import after
+
+    return after(context, context.asked, result) if context else ()
+
+
+def asking(
+    context: Context,
+    action: str,
+    env: str,
+    commit: str | None,
+    why: str,
+    change: str,
+    *,
+    to: str | None = None,
+    approval: str = "",
+    maintenance: bool = False,
+    wait: str | None = None,
+    component: str = "",
+) -> Request:
+    """The request of one command, and its first line: what is about to touch which app on which target."""
+    from ..facts import git
+    from ..facts.keys import read_keys
+
+    root = context.paths.root
+    name = context.config.name_of(env)
+    if to is not None and not to:
+        raise UsageError("--to (REL) is empty: say vNNN, a commit or a package digest; see `invoke history`")
+    full = git.resolve(root, commit)
+    request = Request(
+        action="deploy" if action in ("ship", "replay") else action,  # both end in one
+        environment=name,
+        commit=full,
+        change=_said("change", change) or full[:12],
+        why=_said("why", why) or (git.subject(root, full) if action in OF_A_COMMIT else _plainly(action, to)),
+        to=to or "",
+        approval=_said("approval", approval),
+        maintenance=maintenance,
+        wait=0.0 if wait is None else _seconds("wait", wait),
+        replay=action == "replay",
+        component=_component(context, component),
+        keys=read_keys(root, context.process_environ),
+    )
+    given = {
+        "to": to,
+        "approval": approval,
+        "why": why,
+        "change": change,
+        "wait": wait,
+        "component": component,
+    }
+    if action in OF_A_COMMIT:
+        given = {"sha" if action == "replay" else "commit": full, **given}
+    options = [word for option, value in given.items() if value for word in (f"--{option}", value)]
+    words = (action, "--env", name, *options, *(("--maintenance",) if maintenance else ()))
+    request = replace(request, said=words)
+    context.asked = request
+    app = context.config.environment(name).app
+    shown = full[:12] if commit in (None, "HEAD", full) else full  # what was said in short is shown in full
+    what = f"{action} {shown} {OF_A_COMMIT[action]}" if action in OF_A_COMMIT else action
+    context.screen.title(f"{what} {app} ({name}) on {context.target}")
+    return request
+
+
+def _component(context: Context, said: str) -> str:
+    """The component that a person named. Raises UsageError that lists the ones there are."""
+    known = [c.component for c in context.config.packaged]
+    if said and said not in known:
+        raise UsageError(f"unknown component {said[:40]!r}: release.toml declares {', '.join(known)}")
+    return said if len(known) > 1 else ""
+
+
+def _plainly(action: str, to: str | None) -> str:
+    """Why, when nobody said: of a deploy its commit tells, of anything else only what was asked."""
+    return f"{action} to {to[:64]}" if to else f"{action}, no reason given"
+
+
+def require(name: str, text: str) -> None:
+    """Raise UsageError when a person has not said what only they can say."""
+    if not _said(name, text):
+        raise UsageError(f"--{name} is missing: say it in one line, it is signed")
+
+
+def look(context: Context, request: Request, only_plan: bool) -> Result:
+    """Take the road, or only look down it."""
+    from ..execution import run as release
+
+    return release.run(context, request, only_plan=only_plan)
+
+
+def finish(context: Context, result: Result) -> None:
+    """The last lines of a command: every reason, the verdict, the evidence; then its exit code."""
+    from invoke.exceptions import Exit
+
+    screen = context.screen
+    if result.outcome is not Outcome.REFUSED:  # the guards have said theirs
+        for reason in result.reasons:
+            screen.line(f"  {reason}")
+    result = replace(result, next=_next(context, result))
+    screen.commands(result.next)
+    line = result.line + (f" · evidence {result.evidence}" if result.evidence else "")
+    screen.final(result.outcome, line)
+    if screen.json:
+        screen.emit(plain(result))
+    if result.code:
+        raise Exit(code=result.code)
+
+
+def plain(result: Result) -> dict[str, Any]:
+    """A result as plain values for JSON."""
+    from ..execution.signing import works
+
+    shown: dict[str, Any] = {
+        "outcome": result.outcome,
+        "line": result.line,
+        "code": result.code,
+        "evidence": result.evidence,
+        "reasons": list(result.reasons),
+        "next": list(result.next),
+        **({"seq": result.seq} if result.seq else {}),
+        **({"verdicts": [msgspec.to_builtins(v) for v in result.verdicts]} if result.verdicts else {}),
+        **({"details": result.details} if result.details else {}),
+    }
+    if plan := result.plan:
+        shown["plan"] = {
+            "action": plan.request.action,
+            "environment": plan.request.environment,
+            "app": plan.app,
+            "package": msgspec.to_builtins(plan.package) if plan.package else None,
+            "from": plan.before,
+            "to": plan.after,
+            "pending": plan.pending,
+            "migrations": [msgspec.to_builtins(one) for one in plan.migrations],
+            "already": plan.already,
+            "signs": [str(work) for work in works((plan.request.action,))],
+            **({"watch": msgspec.to_builtins(plan.watch)} if plan.watch else {}),
+        }
+    loaded: dict[str, Any] = json.loads(json.dumps(shown, default=str))
+    return loaded
+
+
+def _seconds(name: str, text: str) -> float:
+    """A duration that a person wrote, as release.toml writes them."""
+    from ..config import duration
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise UsageError(f"--{name}: {error}") from error
+
+
+def _said(name: str, text: str) -> str:
+    """What a person wrote, when it is one sane line."""
+    if len(text) > TEXT_LIMIT or not text.isprintable():
+        raise UsageError(f"--{name}: one line of at most {TEXT_LIMIT} printable characters")
+    return text.strip()

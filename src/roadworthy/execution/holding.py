@@ -1,0 +1,141 @@
+"""Who holds an environment, whether that is proven dead, and how a hold is given up by a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..errors import RoadworthyError, UsageError
+from ..model import Outcome, Result
+from .signing import require_settling
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..journal.entry import Entry
+    from ..journal.lock import Fate, Holder
+    from ..journal.log import Log
+
+
+def fate(context: Context, holder: Holder) -> Fate:
+    """What this machine sees of the holder's process, else what GitHub says about its run.
+
+    A process that is seen to run counts as alive whatever becomes of its run; so does all that cannot be told.
+    """
+    from ..journal import lock
+
+    here = lock.seen_here(holder)
+    if here.alive is not None or not holder.ci_run or context.config.github is None:
+        return here
+    from .. import http
+    from ..facts.github import run_state
+
+    token, limit = context.environ.get("GITHUB_TOKEN", ""), context.config.limits.http
+    try:
+        with http.session(limit) as session:
+            state = run_state(
+                context.config.github, holder.ci_run, holder.ci_attempt, holder.ci_url, token, session, limit
+            )
+    except RoadworthyError as error:
+        return lock.Fate(None, f"whether its run is over cannot be told: {error}")
+    return lock.Fate(state != "completed", f"its run is {state}, says GitHub")
+
+
+def said_of(context: Context, start: Entry | None) -> str:
+    """The sentence about an open start, with all that can be known of its holder; "" when none is open."""
+    from ..journal import lock
+
+    if start is None:
+        return ""
+    holder = lock.holder(start)
+    return lock.held(holder, fate(context, holder))
+
+
+def say_open(context: Context, log: Log) -> None:
+    """A line about the start that is open in this journal, for a command that it does not stop.
+
+    GitHub is not asked: what only reads the journal answers without a network, too. The platform is, whether the
+    journal lost entries; where it cannot be asked, nothing is said. Raises JournalLost.
+    """
+    from ..facts.lost import refuse_if_lost
+    from ..journal import lock
+
+    refuse_if_lost(context, log)
+    if start := log.open_start():
+        holder = lock.holder(start)
+        context.screen.line(lock.held(holder, lock.seen_here(holder)))
+
+
+def place_held(context: Context, env: str, commit: str | None) -> str:
+    """The journal that a person means: a package's where they name its commit, else an environment's."""
+    from ..facts import git
+    from ..facts.standing import place_of
+
+    return place_of(git.resolve(context.paths.root, commit)) if commit else context.config.name_of(env)
+
+
+def status(context: Context, place: str) -> Result:
+    """Who holds an environment or a package, since when, when it was last heard of, whether it is proven dead."""
+    from ..journal import lock
+
+    start = context.log(place).open_start()
+    if start is None:
+        return Result(Outcome.SUCCEEDED, f"nobody holds {place}")
+    holder = lock.holder(start)
+    seen = fate(context, holder)
+    silent = _silent(context, start)
+    heard = "never heard of" if silent is None else f"last heard of {silent} s ago"
+    line = f"{place} is held by {holder}, {heard} (token {holder.token}); {seen.said}: {lock.to_do(holder, seen)}"
+    details = {
+        "holder": {k: v for k, v in msgspec.to_builtins(holder).items() if v},
+        "last_heard_of_seconds_ago": silent,
+        "proven_dead": seen.dead,
+        "said": seen.said,
+    }
+    return Result(Outcome.SUCCEEDED, line, details=details)
+
+
+def _silent(context: Context, start: Entry) -> int | None:
+    """Seconds since the holder's last beat by the store's clock, which may differ from ours; None for no beat."""
+    try:
+        beat = context.store.last_beat(f"{start.record.target}/{start.record.environment}", start.seq)
+    except RoadworthyError:  # it is only information: who holds must be told all the same
+        return None
+    return None if beat is None else max(0, round(context.now().timestamp() - beat))
+
+
+def unlock(context: Context, place: str, token: int, reason: str) -> Result:
+    """Write a signed `abandon` for the open start with this token; its outcome stays what the platform shows."""
+    from ..facts.lost import refuse_if_lost
+    from ..journal import lock
+    from ..journal.entry import Record
+
+    log = context.log(place)
+    start = log.open_start()
+    if start is None:
+        raise UsageError(f"nobody holds {place}")
+    refuse_if_lost(context, log)
+    if token != start.seq:
+        raise UsageError(f"--token {token} does not hold {place}: ask `invoke lock.status` who does")
+    if not reason.strip() or not reason.isprintable():
+        raise UsageError("--reason is missing: say in one line why the holder is surely dead")
+    require_settling(context, start)
+    context.changes(f"abandon #{start.seq} of {place}")
+    details = {"settles": start.seq, "reason": reason.strip(), "actor": lock.this_process()}
+    record = start.record
+    entry = log.append(
+        Record(
+            "abandon",
+            record.stage,
+            record.action,
+            place,
+            context.target,
+            record.subject,
+            record.digest,
+            details,
+        )
+    )
+    then = "run its command again" if place.startswith("package-") else f"see `invoke verify --env {place}`"
+    line = f"#{start.seq} of {place} is abandoned; {then}"
+    look = () if place.startswith("package-") else (f"invoke verify --env {place}",)
+    return Result(Outcome.SUCCEEDED, line, seq=entry.seq, next=look)

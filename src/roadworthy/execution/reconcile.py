@@ -1,0 +1,291 @@
+"""Reconcile: settle an open start by looking at the platform, so that nothing is guessed.
+
+A release is recognised by its token in the platform's own description, or as the one of its image that is newer
+than what the start saw; a migration by the database's revision.
+What cannot be told stays unknown. What is not there is looked for a while: the last request of a process that
+was killed may still be on its way, and "nothing was changed" must stay true. A deploy with a degradation window
+is watched again, for the whole of it: nobody knows what the killed process had seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec.structs import replace
+
+from ..actions import adopt, watch
+from ..actions.migrate import missing
+from ..actions.running import look, package_of, wait_for_start
+from ..errors import CheckFailed, OutcomeUnknown, RoadworthyError
+from ..facts.drift import drift
+from ..facts.history import history_of
+from ..facts.lost import refuse_if_lost
+from ..facts.observe import observe
+from ..facts.revision import revision_of
+from ..journal.claims import claim
+from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
+from ..record import releases
+from ..wait import side_by_side, until
+from . import run as release
+from .signing import require_settling
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..journal.entry import Entry
+
+T = TypeVar("T")
+# A killed process's last request is given time to arrive: so many looks, `poll` apart, for at most so many seconds.
+# Looks and not only seconds, for each is a request to the same platform, sent after that one: where it is near, ten
+# answers come within half a second; where it is far or slow, each takes longer. How long ago the holder died is not
+# known: its last beat says that it lived then, and silence since then proves nothing.
+LOOKS: Final = 10
+NOTHING: Final = "the platform has no release of it: nothing was changed"
+ON_ITS_WAY: Final = 2.0
+
+
+def reconcile(context: Context, environment: str) -> Result | None:
+    """Settle the open start of an environment; None when there is none.
+
+    Raises Held while its holder may live, Refused when this command's key may not settle it, OutcomeUnknown when
+    even looking cannot tell.
+    """
+    from ..journal import lock
+    from .holding import fate
+
+    log = context.log(environment)
+    start = log.open_start()
+    refuse_if_lost(context, log)
+    if start is None:
+        return None
+    holder = lock.holder(start)
+    seen_of_it = fate(context, holder)
+    if not seen_of_it.dead:
+        raise lock.HeldBy(holder, seen_of_it)
+    require_settling(context, start)
+    context.changes(f"look at {environment} and settle the {start.record.action} of journal #{start.seq}")
+    plan = _plan_of(context, environment, start)
+    receipts: tuple[Receipt, ...] = ()
+    if start.record.action in ("deploy", "rollback", "config"):
+        found = _found(context, plan, start)
+        receipts = tuple(
+            Receipt("release", 0, one.version, one.slug, component)
+            for component, one in found.items()
+            if one is not None and one.status != "failed"
+        )
+        there = any(found.values())
+        seen = _released(context, plan, found, receipts) if there else _never_released(context, plan)
+    elif start.record.action == "adopt":
+        seen = adopt.confirm(context, plan, ())
+    elif start.record.action == "complete":
+        seen = release.stage_of("complete").confirm(context, plan, ())
+    else:
+        seen = _migrated(context, plan)
+    result = release.settle(context, release.stage_of(start.record.action), plan, start, receipts, seen)
+    if result.outcome is Outcome.SUCCEEDED:
+        return replace(result, line=f"settled: {result.line} had succeeded")
+    if start.record.action == "certify" or seen.problems == _nothing_changed(plan, seen):
+        return replace(result, outcome=Outcome.SUCCEEDED, line=_untouched(plan, start), code=0)
+    lost = (
+        ("the old values are nowhere: set the config vars of before",)
+        if start.record.action == "config"
+        else ()
+    )
+    return replace(result, line=f"settled: {result.line}", reasons=(*result.reasons, *lost))
+
+
+def _nothing_changed(plan: Plan, seen: Confirmation) -> tuple[str, ...]:
+    """The problems of an action that surely never had an effect."""
+    if plan.request.action in ("deploy", "rollback", "config"):
+        return (NOTHING,)
+    started_at = plan.before.get("revision", "")
+    return seen.problems if started_at == seen.details.get("revision", ()) else ()
+
+
+def _untouched(plan: Plan, start: Entry) -> str:
+    """Whoever asks for the settling of a start that came to nothing has not failed: it is settled."""
+    return f"settled: {start.record.action} #{start.seq} of {plan.app} changed nothing"
+
+
+def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRelease | None]:
+    """The release that the start made of each component, once there is one; None of one that does not come."""
+    apps = {"": plan.app, **context.config.apps(plan.request.environment)}
+    told = plan.after.get("components", ({"name": ""},))
+    if gone := [one["name"] for one in told if one["name"] not in apps]:
+        raise OutcomeUnknown(
+            f"{start.record.action} #{start.seq} is about {', '.join(gone)}, too, which release.toml declares no "
+            f"more: reconcile from a checkout of {plan.request.commit[:12]}"
+        )
+    names = [one["name"] for one in told if "release" not in one]
+    if start.record.action == "config":
+        names = [plan.after["vars"].get("component", "")]
+    found: dict[str, PlatformRelease | None] = dict.fromkeys(names)
+
+    def look() -> bool | None:
+        unseen = [name for name, made in found.items() if not made]
+        find = [partial(context.platform.find, apps[name], claim(start, name)) for name in unseen]
+        found.update(zip(unseen, side_by_side(find), strict=True))
+        return all(found.values()) or None
+
+    _on_its_way(context, look)
+    return found
+
+
+def _on_its_way(context: Context, look: Callable[[], T | None]) -> T | None:
+    within = min(ON_ITS_WAY, context.config.limits.release)
+    every = context.config.targets[context.target].poll
+    return until(look, within=within, every=every, looks=LOOKS)
+
+
+def _never_released(context: Context, plan: Plan) -> Confirmation:
+    problems = [NOTHING]
+    if plan.request.maintenance and observe(context, plan.request.environment).maintenance:
+        problems = [f"nothing was released, but {plan.app} is in maintenance mode: deploy again"]
+    return Confirmation(tuple(problems))
+
+
+def _released(
+    context: Context,
+    plan: Plan,
+    found: Mapping[str, PlatformRelease | None],
+    receipts: tuple[Receipt, ...],
+) -> Confirmation:
+    problems: list[str] = []
+    for component, made in found.items():
+        of = f" of component {component}" if component else f" of {plan.app}"
+        if made is None:
+            problems.append(f"the platform has no release{of}: it was cut off before")
+        elif made.status == "pending":
+            raise OutcomeUnknown(f"v{made.version}{of} is still pending: look again later")
+        elif made.status != "succeeded":
+            problems.append(f"v{made.version}{of} {made.status}, says the platform")
+    if problems:
+        return Confirmation(tuple(problems))
+    wait_for_start(context, plan.request.environment, package_of(plan))
+    expected = releases(plan, receipts)
+    seen = look(context, plan, expected)
+    if plan.request.maintenance and plan.pending:
+        revision = _revision(context, plan)
+        missed = (*seen.problems, *missing(plan, revision))
+        seen = Confirmation(missed, {**seen.details, "revision": revision}, seen.attach)
+    return watch.through(context, plan, expected, seen)
+
+
+def _revision(context: Context, plan: Plan) -> str | None:
+    """Where the database is now, once no one-off process runs any more."""
+    if busy := _busy(context, plan.app):
+        raise OutcomeUnknown(f"{', '.join(busy)} of {plan.app} still runs: look again when it has ended")
+    try:
+        return revision_of(context, plan.app)
+    except CheckFailed as error:
+        raise OutcomeUnknown(f"the database of {plan.app} does not tell its revision: {error}") from error
+
+
+def _busy(context: Context, app: str) -> list[str]:
+    """The one-off processes that run; who only asks for the revision, as we do, changes nothing."""
+    asking = context.config.commands.revision
+    return [d.name for d in context.platform.observe(app).dynos if d.type == "run" and d.command != asking]
+
+
+def _migrated(context: Context, plan: Plan) -> Confirmation:
+    revision = _revision(context, plan)
+    if plan.pending and missing(plan, revision):
+        _on_its_way(context, lambda: _busy(context, plan.app) or None)
+        revision = _revision(context, plan)
+    details: dict[str, Any] = {"revision": revision}
+    if plan.request.action == "certify":
+        return Confirmation(("the certification was cut off: certify again",), details)
+    if not missing(plan, revision):
+        return Confirmation((), details | ({"seen": True} if plan.after.get("seen") else {}))
+    return Confirmation((f"the database is at {revision}: migrate again",), details)
+
+
+def _plan_of(context: Context, environment: str, start: Entry) -> Plan:
+    """The plan as the start recorded it."""
+    record, details = start.record, start.record.details
+    change, to = details["change"], details["to"]
+    request = Request(
+        action=record.action,
+        environment=environment,
+        commit=str(to.get("commit", "")),
+        change=str(change["id"]),
+        why=str(change["why"]),
+        approval=str(details.get("approval", "")),
+        maintenance=bool(details.get("maintenance", False)),
+    )
+    kind, _, commit = record.subject.partition(":")
+    package = None
+    if record.digest:
+        package = _package(commit, kind, record.digest, to)
+    return Plan(
+        request=request,
+        app=str(details["app"]),
+        steps=(),
+        package=package,
+        before=details["from"],
+        after=to,
+        pending=tuple(details.get("pending", ())),
+        watch=watch.recorded(details),
+    )
+
+
+def _package(commit: str, kind: str, digest: str, to: Mapping[str, Any], component: str = "") -> Package:
+    parts = tuple(
+        _package(commit, kind, str(one["digest"]), one, str(one["name"])) for one in to.get("components", ())
+    )
+    config, size = str(to.get("config", "")), int(to.get("size", 0))
+    return Package(commit, digest, size, kind=kind, config=config, component=component, parts=parts)
+
+
+def report(context: Context, environment: str) -> Result:
+    """Reconcile, for the command: what it settled, what runs now, and what to do next."""
+    app = context.config.environment(environment).app
+    context.screen.title(f"reconcile {app} ({environment}) on {context.target}")
+    result = reconcile(context, environment)
+    if result is None or result.plan is None:
+        return _nothing_open(context, environment, app)
+    return replace(
+        result,
+        line=f"{result.line}; {_runs(context, environment, app)}",
+        next=_then(context, result.plan, result),
+    )
+
+
+def _runs(context: Context, environment: str, app: str) -> str:
+    """What runs now. That it cannot be seen takes nothing away from what was settled."""
+    try:
+        runs = observe(context, environment)
+    except RoadworthyError as error:
+        return f"what {app} runs now was not seen ({error})"
+    now = f"v{runs.current.version}, {runs.commit[:12] or 'no package'}" if runs.current else "nothing"
+    return f"{app} runs {now}{' in maintenance mode' if runs.maintenance else ''}"
+
+
+def _nothing_open(context: Context, environment: str, app: str) -> Result:
+    """Nothing is to be settled. What arrived after its start was settled is named: people look for it here."""
+    from ..pipeline.what_next import of_drift
+
+    line = f"nothing of {app} is open"
+    found = drift(environment, history_of(context, context.log(environment)), observe(context, environment))
+    if not found:
+        return Result(Outcome.SUCCEEDED, line, next=("invoke status",))
+    then = of_drift(context, environment, found)
+    return Result(Outcome.SUCCEEDED, line, reasons=tuple(map(str, found)), next=then)
+
+
+def _then(context: Context, plan: Plan, result: Result) -> tuple[str, ...]:
+    """What leads on after a settled start."""
+    from ..pipeline.reading import progress_of
+
+    env, action, commit = plan.request.environment, plan.request.action, plan.request.commit
+    if result.code:  # something that failed is there
+        back = f"invoke rollback --env {env}"
+        return (back, f"invoke verify --env {env}") if action != "adopt" else ("invoke status", back)
+    if action in ("deploy", "migrate", "complete"):
+        running = history_of(context, context.log(env)).running
+        about = commit or (running.package.commit if running else "")
+        with suppress(RoadworthyError):  # the start is settled, whatever cannot be told of the way from here
+            return (progress_of(context, env, about).next if about else ()) or (f"invoke verify --env {env}",)
+    return (f"invoke verify --env {env}", *((f"invoke certify --env {env}",) if action == "certify" else ()))

@@ -1,0 +1,96 @@
+"""Going back by itself: what the road does when a deploy, a completion or a change of config vars has failed.
+
+It is no way around the road: what puts things back is a request like any other, with its own guards, start and end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from ..errors import Held, OutcomeUnknown, RoadworthyError
+from ..facts.observe import observe
+from ..model import Facts, Outcome, Plan, Request, Result
+from ..record import numbers
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+    Run = Callable[[Context, Request], Result]
+    """The road itself: `release.run`."""
+
+
+def recover(context: Context, facts: Facts, failed: Result, run: Run) -> Result:
+    """Go back by itself to what was so before the failed action; the bound is `limits.rollback`.
+
+    Nothing is done when the failed deploy never changed what the platform runs, or when there is nothing to
+    go back to. The rollback takes the same road, with its own guards, start and end.
+    """
+    plan = failed.plan
+    if plan is None or plan.request.action not in ("deploy", "complete", "config") or plan.request.automatic:
+        return failed
+    deploying, history = plan.request.action != "complete", facts.history.value
+    request, back = plan.request, history.running if deploying else history.previous
+    try:
+        observed = observe(context, request.environment)
+    except (RoadworthyError, KeyboardInterrupt) as error:
+        what = str(error) or "interrupted"
+        return replace(
+            failed, line=f"{failed.line}; what runs now was not seen ({what}): run `invoke status`"
+        )
+    if deploying and (observed.current is None or numbers(observed) == numbers(facts.observed.value)):
+        return replace(failed, line=f"{failed.line}; nothing was changed")
+    if back is None:
+        return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
+    began = time.monotonic()
+    # Nobody is waited for: who came in between acts on what is there now, and going back would undo that.
+    undo = replace(
+        request, automatic=True, then=(), wait=0.0, why=f"{request.action} of {request.commit[:12]} failed"
+    )
+    if request.action == "config":
+        from ..actions.config import undone
+
+        gone_back, going = "put the config vars back", "putting them back"
+        by_hand = "set the config vars of before"
+        context.screen.line("putting the config vars back as they were")
+        undo = replace(undo, config=undone(plan, facts), why="a change of config vars failed")
+    else:
+        gone_back, going = f"rolled back to {back.package.commit[:12]}", "the rollback"
+        by_hand = f"`invoke rollback --env {request.environment}`"
+        context.screen.line(f"going back to {back.package.commit[:12]}, the last verified package")
+        undo = replace(undo, action="rollback", to=back.package.digest)
+    try:
+        result = run(context, undo)
+    except (OutcomeUnknown, Held) as error:
+        kind = Held if isinstance(error, Held) else OutcomeUnknown
+        raise kind(f"{failed.line}; then {going}: {error}") from error
+    except RoadworthyError as error:
+        return replace(failed, line=f"{failed.line}; {going} failed too: {error}")
+    except KeyboardInterrupt:
+        return replace(failed, line=f"{failed.line}; interrupted before {going}: {by_hand}")
+    took, bound = time.monotonic() - began, context.config.limits.rollback
+    details = {**failed.details, "rollback": {"seq": result.seq, "millis": round(1000 * took)}}
+    if result.outcome is not Outcome.SUCCEEDED:
+        return replace(
+            failed, details=details, line=f"{failed.line}; {going} {result.outcome}: {result.line}"
+        )
+    late = f", later than the bound of {bound:.0f} s" if took > bound else ""
+    line = f"{failed.line}; {gone_back} in {took:.1f} s{late}, verified healthy"
+    return replace(failed, details=details, line=line)
+
+
+def kept_out(context: Context, plan: Plan, failed: Result) -> Result:
+    """Say it when a deploy under maintenance ended with people still kept out."""
+    if not plan.request.maintenance:
+        return failed
+    try:
+        if not observe(context, plan.request.environment).maintenance:
+            return failed
+    except (RoadworthyError, KeyboardInterrupt):
+        return replace(failed, line=f"{failed.line}; whether {plan.app} is in maintenance was not seen")
+    return replace(
+        failed, line=f"{failed.line}; {plan.app} is still in maintenance mode: deploy a package that works"
+    )
