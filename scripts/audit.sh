@@ -560,12 +560,19 @@ done <<EOF
 $anchors
 EOF
 [ -z "$anchors" ] || [ -s "$work/anchors" ] || bad "$environment" anchor 'there is no anchor of this log'
-jq -se --slurpfile policy "$work/policy" 'all(.[].policy; .version < $policy[0].version or . == {
+[ ! -s "$work/anchors" ] || jq -se --slurpfile policy "$work/policy" 'all(.[].policy; .version < $policy[0].version or . == {
     version: $policy[0].version, sha256: $policy[0].sha256})' "$work/anchors" >/dev/null ||
     bad trust policy 'another or newer policy was in force when the log was anchored'
 # What entries must be: anchors, and the heads that revocations and rules that are over name.
-jq -s --arg place "$target/$environment" --slurpfile policy "$work/policy" \
-    '[.[], $policy[0].revoked[].good[], ($policy[0].rules[].good // [])[]] | map(select(.place == $place))' "$work/anchors" >"$work/pins"
+# jq takes longer to start than most of what it is asked here: it is not started where there is nothing to ask.
+pins=''
+if [ -s "$work/anchors" ] || [ -e "$trust/trust.toml" ]; then
+    pins=1
+    jq -s --arg place "$target/$environment" --slurpfile policy "$work/policy" \
+        '[.[], $policy[0].revoked[].good[], ($policy[0].rules[].good // [])[]] | map(select(.place == $place))' "$work/anchors" >"$work/pins"
+else
+    echo '[]' >"$work/pins"
+fi
 
 # --- the entries ----------------------------------------------------------------------------------------
 
@@ -842,7 +849,8 @@ judge
 goes_on
 number=${ending%.json}
 number=${number#"${number%%[!0]*}"}
-beyond=$(jq -r --argjson next "$next" 'map(.seq | select(. >= $next)) | min // empty' "$work/pins")
+beyond=''
+[ -z "$pins" ] || beyond=$(jq -r --argjson next "$next" 'map(.seq | select(. >= $next)) | min // empty' "$work/pins")
 [ -z "$beyond" ] || bad "$(printf '%08d.json' "$beyond")" anchor \
     "the log ends at $number, but this entry was anchored: its tail was cut off, or it is an old copy"
 case $state in
@@ -852,7 +860,7 @@ esac
 head=${state#*'"prev":"'}
 printf 'audit: %d entries, head %d %s\n' "$seq" "$number" "${head%%'"'*}"
 # Each line of $work/read is "PLACE FIRST DIGEST LAST" and perhaps more.
-jq -nRr '[inputs | split(" ") | {place: .[0], seq: range(.[1] | tonumber; (.[3] | tonumber) + 1)}] | group_by(.place)[]
+[ ! -s "$work/read" ] || jq -nRr '[inputs | split(" ") | {place: .[0], seq: range(.[1] | tonumber; (.[3] | tonumber) + 1)}] | group_by(.place)[]
     | .[0].place as $place | (map(.seq) | unique) as $all
     | reduce $all[] as $n ([]; if . != [] and .[-1][1] == $n - 1 then .[-1][1] = $n else . + [[$n, $n]] end)
     | if length > 12 then "\($all | length) of \($all[0])-\($all[-1])"

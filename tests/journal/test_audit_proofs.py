@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roadworthy.journal.audit import audited, read_beside
-from roadworthy.journal.entry import Entry, JournalError, seal
+from roadworthy.journal.entry import Entry, JournalError
 from roadworthy.journal.index import Index
 from roadworthy.journal.log import Log
 from roadworthy.journal.policy import Policy, Rule
@@ -165,185 +161,6 @@ def test_what_many_starts_name_is_said_in_short(path: str, root: Path) -> None:
     assert f"audit: {line}" in run(path, root / "journal/live/prod").stdout.splitlines()
 
 
-@pytest.mark.parametrize("action", PROOFS)
-def test_a_proof_that_the_deploy_key_signed_is_none(path: str, root: Path, action: str) -> None:
-    place = "staging" if action == "certify" else OURS
-    deployed(root, **{action: proof(did(root, action, place, key="deploy"))})
-    assert agreed(path, root) == (FORGED, "proof")
-
-
-def of_another_package(root: Path) -> dict[str, Any]:
-    return proof(did(root, "accept", ANOTHERS))
-
-
-def in_an_environment(root: Path) -> dict[str, Any]:
-    return proof(did(root, "accept", "staging"))
-
-
-def of_another_digest(root: Path) -> dict[str, Any]:
-    return proof(did(root, "accept", OURS, digest="51" * 32))
-
-
-def altered(root: Path, entry: Entry, old: bytes, new: bytes) -> dict[str, Any]:
-    """The proof of an entry whose bytes somebody without a key changed, by their digest now."""
-    file = root / "journal/live" / entry.record.environment / f"{entry.seq:08d}.json"
-    data = file.read_bytes()
-    assert old in data
-    file.chmod(0o644)
-    file.write_bytes(data.replace(old, new, 1))
-    return proof(entry, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
-
-
-def unsigned(root: Path) -> dict[str, Any]:
-    one, other = did(root, "accept", OURS), did(root, "accept", OURS)
-
-    def signature(entry: Entry) -> bytes:
-        return (
-            (root / "journal/live" / OURS / f"{entry.seq:08d}.json")
-            .read_bytes()
-            .partition(b'"sig":"')[2][:88]
-        )
-
-    return altered(root, one, signature(one), signature(other))
-
-
-NONE: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "in the log of another package": of_another_package,
-    "in an environment's log": in_an_environment,
-    "about another package": of_another_digest,
-    "of another stage": lambda r: proof(did(r, "accept", OURS, key="approval", stage="release")),
-    "a failure": lambda r: proof(did(r, "accept", OURS, "failed")),
-    "a start": lambda r: proof(written(r, "start", "accept", OURS)),
-    "of another action": lambda r: proof(did(r, "test", OURS), action="accept"),
-    "another entry's digest": lambda r: good(r)["accept"] | {"sha256": good(r)["test"]["sha256"]},
-    "another entry's number": lambda r: good(r)["accept"] | {"seq": good(r)["test"]["seq"]},
-    "a number that is not there": lambda r: good(r)["accept"] | {"seq": 99},
-    "a log that is not there": lambda r: good(r)["accept"] | {"environment": ANOTHERS},
-    "not signed": unsigned,
-    "of a key that nobody knows": lambda r: altered(
-        r, did(r, "accept", OURS), b'"keyid":"SHA256:', b'"keyid":"SHA256;'
-    ),
-    "no entry": lambda r: altered(r, did(r, "accept", OURS), b"{", b"["),
-}
-
-
-@pytest.mark.parametrize("make", NONE.values(), ids=NONE.keys())
-def test_what_proves_nothing_is_named_with_the_start_that_names_it(
-    path: str, root: Path, make: Callable[[Path], dict[str, Any]]
-) -> None:
-    deployed(root, accept=make(root))
-    assert agreed(path, root) == (FORGED, "proof")
-
-
-def test_an_action_that_proves_nothing_is_no_proof(path: str, root: Path) -> None:
-    deployed(root, one_more=proof(did(root, "build", OURS)))
-    assert agreed(path, root) == (FORGED, "proof")
-
-
-@pytest.mark.parametrize("action", ["rollback", "adopt"])
-def test_whatever_a_start_begins_its_proofs_are_followed(path: str, root: Path, action: str) -> None:
-    deployed(root, action)
-    assert agreed(path, root) == ("", "")
-    deployed(root, action, accept=proof(did(root, "accept", OURS, key="deploy")))
-    assert agreed(path, root) == ("00000005.json", "proof")
-
-
-def test_a_certificate_stands_in_an_environments_log(path: str, root: Path) -> None:
-    deployed(root, certify=proof(did(root, "certify", OURS)))
-    assert agreed(path, root) == (FORGED, "proof")
-
-
-def test_a_log_that_went_is_named(path: str, root: Path) -> None:
-    shutil.rmtree(root / "journal/live/staging")
-    assert agreed(path, root) == ("00000001.json", "proof")
-    with pytest.raises(
-        JournalError, match=r"staging/00000004\.json, which opened the way, .*it is not there"
-    ):
-        reader(root).entries()
-
-
-def test_an_adopted_release_that_is_certified_proves_as_any_other(path: str, root: Path) -> None:
-    did(root, "adopt", "staging", key="verification", stage="verification")
-    deployed(root, certify=proof(did(root, "certify", "staging")))
-    assert agreed(path, root) == ("", "")
-
-
-PARTS = [{"name": "api", "digest": "b" * 64}, {"name": "web", "digest": "a" * 64}]
-TOGETHER = hashlib.sha256("".join(f"{p['digest']}  {p['name']}\n" for p in PARTS).encode()).hexdigest()
-
-
-@pytest.mark.parametrize(("digest", "found"), [(TOGETHER, ("", "")), ("a" * 64, (FORGED, "proof"))])
-def test_a_release_of_several_components_is_proven_as_a_whole(
-    path: str, root: Path, digest: str, found: tuple[str, str]
-) -> None:
-    about = {"subject": "slug:" + "9" * 40}
-    place = "package-" + "9" * 40
-    named = [did(root, action, place, digest=digest, **about) for action in ("test", "accept", "release")]
-    named.append(did(root, "certify", "staging", digest=digest, **about))
-    whole = {**about, "digest": TOGETHER, "to": {"components": PARTS}}
-    did(root, "deploy", "prod", start={"proofs": [proof(one) for one in named]}, **whole)
-    assert agreed(path, root) == found
-
-
-def head(root: Path, place: str, seq: int) -> str:
-    data = (root / f"journal/live/{place}/{seq:08d}.json").read_bytes()
-    return f"live/{place} {seq} {hashlib.sha256(data).hexdigest()}"
-
-
-def revoke(root: Path, *heads: str) -> None:
-    policy(
-        root,
-        2,
-        f'[[revoked]]\nkey = "verification"\ngood = [{", ".join(map(repr, heads))}]\n'.replace("'", '"'),
-    )
-
-
-def narrow(root: Path, *heads: str) -> None:
-    """The rule of the verification key is over, and nothing took its place."""
-    over = f"good = [{', '.join(map(repr, heads))}]\n".replace("'", '"')
-    policy(
-        root,
-        2,
-        verification="".join(
-            f"[[rule]]\n{one}{over}" for one in RULES["verification"].split("[[rule]]\n")[1:]
-        ),
-    )
-
-
-@pytest.mark.parametrize("end", [revoke, narrow])
-def test_what_a_key_signed_after_its_last_good_entry_proves_nothing(
-    path: str, root: Path, end: Callable[..., None]
-) -> None:
-    last = did(root, "test", OURS).seq
-    heads = [head(root, OURS, last), head(root, "staging", 4)]
-    later = did(root, "accept", OURS)
-    end(root, *heads)
-    assert agreed(path, root) == ("", ""), "its entries up to the heads stay good"
-    deployed(root, accept=proof(later))
-    assert agreed(path, root) == (FORGED, "proof")
-
-
-@pytest.mark.parametrize("forge", [False, True])
-@pytest.mark.parametrize("end", [revoke, narrow])
-def test_an_entry_that_was_put_in_the_place_of_an_older_one_proves_nothing(
-    path: str, root: Path, end: Callable[..., None], forge: bool
-) -> None:
-    """A thief writes below the last good entry: the digest is the one that is named, but no chain leads from it."""
-    about = {"subject": "slug:" + "1" * 40}
-    named = [did(root, action, ANOTHERS, **about) for action in ("accept", "test", "release")]
-    named.append(did(root, "certify", "staging", **about))
-    heads = [head(root, OURS, 10), head(root, ANOTHERS, 6), head(root, "staging", 6)]
-    if forge:
-        key = load_signer(root / "keys/verification")
-        named[0], data = seal(msgspec.structs.replace(named[0], nonce="0" * 32), key.sign)
-        file = root / "journal/live" / ANOTHERS / f"{named[0].seq:08d}.json"
-        file.chmod(0o644)
-        file.write_bytes(data)
-    end(root, *heads)
-    did(root, "deploy", "prod", start={"proofs": [proof(one) for one in named]}, **about)
-    assert agreed(path, root) == ((FORGED, "proof") if forge else ("", ""))
-
-
 KINDS, ACTIONS = ["end", "failed", "note", "start"], ["test", "accept", "release", "certify", "build"]
 PLACES, KEYS = [OURS, ANOTHERS, "staging"], ["build", "verification", "approval", "deploy"]
 
@@ -378,15 +195,6 @@ def test_of_all_that_a_proof_may_be_only_the_right_one_counts(
     right &= stage == STAGE.get(named, named) and place == ("staging" if named == "certify" else OURS)
     assert agreed(path, root) == (("", "") if right else (FORGED, "proof"))
     shutil.rmtree(root.parent)
-
-
-def test_an_anchor_of_another_log_alone_is_none_of_this_one(path: str, root: Path, tmp_path: Path) -> None:
-    place, seq, sha256 = head(root, "staging", 4).split()
-    anchor = tmp_path / "staging.json"
-    said = {"target": "live", "environment": place.removeprefix("live/"), "seq": int(seq), "sha256": sha256}
-    anchor.write_text(json.dumps(said))
-    assert both(path, root, "live/prod", [anchor]) == ("prod", "anchor")
-    assert both(path, root, "live/staging", [anchor]) == ("", "")
 
 
 def test_what_was_followed_once_is_not_read_again(

@@ -33,6 +33,7 @@ NAMED_OTHERWISE = {
     "good-heads/a-key-that-was-revoked-and-a-log-that-ends-before-its-head.txt": "the number alone",
     "good-heads/a-rule-that-is-over-and-a-log-that-ends-before-its-head.txt": "the number alone",
     "loss/after-which-the-log-goes-on-at-1002.txt": "the entry that is missing",
+    "proof/in-a-log-that-is-a-link.txt": "the file that it could not read",
     "proof/that-is-a-link.txt": "the file that it could not read",
     "proof/that-is-too-big.txt": "the file that it could not read",
 }

@@ -75,7 +75,7 @@ good("time", "the same instant", Log().add(at=AT).add(at=AT))
 bad("time", "time", "before the entry before it", Log().add(at=AT).add(at="2026-11-20T18:29:59.999999Z"))
 
 
-def clock(at: str, **more: Any) -> dict[str, Any]:
+def clock(at: Any, **more: Any) -> dict[str, Any]:
     return {"at": "2026-11-20T19:00:00.000000Z", "details": {"clock": at, **more}}
 
 
@@ -111,8 +111,36 @@ bad(
     .add(**clock("2026-11-20T18:00:00.000000Z", clock_why=1)),
 )
 bad("clock", "time", "later than the entry's time", Log().add(**clock("2026-11-20T19:00:00.000001Z")))
-for malformed in ("soon", "2026-02-30T18:30:00.000000Z", 1, None, "2026-11-20T18:30:00Z"):
-    bad("clock", "time", f"malformed {malformed}", Log().add(**clock(malformed)))
+HOUR = "2026-11-20T18:00:00.000000Z"
+for why in (None, False, ["x"]):
+    behind = clock(HOUR, clock_why=why)
+    bad(
+        "clock",
+        "time",
+        f"an hour behind, with {why}",
+        Log().add(at="2026-11-20T19:00:00.000000Z").add(**behind),
+    )
+good("clock", "the entry's own time", Log().add(**clock("2026-11-20T19:00:00.000000Z")))
+for moment in ("2024-02-29T00:00:00.000000Z", "1969-12-31T23:59:59.000000Z"):
+    good("clock", moment, Log().add(**clock(moment, clock_why="x")))
+MALFORMED = {
+    "a word": "soon",
+    "a number": 1,
+    "null": None,
+    "false": False,
+    "an object": {},
+    "no fraction": "2026-11-20T18:30:00Z",
+    "30 February": "2026-02-30T18:30:00.000000Z",
+    "month 13": "2026-13-01T00:00:00.000000Z",
+    "29 February of no leap year": "2025-02-29T00:00:00.000000Z",
+    "hour 24": "2026-01-01T24:00:00.000000Z",
+    "a leap second": "2016-12-31T23:59:60.000000Z",
+    "a year that begins with 0": "0999-01-01T00:00:00.000000Z",
+    "digits that are not ASCII": "\u0968026-01-01T00:00:00.000000Z",
+    "a line end": "2026-11-20T18:30:00.000000Z\n",
+}
+for about, malformed in MALFORMED.items():
+    bad("clock", "time", f"malformed, {about}", Log().add(**clock(malformed, clock_why="x")))
 
 # ---- the lock ----------------------------------------------------------------------------------------------
 

@@ -14,11 +14,11 @@ RULES = {
     "build": (["build"], ["*"], ["intake", "build"]),
     "verification": (["verification"], ["*"], ["test", "accept", "certify", "adopt"]),
     "approval": (["release"], ["*"], ["release"]),
-    "deploy": (["deploy", "rollback"], ["prod"], ["*"]),
+    "deploy": (["deploy", "rollback", "adopt"], ["prod"], ["*"]),
 }
 
 
-def roles(*, revoke: str = "", over: str = "") -> dict[str, File]:
+def roles(*, revoke: str = "", over: str = "", needs: str = "") -> dict[str, File]:
     """Four keys: who builds, who verifies, who approves, who deploys; "verification" may have ended at heads."""
     text = "version = 1\n"
     for key, (stages, environments, actions) in RULES.items():
@@ -27,6 +27,7 @@ def roles(*, revoke: str = "", over: str = "") -> dict[str, File]:
             f"{name} = {json.dumps(words)}\n" for name, words in lists
         )
         text += f"good = {over}\n" if over and key == "verification" else ""
+        text += f"needs = {needs}\n" if needs and key == "deploy" else ""
     return trust(
         *RULES,
         policy=(text + (f'[[revoked]]\nkey = "verification"\ngood = {revoke}\n' if revoke else "")).encode(),
@@ -140,7 +141,10 @@ BAD_PROOFS: dict[str, tuple[Log, ...]] = {
     "in the log of an environment": (lambda p: p.did("accept", log=p.staging).started())(Proofs()),
     "a certificate in the log of a package": (lambda p: p.did("certify", log=p.package).started())(Proofs()),
     "of a key that may not sign it": Proofs().did("accept", key="approval").started(),
-    "of the key that deploys": Proofs().did("accept", key="deploy").started(),
+    **{
+        f"of a {action} that the key of the deploy signed": Proofs().did(action, key="deploy").started()
+        for action in ("test", "accept", "release", "certify")
+    },
     "of a key that nobody knows": Proofs().did("accept", key="stranger").started(),
     "whose signature does not verify": proof(resigned),
     "that is no entry": proof(instead(b"{}")),
@@ -203,3 +207,39 @@ for about, files in ended(BEFORE.package).items():
         *lone.started(),
         files={**files, **later},
     )
+
+
+# ---- what a rule needs, several components, a log that is a link ---------------------------------------------
+
+BOTH = Proofs().did("test").did("certify")
+good("proof", "all that the rule needs", *BOTH.started(), files=roles(needs='["certify", "test"]'))
+bad(
+    "proof",
+    "policy",
+    "not all that the rule needs",
+    *BOTH.started(),
+    files=roles(needs='["certify", "accept"]'),
+)
+for action in ("rollback", "adopt"):
+    good("proof", f"of a start of {action}", *BOTH.started(action=action, stage=action), files=roles())
+    forged = Proofs().did("accept", key="deploy").started(action=action, stage=action)
+    bad("proof", "proof", f"of a start of {action} that its own key signed", *forged, files=roles())
+
+PARTS = [{"name": "api", "digest": "b" * 64}, {"name": "web", "digest": "a" * 64}]
+TOGETHER = sha("".join(f"{part['digest']}  {part['name']}\n" for part in PARTS).encode())
+WHOLE = {"digest": TOGETHER, "to": {"components": PARTS}}
+good("proof", "of several components", *Proofs().did("test", digest=TOGETHER).started(**WHOLE), files=roles())
+bad(
+    "proof",
+    "proof",
+    "of one of several",
+    *Proofs().did("test", digest="a" * 64).started(**WHOLE),
+    files=roles(),
+)
+
+LINKED = Proofs().did("accept")
+LINKED_TO = {
+    name.replace(f"journal/live/{OURS}", "kept"): file for name, file in LINKED.package.files.items()
+}
+LINKED.package.files = {f"journal/live/{OURS}": Special("link", "../../kept")}
+bad("proof", "proof", "in a log that is a link", *LINKED.started(), files=roles() | LINKED_TO)

@@ -101,6 +101,14 @@ bad(
 )
 
 ONE, TWO = rule(), rule(version=2)
+bad("policy-named", "policy", "one where the trust folder has none", live(ONE), files=trust())
+bad(
+    "permission",
+    "policy",
+    "a policy without a rule",
+    Log("live/prod").add(),
+    files=trust(policy=b"version = 1\n"),
+)
 bad("policy-named", "policy", "newer than the trust folder's", live(ONE, named=TWO), files=ONE)
 bad(
     "policy-named",

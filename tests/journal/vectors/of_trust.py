@@ -79,6 +79,9 @@ for name in ("trust.toml", "x.pub"):
             files=trust() | {f"trust/{name}": special},
             **TRUST,
         )
+    for about, to in {"a link to a pipe": "pipe", "a link to a device": "/dev/zero"}.items():
+        linked = {f"trust/{name}": Special("link", to), "trust/pipe": Special("pipe")}
+        bad(rule, "policy", f"{about} in its place", Log().add(), files=trust() | linked, **TRUST)
     big = Fill(b"# x\n", 2**20 + 1) if name == "trust.toml" else Fill(LINE + b" " + b"x" * 100, 2**14 + 1)
     bad(rule, "policy", "too big", Log().add(), files=trust() | {f"trust/{name}": big}, **TRUST)
 good(
@@ -108,6 +111,9 @@ GOOD_TEXTS = {
         b'stages = ["*"]', b'stages = ["#", "]", "[", "=", ",", " !$%&\'()*+-./:;<>?@^_`{|}~", "*"]'
     ),
     "a key by its id": rule_text().replace(b'"deployer"', f'"{KEYS["deployer"].id}"'.encode()),
+    "29 February of a leap year": rule_text(
+        b'from = "2024-02-29T00:00:00Z"\nuntil = "2028-02-29T00:00:00Z"\n'
+    ),
     "bounds that are empty": rule_text(b'from = ""\nuntil = ""\n'),
 }
 BAD_TEXTS = {
@@ -160,9 +166,22 @@ BAD_TEXTS = {
     "version after a table": rule_text(b"version = 3\n"),
     "a beginning that is no time": rule_text(b'from = "soon"\n'),
     "an end that is no time": rule_text(b'until = "soon"\n'),
+    "needs that are a text": rule_text(b'needs = "test"\n'),
     "a time with a space": rule_text(b'from = "2026-01-01 00:00:00"\n'),
     "a time with fractions": rule_text(b'until = "2026-01-01T00:00:00.000000Z"\n'),
-    "30 February": rule_text(b'until = "2026-02-30T00:00:00Z"\n'),
+    **{
+        f"{name} {moment}": rule_text(f'{name} = "{moment}"\n'.encode())
+        for name in ("from", "until")
+        for moment in (
+            "2026-02-30T00:00:00Z",
+            "2027-02-29T00:00:00Z",
+            "2027-04-31T00:00:00Z",
+            "2027-01-01T24:00:00Z",
+            "2027-01-01T00:00:60Z",
+            "2027-1-1T00:00:00Z",
+            "2027-01-01",
+        )
+    },
     "a key in a list": rule_text().replace(b'"deployer"', b'["deployer"]'),
     "a rule of an unknown key": rule_text().replace(b"deployer", b"nobody"),
     "a rule without a key": rule_text().replace(b'key = "deployer"\n', b""),
