@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from roadworthy.errors import UsageError
-from roadworthy.sandbox.postgres import SUPERUSER, PostgresCluster
+from roadworthy.sandbox.processes.postgres import SUPERUSER, PostgresCluster
 
 
 async def main(command: list[str]) -> int:

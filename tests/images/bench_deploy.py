@@ -28,7 +28,7 @@ from images.conftest import build, push
 from roadworthy.model import Package
 from roadworthy.packages import registry as images
 from roadworthy.platforms.heroku.images import Images
-from roadworthy.sandbox import images as sandbox
+from roadworthy.sandbox.processes import images as sandbox
 
 ROUNDS = 7
 BAR = 8.0

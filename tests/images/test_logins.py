@@ -15,7 +15,7 @@ from roadworthy.config import PackageRules
 from roadworthy.errors import CheckFailed
 from roadworthy.packages import engine, handover, image, references
 from roadworthy.packages import registry as images
-from roadworthy.sandbox import images as sandbox
+from roadworthy.sandbox.processes import images as sandbox
 
 from . import servers
 from .test_sandbox_images import needs_podman

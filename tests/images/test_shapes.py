@@ -16,7 +16,7 @@ from roadworthy.packages import registry as images
 from roadworthy.packages import settings
 from roadworthy.packages.settings import Settings, check_releasable, foreign
 from roadworthy.pipeline.build import build as build_stage
-from roadworthy.sandbox.images import take
+from roadworthy.sandbox.processes.images import take
 
 from .conftest import build, push
 from .image_project import DOCKERFILE, ImageProject, project_on, sandboxed

@@ -32,7 +32,7 @@ from .worker import adopt_orphans, end_descendants
 KEPT = REPOSITORY / ".nox" / "mutants"  # what was learnt
 MARKS = os.environ.get("MUTANTS_MARKS", "not slow")
 # They are about other things, and take long.
-IGNORED = ("sandbox", "contract", "docs", "images", "stores", "matrix", "workflows", "mutants")
+IGNORED = ("sandbox", "docs", "images", "stores", "matrix", "workflows", "mutants")
 EACH_CORE = ("-n", "auto", "--dist", "worksteal")
 EACH = 20.0  # seconds that one test may take on a mutant
 LIMIT = 90.0  # seconds for all of a mutant's tests

@@ -11,8 +11,8 @@ import pytest
 
 from roadworthy.errors import UsageError
 from roadworthy.packages import procfile, slug
-from roadworthy.sandbox import slugs
-from roadworthy.sandbox.proctable import group_is_alive
+from roadworthy.processes import group_is_alive
+from roadworthy.sandbox.heroku import slugs
 from roadworthy.trial import place
 
 from .repository import Repository

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
-from contract import heroku_schema
 
 from roadworthy.sandbox.control import Address
+from sandbox.heroku import heroku_schema
 
 WEB = """
 import http.server, os, sys

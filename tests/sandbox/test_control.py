@@ -18,7 +18,8 @@ import pytest
 import requests
 
 from roadworthy.errors import UsageError
-from roadworthy.sandbox import control, server
+from roadworthy.sandbox import control
+from roadworthy.sandbox.heroku import server
 from sandbox.client import Client, tar, until
 
 

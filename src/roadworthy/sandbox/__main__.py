@@ -23,7 +23,7 @@ def main() -> int:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     with suppress(PermissionError):  # already the leader of a session
         os.setsid()
-    from .server import run
+    from .heroku.server import run
 
     try:
         run(

@@ -109,8 +109,8 @@ def down(folder: Path) -> bool:
         pid = _server_pid(folder)
         if pid is not None:
             _end(folder, pid)
-        from .postmaster import end_postmaster
-        from .proctable import sweep
+        from ..processes import sweep
+        from .processes.postmaster import end_postmaster
 
         left = [end_postmaster(folder / "postgres" / "data"), *sweep(marker_of(folder))]
         (folder / SERVER_FILE).unlink(missing_ok=True)

@@ -24,14 +24,14 @@ from msgspec.structs import replace
 from ..errors import CheckFailed, Unreachable, UsageError
 from ..mask import Mask
 from ..packages import procfile
-from ..sandbox import images
+from ..sandbox.processes import images
 from ..wait import until
 from . import place as apart
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..model import Package
-    from ..sandbox.images import Container
+    from ..sandbox.processes.images import Container
 
 POLL: Final = 0.02  # seconds between two looks whether the app listens
 PASSED_ON: Final = ("LANG", "LC_ALL", "TZ")
@@ -82,7 +82,7 @@ class Trial(msgspec.Struct, frozen=True):
 
         It sees the variables `more`, too.
         """
-        from ..sandbox.surroundings import free_port
+        from ..sandbox.processes.surroundings import free_port
 
         port = free_port()
         with log.open("wb") as out:

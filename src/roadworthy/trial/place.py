@@ -25,7 +25,7 @@ from typing import Final
 
 import msgspec
 
-from ..sandbox.proctable import children, end_carriers, group_is_alive
+from ..processes import children, end_carriers, group_is_alive
 from ..wait import until
 
 MARKER: Final = "ROADWORTHY_TRIAL"  # names the place in the environment of its processes

@@ -1,0 +1,1 @@
+"""A small Heroku on loopback: its API, slugs, releases and dynos, on top of `processes`."""

@@ -1,0 +1,66 @@
+"""Each app's own database: a SQLite file, or a role and a database in a PostgreSQL cluster of the sandbox.
+
+Invariant: a database is made with its app and destroyed with its app; releases never touch it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..heroku.state import Addon, App
+
+
+class Cluster(Protocol):
+    """A running PostgreSQL server."""
+
+    @property
+    def port(self) -> int: ...
+
+    async def create(self, name: str, password: str) -> None: ...
+    async def drop(self, name: str) -> None: ...
+    async def stop(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Databases:
+    folder: Path
+    engine: str
+    """What new apps get: `sqlite` or `postgres`."""
+    cluster: Cluster | None = None
+
+    async def provision(self, addon: Addon, app: App) -> None:
+        if addon.engine == "postgres":
+            await self._cluster().create(_role(app), addon.secret)
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    async def destroy(self, addon: Addon, app: App) -> None:
+        if addon.engine == "postgres":
+            await self._cluster().drop(_role(app))
+            return
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            self._file(app).with_name(self._file(app).name + suffix).unlink(missing_ok=True)
+
+    def variables(self, addon: Addon, app: App) -> dict[str, str]:
+        """The config vars that the add-on gives its app. The URL's scheme is Heroku's, `postgres://`."""
+        if addon.engine == "postgres":
+            role, port = _role(app), self._cluster().port
+            return {"DATABASE_URL": f"postgres://{role}:{addon.secret}@127.0.0.1:{port}/{role}"}
+        return {"DATABASE_URL": f"sqlite:///{self._file(app)}"}
+
+    async def stop(self) -> None:
+        if self.cluster is not None:
+            await self.cluster.stop()
+
+    def _file(self, app: App) -> Path:
+        return self.folder / f"{app.name}.sqlite"
+
+    def _cluster(self) -> Cluster:
+        assert self.cluster is not None, "the server starts the cluster before it serves apps that use it"
+        return self.cluster
+
+
+def _role(app: App) -> str:
+    return app.name.replace("-", "_")

@@ -1,0 +1,138 @@
+"""What stands before every API call: the key, the rate limit, a request id, and the access log.
+
+Invariants:
+- Without the right key nothing is read or changed. Only URLs that carry their own secret (blobs, log streams)
+  need no key.
+- Every mutating call that reached the API is in `access.log` before its caller can see the reply.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..heroku.api.wire import ApiError
+
+HOURLY_LIMIT = 4500
+OWN_SECRET = ("/blobs/", "/logs/")
+OURS = "/_sandbox"
+"""Paths under this are the sandbox's own: no fault touches them, and they cost no rate limit."""
+
+
+class AccessLog:
+    """One JSON line for each mutating call, in a file that is only ever appended to.
+
+    From `began`, when the request came, to `at`, when its reply was ready, the call may have had its effect.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def begin(self, scope: Scope) -> None:
+        scope["roadworthy.began"] = _now()
+
+    def write(self, scope: Scope, status: int | None, fault: str | None = None) -> None:
+        if scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"].startswith(OURS):
+            return
+        entry = {
+            "at": _now(),
+            "began": scope["roadworthy.began"],
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "release": scope.get("roadworthy.release"),
+        }
+        entry |= {"command": command} if (command := scope.get("roadworthy.command")) else {}
+        entry |= {"fault": fault} if fault else {}
+        with self._path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """Heroku's: 4,500 calls an hour, given back evenly."""
+
+    left: float = float(HOURLY_LIMIT)
+    at: float = field(default_factory=time.monotonic)
+
+    def remaining(self) -> int:
+        then, self.at = self.at, time.monotonic()
+        self.left = min(float(HOURLY_LIMIT), self.left + (self.at - then) * HOURLY_LIMIT / 3600)
+        return int(self.left)
+
+    def take(self) -> bool:
+        if self.remaining() < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+class Gate:
+    def __init__(self, app: ASGIApp, key: str, limit: RateLimit, log: AccessLog) -> None:
+        self._app, self._key, self._limit, self._log = app, key.encode(), limit, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        status: int | None = None
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["Request-Id"] = str(uuid4())
+                headers["RateLimit-Remaining"] = str(self._limit.remaining())
+                headers["Cache-Control"] = "private, no-cache"
+                self._log.write(scope, status)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal.response()(scope, receive, watched)
+            return
+        await self._app(scope, receive, watched)
+
+    def _refusal(self, scope: Scope) -> ApiError | None:
+        path: str = scope["path"]
+        if path.startswith(OWN_SECRET):
+            return None
+        given = _key(Headers(scope=scope).get("authorization", ""))
+        if not secrets.compare_digest(given, self._key):
+            return ApiError(401, "unauthorized", "Invalid credentials provided.")
+        if path.startswith(OURS) or path == "/account/rate-limits" or self._limit.take():
+            return None
+        wait = str(3600 // HOURLY_LIMIT + 1)
+        return ApiError(
+            429,
+            "rate_limit",
+            "Your account reached the API limit. Please wait a few minutes before making new requests",
+            {"Retry-After": wait},
+        )
+
+
+def _key(authorization: str) -> bytes:
+    """The key in an Authorization header: `Bearer <key>`, or Basic with the key as its password."""
+    kind, _, value = authorization[:4096].partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip().encode()
+    if kind.lower() != "basic":
+        return b""
+    try:
+        return base64.b64decode(value, validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return b""
