@@ -220,9 +220,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def bench_long(session: nox.Session) -> None:
-    """The bars of long journals: 100,000 entries in a folder, beside bare verification, and 2,000 in a bucket."""
+    """The bars of long journals: 100,000 entries in a folder, beside bare verification, and cold in buckets."""
     count = session.posargs or ["100000"]
     env = {**_store_servers(session), "PYTHONPATH": "tests"}
     session.run("python", "tests/stores/bench_status.py", env=env)
+    session.run("python", "tests/stores/bench_cold.py", env=env)
     session.run("python", "tests/bench_long.py", *count)
     session.run("python", "tests/journal/bench_audit.py", *count)

@@ -24,6 +24,7 @@ from .model import Paths
 from .toml import read_bytes
 
 if TYPE_CHECKING:
+    from .journal.entry import Entry
     from .journal.known import Known
     from .journal.log import Log
     from .journal.sign import Signer, Trust
@@ -64,6 +65,7 @@ class Context:
         self.planning = planning
         self.now = now
         self.asked: Request | None = None  # what a person asked for, once it is known
+        self._logs: dict[str, Log] = {}
         self._settled: dict[str, Log] = {}
         self.is_whole = (
             False  # no environment's journal lacks what is known of it, as far as this command looked
@@ -206,7 +208,15 @@ class Context:
         """The journal of an environment of the target, or of `package-<commit>`.
 
         It is held against all that is known of it; with `known` only against that, and every entry is verified.
+        Until this command has written something one that was opened before goes on: it asks only for what came.
         """
+        if known:
+            return self._open(place, known)
+        if place not in self._logs:
+            self._logs[place] = self._open(place)
+        return self._logs[place]
+
+    def _open(self, place: str, known: Known | None = None) -> Log:
         from .journal.index import Index, state_folder
         from .journal.log import Log
 
@@ -221,8 +231,16 @@ class Context:
             clock=self.now,
             index=Index(folder, name, self.trust, keep=not self.planning) if folder and not known else None,
             known=known or self.known(place),
-            on_settled=lambda log: self._settled.update({place: log}),
+            on_written=self._written,
         )
+
+    def _written(self, log: Log, entry: Entry) -> None:
+        """Whoever asks for a journal after this reads it anew, and holds it against all that is known of it."""
+        from .journal.entry import SETTLING
+
+        self._logs.clear()
+        if entry.record.kind in SETTLING:
+            self._settled[log.environment] = log
 
     def pack(self, seconds: float) -> None:
         """Put into packs what is old in the journals where this command settled something, in about so long.

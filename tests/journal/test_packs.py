@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from invoke.exceptions import Exit
 
-from roadworthy.errors import RoadworthyError
+from roadworthy.commands import session as command
+from roadworthy.errors import RoadworthyError, UsageError
 from roadworthy.journal.entry import JournalError
+from roadworthy.journal.packs import Packs
+from roadworthy.journal.store import Folder
 
 from . import packing
 from .making import log_of, record
@@ -199,3 +204,55 @@ def test_two_writers_of_one_pack_write_the_same_bytes(root: Path, tmp_path: Path
     assert first.pack(lambda: len([*(root / "journal").glob("packs/*/*/*")]) < 2) == 2
     assert second.pack(for_ever) == 1
     assert {path.name: path.read_bytes() for path in packs(root)} == before
+
+
+def test_an_audit_names_a_pack_that_does_not_hold_the_entries(root: Path) -> None:
+    def entry(name: str) -> bytes:
+        return (root / "journal" / name).read_bytes()
+
+    wrong = [*Packs(Far(root / "journal"), PLACE).wrong(entry)]
+    assert wrong == []
+    for how in ("a line changed", "too big", "cut short", "empty"):
+        SPOILT[how](root, packs(root)[1])
+        assert [*Packs(Far(root / "journal"), PLACE).wrong(entry)] == [f"{PACKS}/00000033-00000064"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose journal lies in a folder that is believed to be far."""
+    (tmp_path / "release.toml").write_bytes((Path(__file__).parents[2] / "release.toml").read_bytes())
+    monkeypatch.setattr(Folder, "far", True)
+    command.use(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("ends", [None, UsageError("it was wrong"), KeyboardInterrupt()])
+def test_a_command_puts_packs_after_its_last_line_however_it_ends(
+    project: Path, ends: BaseException | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project / ".release/journal/packs/sandbox/prod"
+    with contextlib.suppress(Exit), command.session(False) as context:
+        log = context.log("prod")
+        for _ in range(31):
+            log.append(record("note"))
+        start = log.append(record("start"))
+        log.append(record("end", settles=start.seq))
+        assert context.log("prod").head() == log.head()
+        assert not folder.exists()
+        if ends:
+            raise ends
+    assert [path.name for path in folder.iterdir()] == ["00000001-00000032"]
+    assert ("it was wrong" in capsys.readouterr().out) == isinstance(ends, UsageError)
+
+
+def test_a_command_that_cannot_pack_ends_as_it_would(project: Path) -> None:
+    (project / ".release/journal").mkdir(parents=True)
+    (project / ".release/journal/packs").write_text("in the way")
+    with command.session(False) as context:
+        log = context.log("prod")
+        for _ in range(32):
+            log.append(record("note"))
+        start = log.append(record("start"))
+        log.append(record("end", settles=start.seq))
+    with command.session(False) as context:
+        assert (head := context.log("prod").head()) and head.seq == 34

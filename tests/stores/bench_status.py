@@ -2,8 +2,10 @@
 
     MOTO_SERVER=… python tests/stores/bench_status.py [ENTRIES] [--rounds N] [--strict]
 
-Prints the median against its bar, beside the same requests sent by the standard library, one thread a core: what
-the server itself needs. The moto server works in one process, so more threads are no faster.
+The journal has its packs, and as many entries after the last of them as there can be. Prints the median against
+its bar, beside a GET of each entry (without its proofs) by the standard library, one thread a core: what the server
+itself needs. The moto server works in one process, so more threads are no faster. The packs are put by the code
+that does it after a command; how long that took is printed, too.
 """
 
 from __future__ import annotations
@@ -25,11 +27,16 @@ import requests
 from bench import INVOKE, MISSED, clone, medians, prepare, seconds, show
 from bench_long import lengthen
 
+from roadworthy.context import Context
+from roadworthy.journal.known import Known
+from roadworthy.journal.packs import SIZE
 from roadworthy.journal.sign import load_signer
+from roadworthy.report.terminal import Screen
 from stores import servers
 
 BAR = 3.0
 PREFIX = "bench"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
 
 
 def upload(journal: Path, endpoint: str, key: str) -> list[str]:
@@ -60,6 +67,15 @@ def bare(endpoint: str, paths: list[str]) -> float:
     return time.perf_counter() - began
 
 
+def pack(here: Path, environ: dict[str, str]) -> str:
+    """Put all packs of production's journal, as commands would in time; how many, in how many seconds."""
+    context = Context(here, Screen(), environ)
+    log = context.log("prod", Known())
+    log.head()
+    began = time.perf_counter()
+    return f"{log.pack(lambda: True)} in {time.perf_counter() - began:.1f} s"
+
+
 def main() -> int:
     """Run the measure."""
     parser = argparse.ArgumentParser()
@@ -71,11 +87,15 @@ def main() -> int:
         folder = Path(name)
         here, environ = clone(folder)
         state = folder / "state"
-        environ |= {"XDG_STATE_HOME": str(state), "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+        environ |= CREDENTIALS | {"XDG_STATE_HOME": str(state)}
+        os.environ.update(CREDENTIALS)  # the client asks the process alone
         try:
             prepare(here, environ)
             signer = load_signer(here / ".release" / "keys" / "sandbox")
-            lengthen(here / ".release" / "journal" / "sandbox" / "prod", signer, said.entries)
+            prod = here / ".release" / "journal" / "sandbox" / "prod"
+            # The newest of 32 is not packed alone, so all of these are read one by one: it is never more.
+            spare = -(said.entries + len([*prod.iterdir()])) % SIZE
+            lengthen(prod, signer, said.entries + spare)
             with servers.s3(folder) as provider:
                 key = hashlib.sha256(signer.keyid.encode()).hexdigest()[:12]
                 paths = upload(here / ".release" / "journal", provider.endpoint, key)
@@ -84,6 +104,7 @@ def main() -> int:
                 )
                 with (here / "release.toml").open("a") as file:
                     file.write(f"\n{table}sandbox = true\n")
+                print(f"       {pack(here, environ)} packs put")
 
                 def cold() -> float:
                     shutil.rmtree(state, ignore_errors=True)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -54,7 +55,8 @@ class Exchange(BaseHTTPRequestHandler):
         elif (data := self.server.objects.get(self._name())) is None:
             self.error(404, "NoSuchKey")
         else:
-            date = "Fri, 20 Nov 2026 12:00:00 GMT"
+            said = self.server.times.get(self._name(), "2026-11-20T12:00:00.000Z")
+            date = format_datetime(datetime.fromisoformat(said), usegmt=True)
             self.answer(200, data, ETag='"e"', **{"Last-Modified": date, "x-goog-generation": "1"})
 
     def answer(self, status: int, body: bytes, **headers: str) -> None:

@@ -31,6 +31,13 @@ class Exchange(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.server.lose_request(self.command):
             return self._hang_up()
+        if self.server.denies(self.command, self.path):
+            self.send_response_only(403, "Forbidden")
+            body = b"<Error><Code>AccessDenied</Code></Error>"
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return self.wfile.flush()
         upstream = http.client.HTTPConnection(*self.server.upstream, timeout=20)
         try:
             # The client signed its headers, the Host among them: they go on as they came.
@@ -75,7 +82,8 @@ class Proxy(ThreadingHTTPServer):
     """`seen` is what the server behind answered; `delay` is seconds before a request goes on.
 
     `most` is how many requests were delayed at once. What `refuse` says becomes 403 though the server behind
-    did it; a listing does not show yet what ends in one of `lags_behind`.
+    did it, and what `denies` says (method and path) does not reach it; a listing does not show yet what ends in
+    one of `lags_behind`.
     """
 
     daemon_threads = True
@@ -94,6 +102,7 @@ class Proxy(ThreadingHTTPServer):
         self.lose_request: Callable[[str], bool] = lambda method: False
         self.lose_reply: Callable[[str], bool] = lambda method: False
         self.refuse: Callable[[str], bool] = lambda method: False
+        self.denies: Callable[[str, str], bool] = lambda method, path: False
         self.lags_behind: tuple[str, ...] = ()
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -18,6 +18,7 @@ from roadworthy.journal.beat import beating
 from roadworthy.journal.entry import seal
 from roadworthy.journal.objects import open_bucket
 
+from .proxy import Proxy
 from .servers import Provider
 
 pytestmark = pytest.mark.stores
@@ -30,14 +31,28 @@ def test_the_youngest_beat_of_a_holder_is_its_time(journal: Journal) -> None:
     began = time.time()
     for _ in range(3):
         bucket.beat(PLACE, 1)
-    bucket.beat(PLACE, 12)
     bucket.beat("sandbox/staging", 2)
     heard = bucket.last_beat(PLACE, 1)
     assert heard is not None and began - 2 <= heard <= time.time() + 2
     assert bucket.last_beat(PLACE, 2) is None
-    assert (
-        len(bucket.names(f"beats/{PLACE}/00000001")) == 3
-    )  # none was overwritten, which a policy may forbid
+    assert bucket.names(f"beats/{PLACE}") == [f"beats/{PLACE}/last"]  # however many there were
+    bucket.beat(PLACE, 12)
+    assert bucket.last_beat(PLACE, 1) is None
+    assert bucket.names("sandbox") == []
+
+
+def test_where_nothing_may_be_overwritten_each_beat_has_a_name(
+    provider: Provider, prefix: str, between: Proxy
+) -> None:
+    """As in a bucket whose policy lets nobody put without "only if absent"."""
+    bucket = open_bucket(provider.journal(prefix, between.endpoint))
+    between.denies = lambda method, path: method == "PUT" and path.partition("?")[0].endswith("last")
+    for _ in range(3):
+        bucket.beat(PLACE, 1)
+    assert len(bucket.names(f"beats/{PLACE}/00000001")) == 3
+    heard = bucket.last_beat(PLACE, 1)
+    assert heard is not None and time.time() - 60 < heard
+    assert bucket.last_beat(PLACE, 2) is None
     assert bucket.names("sandbox") == []
 
 

@@ -46,5 +46,14 @@ def write_for_ever(root: Path, journal: Journal) -> None:
         print(entry.seq, flush=True)
 
 
+def pack(root: Path, journal: Journal) -> None:
+    """Say the head once it is read, put every pack that is missing, and say how many that were."""
+    log = log_of(root, store=open_bucket(journal))
+    head = log.head()
+    print(head.seq if head else 0, flush=True)
+    print(log.pack(lambda: True), flush=True)
+
+
 if __name__ == "__main__":
-    write_for_ever(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Journal))
+    work = pack if sys.argv[3:] == ["pack"] else write_for_ever
+    work(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Journal))

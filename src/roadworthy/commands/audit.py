@@ -14,6 +14,7 @@ from ..journal.anchor import AnchorError
 from ..journal.audit import Anchor, Loss, audited, read_anchors, read_beside
 from ..journal.audit_entry import Bad
 from ..journal.known import JournalLost
+from ..journal.packs import Packs
 from ..model import Outcome, Result
 from .journal_copies import journals
 
@@ -54,6 +55,8 @@ def _audited(
             context.screen.line(f"    #{loss.seq} accepts that entries {said}")
         for line in read_beside(of_one) if only else ():
             context.screen.line(f"  {line}")
+        for pack in _wrong_packs(context, folder, place.name):
+            context.screen.line(f"    {pack} does not hold the entries: no reader uses it, it may be removed")
     there = {f"{context.target}/{place.name}" for place in places}
     names = [name for name in context.config.environments if only in ("", name)]
     lost = {name: _lost(context, folder, name, accepted.get(name, ())) for name in names}
@@ -115,6 +118,16 @@ def _lost(context: Context, folder: Path, name: str, accepted: Sequence[Loss]) -
         place = f"{context.target}/{name}"
         return str(JournalLost(place, context.store.place, head, ends, another=head.seq <= ends))
     return ""
+
+
+def _wrong_packs(context: Context, folder: Path, place: str) -> Iterator[str]:
+    """Copies of entries that are none. They are no evidence, so they make no journal worse."""
+
+    def entry(name: str) -> bytes | None:
+        path = folder.parent / name
+        return path.read_bytes() if path.is_file() else None
+
+    yield from Packs(context.store, f"{context.target}/{place}").wrong(entry)
 
 
 def _left_behind(context: Context) -> Iterator[tuple[str, str]]:

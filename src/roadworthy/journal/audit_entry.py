@@ -1,6 +1,6 @@
 """What an auditor asks of one entry, whatever log it lies in: its bytes, its signature, its form, its evidence.
 
-Shares no code with the writer, and its JSON library is another one.
+Shares no code with the writer, whose JSON is made by another library.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Signs of life of whoever holds an environment: information for people, never permission.
 
 While an action holds an environment, a thread of its process tells the store every EVERY seconds that it lives.
-Only the store's own note of the time is read back; what a beat contains is never looked at. Nothing is decided on
-it: a holder that was not heard of for a year is still waited for, and one that was just heard of may be dead.
+Only the store's own note of the time is read back, and of what a beat contains at most its holder's token. Nothing
+is decided on it: a holder not heard of for a year is still waited for, and one that was just heard of may be dead.
 """
 
 from __future__ import annotations

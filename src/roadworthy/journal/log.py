@@ -56,12 +56,11 @@ class Log:
         clock: Callable[[], datetime],
         index: Index | None = None,
         known: Known | None = None,
-        on_settled: Callable[[Log], None] = lambda log: None,
+        on_written: Callable[[Log, Entry], None] = lambda log, entry: None,
     ) -> None:
         """Without a signer the log can only be read; without an index its first reading is of every entry.
 
-        `clock` gives aware times; `known` is what its first reading is held against; `on_settled` hears that an
-        `end`, `failed` or `abandon` was written. Raises UsageError.
+        `clock` gives aware times; `known` is what a first reading is held to; `on_written` hears of each entry.
         """
         for name in (environment, target):
             if not is_place(name):
@@ -69,7 +68,7 @@ class Log:
         self._store, self._signer, self._trust, self._clock = store, signer, trust, clock
         self._environment, self._target = environment, target
         self._folder = f"{target}/{environment}"
-        self._index, self._on_settled = index, on_settled
+        self._index, self._on_written = index, on_written
         self._packs = Packs(store, self._folder)
         self._proofs = Proofs(store, target, trust, self._packs.beside)
         self._known, self._compared = known or Known(), False
@@ -145,17 +144,15 @@ class Log:
                 raise JournalError(f"evidence {item.name!r} has another size than the record says")
         while True:
             seq = self._state.next
-            entry, data = seal(
-                draft(record, self._folder, self._state, self._signer.keyid, self._clock()), self._signer.sign
-            )
+            drafted = draft(record, self._folder, self._state, self._signer.keyid, self._clock())
+            entry, data = seal(drafted, self._signer.sign)
             self._trust.check(entry)
             self._proofs.check([entry])
             after = follow(self._state, entry)
             if self._store.put(self._name(seq), data):
                 self._advance(entry, after)
                 self._known.remember(after.seq, after.sha256)
-                if record.kind in SETTLING:
-                    self._on_settled(self)
+                self._on_written(self, entry)
                 return entry
             self._catch_up()
             if self._state.seq < seq:

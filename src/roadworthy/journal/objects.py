@@ -81,6 +81,7 @@ class Bucket:
     ) -> None:
         self.place = place
         self._small, self._large, self._brief, self._clock, self._sleep = small, large, brief, clock, sleep
+        self._overwrites = True
 
     def put(self, name: str, data: bytes) -> bool:
         doing = f"write {self.place}/{checked(name)}"
@@ -159,16 +160,42 @@ class Bucket:
         return ""
 
     def beat(self, place: str, token: int) -> None:
-        # A new name each time, for a bucket that is set up well lets nobody overwrite anything.
+        # One object, unless nothing may be overwritten in this bucket: then one for each beat.
+        if self._overwrites:
+            try:
+                ask(lambda: self._brief.put(_last_beat(place), b"%d" % token, mode="overwrite"))
+                return
+            except Trouble as trouble:
+                if not trouble.final:
+                    raise
+                self._overwrites = False
         name = checked(f"beats/{place}/{token:08d}/{os.urandom(8).hex()}")
         ask(lambda: self._brief.put(name, b"", mode="create"))
 
     def last_beat(self, place: str, token: int) -> float | None:
+        of_it = self._patiently(f"read {self.place}/{_last_beat(place)}", lambda: self._beaten(place, token))
+        if of_it is not None:
+            return of_it
         prefix = checked(f"beats/{place}/{token:08d}")
         found = self._patiently(
             f"list {self.place}/{prefix}", lambda: ask(lambda: self._small.list_with_delimiter(prefix))
         )
         return max((about["last_modified"].timestamp() for about in found["objects"]), default=None)
+
+    def _beaten(self, place: str, token: int) -> float | None:
+        """When the last beat was left, if it is that holder's."""
+
+        def look() -> float | None:
+            try:
+                answer = self._small.get(_last_beat(place))
+            except FileNotFoundError as error:
+                if no_bucket(error):
+                    raise
+                return None
+            told = answer.meta["size"] == len(str(token)) and bytes(answer.bytes()) == b"%d" % token
+            return answer.meta["last_modified"].timestamp() if told else None
+
+        return ask(look)
 
     def _client(self, size: int) -> Any:
         return self._small if size <= ENTRY_LIMIT else self._large
@@ -202,6 +229,10 @@ class Bucket:
             return bytes(data)
 
         return ask(fetch)
+
+
+def _last_beat(place: str) -> str:
+    return checked(f"beats/{place}/last")
 
 
 def _unknown(doing: str, reason: str) -> OutcomeUnknown:

@@ -105,6 +105,18 @@ class Packs:
                 put += self._put(range(first, first + SIZE))
         return put
 
+    def wrong(self, entry: Callable[[str], bytes | None]) -> Iterator[str]:
+        """The names of those that do not hold the entries, which `entry` knows by name. Nobody uses such a pack."""
+        if not self._store.far:
+            return
+        for numbers in self._there():
+            try:
+                lines = _lines(self._store.get(self._name(numbers), ENTRY_LIMIT), len(numbers))
+            except JournalError:
+                lines = []
+            if lines[: len(numbers)] != [entry(self._entry(number)) for number in numbers]:
+                yield self._name(numbers)
+
     def _put(self, numbers: range) -> bool:
         found = [*self._store.get_all(map(self._entry, numbers), ENTRY_LIMIT)]
         entries = [data for data in found if data is not None]
