@@ -41,7 +41,7 @@ TOKEN = f"roadworthy prod#4 {'ab' * 6}"
 
 def test_a_slug_is_recognised_by_the_token_in_its_description():
     claimed = claim(start(**{"from": {"newest": 7}, "to": {}}))
-    assert claimed == Claim(TOKEN)
+    assert claimed == Claim(TOKEN, 7)
     assert made_by(claimed, release(3, f"Deploy ({TOKEN})"))
     assert not made_by(claimed, release(8, f"Deploy ({TOKEN}) again"))
     assert not made_by(claimed, release(8, f"Deploy ({TOKEN[:-1]})"))
@@ -71,7 +71,7 @@ def test_a_component_is_claimed_by_what_the_start_says_of_it():
         "to": {"components": [{"name": "web"}, {"name": "worker", "config": f"sha256:{'12' * 32}"}]},
     }
     assert claim(start(**parts), "worker") == Claim(TOKEN, 3, "12" * 6)
-    assert claim(start(**parts), "web") == Claim(TOKEN)
+    assert claim(start(**parts), "web") == Claim(TOKEN, 9)
     assert components_of(start(**parts)) == ("web", "worker")
     assert of_component(parts["from"], "worker") == {"name": "worker", "newest": 3}
     assert of_component(parts["from"], "gone") == {}

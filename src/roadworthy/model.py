@@ -190,9 +190,10 @@ class PlatformRelease(msgspec.Struct, frozen=True):
 class Claim(msgspec.Struct, frozen=True):
     """What a start says by which its release can be recognised: its `token`, for the platform's description.
 
-    A release of an image takes no description. It is recognised by being newer than `before`, the newest release
-    when the start was written, and of `image` (12 digits); "" is that of a slug. `marked` is a change of config
-    vars: one of them carries the token, and the release names it.
+    `before` is the newest release when the start was written: a list that does not reach back to it tells nothing.
+    0 is untold. A release of an image takes no description. It is recognised by being newer than `before`, and of
+    `image` (12 digits); "" is that of a slug. `marked` is a change of config vars: one of them carries the token,
+    and the release names it.
     """
 
     token: str

@@ -42,4 +42,4 @@ def claim(start: Entry, component: str = "") -> Claim:
     if start.record.action == "config":
         return Claim(token(start), int(was.get("newest", 0)), marked=True)
     image = str(to.get("config", "")).removeprefix("sha256:")[:12]
-    return Claim(token(start), int(was.get("newest", 0)) if image else 0, image)
+    return Claim(token(start), int(was.get("newest", 0)), image)

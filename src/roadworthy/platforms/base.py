@@ -23,38 +23,65 @@ Progress = Callable[[str], None]
 
 
 class Platform(Protocol):
-    """What every driver can do. `app` is always the platform's own name of the app."""
+    """What every driver does; `tests/contract` holds each to it. `app` is the platform's own name of the app.
+
+    Every read is repeated after a transient fault, within its time limit, and raises Unreachable when nobody
+    answered, UsageError for an unknown app or a wrong credential, CheckFailed for any other refusal.
+    """
 
     def url(self, app: str) -> str:
-        """The base address where the app answers."""
+        """The base address where the app answers, without a slash at its end. A read."""
         ...
 
     def observe(self, app: str) -> Observed:
-        """What runs now: releases newest first, dynos, maintenance, the newest release's package."""
+        """What runs now: releases newest first, processes, maintenance, the newest release's package. A read.
+
+        It may be some moments old, and the list of releases may end before the first. A process that died since it
+        started is there as `crashed`.
+        """
         ...
 
     def package_of(self, app: str, release: PlatformRelease) -> tuple[str, str]:
-        """(digest, commit) of a release's package; ("", "") when the platform no longer has it."""
+        """(digest, commit) of a release's package; ("", "") when the platform no longer has it. A read."""
         ...
 
     def apply(self, app: str, step: Step, *, token: str, progress: Progress) -> Receipt:
-        """Do one step to its end. `token` marks the effect, so that it can be recognised afterwards."""
+        """Do one step to its end. `token` marks the effect, so that `find` recognises it afterwards.
+
+        A release ends when its processes are up; settings end when the release that has them is up; a command ends
+        with its exit status, whatever it is. `progress` is called before each thing that changes something: when it
+        raises, nothing more is done. A request that the platform surely did not take (429, no connection) is
+        repeated, and so is what is harmless twice (maintenance, an upload). A release, a change of settings and a
+        command are sent once: after a lost answer the effect is looked for by its mark, and a command's cannot be.
+
+        Raises CheckFailed when it surely did not work: refused, never sent, failed, or died while it started, then
+        with its last lines. Raises OutcomeUnknown when the effect may be there, or is not settled in time. Raises
+        UsageError for an unknown app or a wrong credential. Never Unreachable.
+        """
         ...
 
     def find(self, app: str, claim: Claim) -> PlatformRelease | None:
-        """The release that a start made, by what it claimed, or None when surely no such release exists."""
+        """The release that a start made, by what it claimed, or None when surely no such release exists. A read.
+
+        Raises OutcomeUnknown when the list of releases does not tell: it ends before the claim's `before`, or
+        several releases may be the one.
+        """
         ...
 
     def repository(self, app: str) -> str:
-        """Where the app's images lie (`registry/name`). Raises UsageError when it can have none."""
+        """Where the app's images lie (`registry/name`). Asks nobody. Raises UsageError when it can have none."""
         ...
 
     def query(self, app: str, command: str) -> Receipt:
-        """Run a one-off process that only reads, and give its exit status and output."""
+        """Run a one-off process that only reads, and give its exit status and output, without the app's secrets.
+
+        It may be started again after a lost answer. Raises OutcomeUnknown when its end was not seen in time, and
+        CheckFailed when it was surely not started.
+        """
         ...
 
     def logs(self, app: str, since: datetime) -> Sequence[bytes]:
-        """The app's log lines; raises CheckFailed when they do not reach back to `since`."""
+        """The app's log lines, oldest first. A read. Raises CheckFailed when they do not reach back to `since`."""
         ...
 
     @property
@@ -63,15 +90,15 @@ class Platform(Protocol):
         ...
 
     def take_attempts(self) -> list[dict[str, Any]]:
-        """Every call since the last time that had to be repeated or was refused: evidence, bounded."""
+        """Every call since the last time that had to be repeated or was refused: evidence, bounded. Asks nobody."""
         ...
 
     def config(self, app: str) -> Mapping[str, str]:
-        """The app's config vars."""
+        """The app's settings with their values, which are secrets. A read."""
         ...
 
     def mask(self, app: str) -> Mask:
-        """What hides the app's config vars and the driver's own credential in a text that is to be quoted."""
+        """What hides the app's settings and the driver's own credential in a text that is to be quoted. A read."""
         ...
 
 

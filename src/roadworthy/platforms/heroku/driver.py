@@ -153,7 +153,10 @@ class Heroku:
     def _set_config(self, app: str, step: SetConfig, token: str, progress: Progress) -> Receipt:
         """Change config vars once. The answer names no release, so it is looked for, as after a lost answer."""
         started = time.monotonic()
-        listed = self._releases.of(self._releases.app(app))
+        try:
+            listed = self._releases.of(self._releases.app(app))
+        except Unreachable as error:
+            raise CheckFailed(f"{error}; so nothing was changed") from error
         claim = Claim(token, listed[0].version if listed else 0, marked=True)
         progress(f"changing {', '.join(step.values)}")
         lost = ""

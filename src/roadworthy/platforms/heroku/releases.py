@@ -61,9 +61,13 @@ class Releases:
         """
         releases = self.of(self.app(app))
         ours = [r for r in releases if made_by(claim, r)]
-        if not claim.image:
-            return ours[0] if ours else None
         reaches = len(releases) < RELEASES or releases[-1].version <= claim.before + 1
+        if not claim.image:
+            if not ours and claim.before and not reaches:
+                raise OutcomeUnknown(
+                    f"the last {RELEASES} releases of {app} do not reach back to v{claim.before}"
+                )
+            return ours[0] if ours else None
         if len(ours) > 1 or not reaches:
             why = f"{len(ours)} releases" if reaches else f"the last {RELEASES} releases do not tell which"
             raise OutcomeUnknown(f"{why} of {app} since v{claim.before} may be the one of {claim.image}")
