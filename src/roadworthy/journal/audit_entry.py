@@ -33,8 +33,6 @@ _DIGEST = re.compile(SHA).fullmatch
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:+@ -]{0,199}", re.ASCII).fullmatch
 # No link is followed, and a pipe in the place of a file must not hang us.
 _PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_USUAL = 4 * 1024
-"""Bytes that hardly any entry has more than."""
 # Digits, and what stands before a number in canonical JSON. In a text there is seldom both.
 _DIGITS = bytes.maketrans(b"0123456789:,[-", b"0000000000::::")
 _LONG = b":" + b"0" * 16  # the shortest number beyond 2^53
@@ -292,7 +290,7 @@ class _Envelope(Struct, forbid_unknown_fields=True):
 _open = msgspec.json.Decoder(_Envelope).decode
 _read = msgspec.json.Decoder(_Statement[_Plain]).decode
 _write_into = msgspec.json.Encoder(order="deterministic").encode_into
-_PAGE = bytearray(_USUAL)
+_PAGE = bytearray()
 """Where a statement is written, to see whether it is as it was read."""
 _decode = msgspec.json.Decoder(float_hook=_no_float).decode
 _encode = msgspec.json.Encoder(order="sorted").encode

@@ -93,7 +93,7 @@ def all_well(log: Log, last: int, others: Crew | None) -> set[tuple[str, int]] |
 
     Then the entries of other logs that were read, by log and number; None when something is in doubt.
     """
-    if not last or max(log.pins, default=0) > last:
+    if not last or any(pinned > last for pinned in log.pins):
         return None
     if of_a_package(log.place[1]):  # no piece can assume its stages, so it would be judged twice
         return None
