@@ -7,8 +7,10 @@ is never hit. What cannot be read (another user's process, one that just ended) 
 from __future__ import annotations
 
 import os
+import random
 import select
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,6 +24,7 @@ GRACE = 2.0
 """Seconds from SIGTERM to SIGKILL for what is swept, and again until it has to be gone."""
 
 _PROC = Path("/proc")
+_recent_ports: list[int] = []
 
 
 def sweep(marker: str) -> list[int]:
@@ -84,6 +87,44 @@ def group_is_alive(group: int) -> bool:
     return False
 
 
+def start_time(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot; None when there is none. From proc(5), field 22."""
+    fields = _stat(pid)
+    return fields[19].decode() if fields else None
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended and nobody waited for it yet; False when there is none."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] in (b"Z", b"X")
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether the folder is the process's working folder; False when that cannot be read."""
+    try:
+        return (_PROC / str(pid) / "cwd").readlink() == folder.resolve()
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    """A loopback port that is free now and was not handed out lately.
+
+    It lies below the range from which the kernel takes the local ports of outgoing connections; else a
+    connection of our own could sit on it before the process binds. Raises OSError when there is none.
+    """
+    for _ in range(1000):
+        port = random.randrange(10_000, 32_000)
+        if port in _recent_ports:
+            continue
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            _recent_ports.append(port)
+            del _recent_ports[:-500]
+            return port
+    raise OSError("no free port between 10000 and 32000 on 127.0.0.1")
+
+
 def _pids() -> Iterator[int]:
     return (int(name) for name in os.listdir(_PROC) if name.isdigit())  # noqa: PTH208 - names, not paths
 
@@ -98,7 +139,14 @@ def _environ(pid: int) -> bytes:
 def _states() -> Iterator[tuple[int, str, int, int]]:
     """Pid, state letter, parent and process group of each process."""
     for pid in _pids():
-        with suppress(OSError, IndexError, ValueError):
-            # The command's name is in parentheses and may hold any character, so count from the last one.
-            fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        if fields := _stat(pid):
             yield pid, fields[0].decode(), int(fields[1]), int(fields[2])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of proc(5)'s `stat` from the third on; none when there is no such process."""
+    try:
+        # The command's name is in parentheses and may hold any character, so count from the last one.
+        return (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []

@@ -14,8 +14,8 @@ from packages.repository import Repository
 from roadworthy.config import PackageRules
 from roadworthy.errors import CheckFailed
 from roadworthy.packages import engine, handover, image, references
+from roadworthy.packages import podman as sandbox
 from roadworthy.packages import registry as images
-from roadworthy.sandbox.processes import images as sandbox
 
 from . import servers
 from .test_sandbox_images import needs_podman

@@ -14,9 +14,9 @@ from roadworthy.config import PackageRules
 from roadworthy.errors import UsageError
 from roadworthy.packages import registry as images
 from roadworthy.packages import settings
+from roadworthy.packages.podman import take
 from roadworthy.packages.settings import Settings, check_releasable, foreign
 from roadworthy.pipeline.build import build as build_stage
-from roadworthy.sandbox.processes.images import take
 
 from .conftest import build, push
 from .image_project import DOCKERFILE, ImageProject, project_on, sandboxed

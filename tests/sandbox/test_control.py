@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from roadworthy.errors import UsageError
+from roadworthy.processes import start_time
 from roadworthy.sandbox import control
 from roadworthy.sandbox.heroku import server
 from sandbox.client import Client, tar, until
@@ -145,7 +146,7 @@ def test_a_pid_file_alone_is_never_trusted(place: Path) -> None:
     """A stranger whose pid is in the file is neither taken for the server nor ended."""
     stranger = subprocess.Popen(["sleep", "60"])
     try:
-        told = {"url": "http://127.0.0.1:1", "pid": stranger.pid, "started": control.start_time(stranger.pid)}
+        told = {"url": "http://127.0.0.1:1", "pid": stranger.pid, "started": start_time(stranger.pid)}
         (place / control.SERVER_FILE).write_text(json.dumps(told))
         (place / control.KEY_FILE).write_text("key")
         assert control.status(place) is None

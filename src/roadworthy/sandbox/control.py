@@ -24,6 +24,7 @@ import msgspec
 
 from ..errors import CheckFailed, UsageError
 from ..mask import Masked
+from ..processes import start_time, sweep
 from ..wait import until
 
 LOCK_FILE, SERVER_FILE, KEY_FILE, LOG_FILE = "server.lock", "server.json", "api-key", "server.log"
@@ -109,7 +110,6 @@ def down(folder: Path) -> bool:
         pid = _server_pid(folder)
         if pid is not None:
             _end(folder, pid)
-        from ..processes import sweep
         from .processes.postmaster import end_postmaster
 
         left = [end_postmaster(folder / "postgres" / "data"), *sweep(marker_of(folder))]
@@ -174,14 +174,6 @@ def get_faults(folder: Path) -> list[dict[str, Any]]:
 def marker_of(folder: Path) -> str:
     """The mark that every process of the sandbox on this folder carries in its environment."""
     return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
-
-
-def start_time(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot; None when there is none. From proc(5), field 22."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return None
 
 
 def _address(folder: Path) -> Address:

@@ -23,15 +23,15 @@ from msgspec.structs import replace
 
 from ..errors import CheckFailed, Unreachable, UsageError
 from ..mask import Mask
-from ..packages import procfile
-from ..sandbox.processes import images
+from ..packages import podman, procfile
+from ..processes import free_port
 from ..wait import until
 from . import place as apart
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..model import Package
-    from ..sandbox.processes.images import Container
+    from ..packages.podman import Container
 
 POLL: Final = 0.02  # seconds between two looks whether the app listens
 PASSED_ON: Final = ("LANG", "LC_ALL", "TZ")
@@ -82,8 +82,6 @@ class Trial(msgspec.Struct, frozen=True):
 
         It sees the variables `more`, too.
         """
-        from ..sandbox.processes.surroundings import free_port
-
         port = free_port()
         with log.open("wb") as out:
             try:
@@ -149,21 +147,21 @@ def _place(
     # podman's store is in the caller's home; a container does not see this
     own = {**environ, "HOME": os.environ.get("HOME", str(place))}
     container, label = _pulled(context, part, made / "data"), f"roadworthy.trial={made.name}"
-    stack.callback(images.remove, label)
+    stack.callback(podman.remove, label)
     return Trial(part, place, own, within, container, label)
 
 
 def _pulled(context: Context, package: Package, shared: Path) -> Container:
     """The image, in podman's store. Raises UsageError when it cannot be run here or was altered."""
-    if missing := images.lacking():
+    if missing := podman.lacking():
         raise UsageError(f"an image is accepted by running it, and not installed here: {missing}")
     try:
-        said = images.pull(package.ref, context.environ)
+        said = podman.pull(package.ref, context.environ)
     except (CheckFailed, Unreachable) as error:
         raise UsageError(str(error)) from error
     if said.user:
-        images.open_to_all(shared)
-    return images.Container(package.config, shared, said.entrypoint)
+        podman.open_to_all(shared)
+    return podman.Container(package.config, shared, said.entrypoint)
 
 
 def _listens(port: int) -> bool:

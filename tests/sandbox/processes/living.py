@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from roadworthy.processes import free_port
 from roadworthy.sandbox.processes.limits import Limits
 from roadworthy.sandbox.processes.logs import LogStore
 from roadworthy.sandbox.processes.runtime import AppRuntime, Dyno, Runnable
-from roadworthy.sandbox.processes.surroundings import free_port
 
 MARKER = f"test-{os.getpid()}"
 QUICK = Limits(first_byte=2.0, idle=2.0, drain=2.0, grace=1.0, backoff=(0.0, 0.2, 0.4))

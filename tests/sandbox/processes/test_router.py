@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 
 from roadworthy.errors import UsageError
+from roadworthy.processes import free_port
 from roadworthy.sandbox.processes.exchange import Upstream
 from roadworthy.sandbox.processes.limits import Limits
 from roadworthy.sandbox.processes.router import Router
-from roadworthy.sandbox.processes.surroundings import free_port
 from sandbox.processes.living import QUICK, connected, in_loop, request, until
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

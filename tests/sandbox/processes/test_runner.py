@@ -16,10 +16,10 @@ import pytest
 
 from roadworthy import processes
 from roadworthy.errors import UsageError
-from roadworthy.processes import group_is_alive, sweep
+from roadworthy.processes import free_port, group_is_alive, sweep
 from roadworthy.sandbox.processes import runner
 from roadworthy.sandbox.processes.runner import _PIECE, LineSink, Process
-from roadworthy.sandbox.processes.surroundings import DYNO_ID, environment, free_port
+from roadworthy.sandbox.processes.surroundings import DYNO_ID, environment
 from sandbox.processes.living import MARKER, in_loop, until
 
 PYTHON = f"exec {sys.executable} -I -S -c"

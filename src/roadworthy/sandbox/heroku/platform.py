@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import UsageError
+from ...packages.podman import Container
+from ...processes import free_port
 from ..processes import images as images_of
 from ..processes.databases import Databases
 from ..processes.runtime import AppRuntime, Runnable
-from ..processes.surroundings import free_port
 from . import shapes, slugs
 from .state import Addon, App, Formation, Release, Slug, State, new_id, now
 
@@ -83,7 +84,7 @@ class Platform:
             created_at=stamp,
             updated_at=stamp,
         )
-        await self.databases.provision(addon, app)
+        await self.databases.provision(addon.engine, app.name, addon.secret)
         app = await self._open(app)
         with self.state.transaction():
             self.state.add(app)
@@ -101,7 +102,7 @@ class Platform:
         del self.runtimes[app.id]
         await runtime.stop()
         for addon in self.state.all(Addon, app=app.id):
-            await self.databases.destroy(addon, app)
+            await self.databases.destroy(addon.engine, app.name)
         for slug in self.state.all(Slug, app=app.id):
             self.blob(slug).unlink(missing_ok=True)
         shutil.rmtree(self.folder / "apps" / app.id, ignore_errors=True)
@@ -185,7 +186,7 @@ class Platform:
     def addon_config(self, app: App) -> dict[str, str]:
         found: dict[str, str] = {}
         for addon in self.state.all(Addon, app=app.id):
-            found |= self.databases.variables(addon, app)
+            found |= self.databases.variables(addon.engine, app.name, addon.secret)
         return found
 
     def formation(self, app: App) -> list[Formation]:
@@ -214,7 +215,7 @@ class Platform:
         """One-offs run the `web` image, as on Heroku; a process of a type runs its image's own command."""
         image = release.images.get("web") or next(iter(release.images.values()))
         processes = dict.fromkeys(release.images, "")
-        container = images_of.Container(image, self._shared())
+        container = Container(image, self._shared())
         return Runnable(release.version, self.folder, processes, self._env(app, release), container)
 
     def _shared(self) -> Path:

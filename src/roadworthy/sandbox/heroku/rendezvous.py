@@ -3,6 +3,9 @@
 The caller sends `<secret>\\r\\n` and gets `rendezvous\\r\\n` first, which clients drop; from then on bytes go
 both ways until the process ends. The process may start before its caller arrives; its output waits.
 
+Only `heroku run` without `--detached` needs it; roadworthy itself never does. It is kept because the real Heroku
+command line knows no other way to run a one-off and get its exit status, and the tests drive that command line.
+
 Invariants: the certificate is made here, for 127.0.0.1 only, and its key never leaves the folder; a secret
 works once; a caller who does not come in time, or leaves, ends the process.
 """

@@ -25,9 +25,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ...errors import UsageError
-from ...processes import sweep
+from ...processes import start_time, sweep
 from ...wait import until
-from ..control import KEY_FILE, LOCK_FILE, SERVER_FILE, marker_of, start_time
+from ..control import KEY_FILE, LOCK_FILE, SERVER_FILE, marker_of
 from ..processes.databases import Databases
 from ..processes.faults import Connections, Faults
 from ..processes.gate import AccessLog, Gate, RateLimit

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..heroku.state import Addon, App
-
 
 class Cluster(Protocol):
     """A running PostgreSQL server."""
@@ -25,42 +23,47 @@ class Cluster(Protocol):
 
 @dataclass(slots=True)
 class Databases:
+    """The databases of all apps; `engine` is `sqlite` or `postgres`, and a name is the app's."""
+
     folder: Path
     engine: str
     """What new apps get: `sqlite` or `postgres`."""
     cluster: Cluster | None = None
 
-    async def provision(self, addon: Addon, app: App) -> None:
-        if addon.engine == "postgres":
-            await self._cluster().create(_role(app), addon.secret)
+    async def provision(self, engine: str, app: str, password: str) -> None:
+        """Make the app's database; harmless to repeat. Raises psycopg.Error when the cluster refuses."""
+        if engine == "postgres":
+            await self._cluster().create(_role(app), password)
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
 
-    async def destroy(self, addon: Addon, app: App) -> None:
-        if addon.engine == "postgres":
+    async def destroy(self, engine: str, app: str) -> None:
+        """Remove the app's database with all that is in it; harmless where there is none."""
+        if engine == "postgres":
             await self._cluster().drop(_role(app))
             return
         for suffix in ("", "-wal", "-shm", "-journal"):
             self._file(app).with_name(self._file(app).name + suffix).unlink(missing_ok=True)
 
-    def variables(self, addon: Addon, app: App) -> dict[str, str]:
-        """The config vars that the add-on gives its app. The URL's scheme is Heroku's, `postgres://`."""
-        if addon.engine == "postgres":
+    def variables(self, engine: str, app: str, password: str) -> dict[str, str]:
+        """The config vars by which an app finds its database.."""
+        if engine == "postgres":
             role, port = _role(app), self._cluster().port
-            return {"DATABASE_URL": f"postgres://{role}:{addon.secret}@127.0.0.1:{port}/{role}"}
+            return {"DATABASE_URL": f"postgres://{role}:{password}@127.0.0.1:{port}/{role}"}
         return {"DATABASE_URL": f"sqlite:///{self._file(app)}"}
 
     async def stop(self) -> None:
+        """End the cluster, where one runs."""
         if self.cluster is not None:
             await self.cluster.stop()
 
-    def _file(self, app: App) -> Path:
-        return self.folder / f"{app.name}.sqlite"
+    def _file(self, app: str) -> Path:
+        return self.folder / f"{app}.sqlite"
 
     def _cluster(self) -> Cluster:
         assert self.cluster is not None, "the server starts the cluster before it serves apps that use it"
         return self.cluster
 
 
-def _role(app: App) -> str:
-    return app.name.replace("-", "_")
+def _role(app: str) -> str:
+    return app.replace("-", "_")

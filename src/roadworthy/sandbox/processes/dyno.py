@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from ...packages.podman import Container
+from ...processes import free_port
 from .exchange import Upstream
-from .images import Container
 from .limits import Limits
 from .logs import LogStore
 from .probe import until_it_listens
 from .runner import LineSink, Process, Sink
-from .surroundings import environment, free_port
+from .surroundings import environment
 
 CANNOT_START = 127
 """Exit status of a command that the kernel would not start, as a shell reports it."""

@@ -23,8 +23,8 @@ import msgspec
 from msgspec.structs import replace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..heroku.api.wire import ApiError
 from .gate import OURS, AccessLog
+from .refusals import ApiError
 
 Kind = Literal[
     "status", "delay", "hold", "hang", "reset", "truncate", "rate_limit", "release_pending", "release_failed"

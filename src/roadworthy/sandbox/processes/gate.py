@@ -21,7 +21,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..heroku.api.wire import ApiError
+from .refusals import ApiError
 
 HOURLY_LIMIT = 4500
 OWN_SECRET = ("/blobs/", "/logs/")

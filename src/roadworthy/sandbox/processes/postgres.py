@@ -24,8 +24,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
 from ...errors import UsageError
-from ...processes import MARKER
-from .surroundings import free_port
+from ...processes import MARKER, free_port
 
 SUPERUSER = "sandbox"
 START_DEADLINE = 20.0

@@ -1,4 +1,4 @@
-"""Ending a PostgreSQL server that a killed sandbox left running. Standard library only.
+"""Ending a PostgreSQL server that a killed sandbox left running. It needs no server.
 
 The sweep would find it too, but SIGTERM makes PostgreSQL wait for its clients, and SIGKILL leaves a pid file
 that stops the next start. The pid file is believed only for a process that works in this very data folder.
@@ -11,6 +11,8 @@ import select
 import signal
 from contextlib import suppress
 from pathlib import Path
+
+from ...processes import is_zombie, works_in
 
 PATIENCE = 5.0
 """Seconds for each way to end."""
@@ -28,8 +30,8 @@ def end_postmaster(data: Path) -> int | None:
     except (OSError, ValueError, IndexError):
         return None
     try:
-        if not _works_in(pid, data):
-            if _is_zombie(pid):  # nobody waited for it yet; PostgreSQL would take it for a running server
+        if not works_in(pid, data):
+            if is_zombie(pid):  # nobody waited for it yet; PostgreSQL would take it for a running server
                 file.unlink()
             return None
         for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -40,17 +42,3 @@ def end_postmaster(data: Path) -> int | None:
     finally:
         os.close(pidfd)
     return pid
-
-
-def _works_in(pid: int, data: Path) -> bool:
-    try:
-        return Path(f"/proc/{pid}/cwd").readlink() == data.resolve()
-    except OSError:
-        return False
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return False

@@ -19,7 +19,7 @@ KEYS = ("id", "name", "updated_at")
 def _shapes(request: Request, apps: list[App]) -> list[dict[str, Any]]:
     here = platform(request)
     return [
-        shapes.addon(addon, app, here.databases.variables(addon, app))
+        shapes.addon(addon, app, here.databases.variables(addon.engine, app.name, addon.secret))
         for app in apps
         for addon in here.state.all(Addon, app=app.id)
     ]

@@ -13,23 +13,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ....errors import UsageError
+from ...processes.refusals import ApiError, reply
 from ..platform import Fate, Platform
 from ..state import App
+
+__all__ = [
+    "ApiError",
+    "base_url",
+    "endpoint",
+    "fate",
+    "find_app",
+    "invalid",
+    "not_found",
+    "note_release",
+    "platform",
+    "read",
+    "reply",
+]
 
 BODY_LIMIT = 1024 * 1024
 Body = TypeVar("Body")
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class ApiError(Exception):
-    """An answer of Heroku's error shape: `{"id": …, "message": …}`."""
-
-    def __init__(self, status: int, id: str, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.id, self.message, self.headers = status, id, message, headers or {}
-
-    def response(self) -> Response:
-        return reply({"id": self.id, "message": self.message}, self.status, self.headers)
 
 
 def not_found(what: str) -> ApiError:
@@ -38,11 +42,6 @@ def not_found(what: str) -> ApiError:
 
 def invalid(message: str) -> ApiError:
     return ApiError(422, "invalid_params", message)
-
-
-def reply(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = msgspec.json.encode(content)
-    return Response(body, status, headers, media_type="application/json")
 
 
 async def read(request: Request, kind: type[Body]) -> Body:
