@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from . import globs
+from . import globs, references
 from .errors import UsageError
-from .packages import references
 from .platforms import DRIVERS
 from .toml import Keys
 

@@ -56,7 +56,7 @@ class Context:
         planning: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        from .facts.keys import load_env
+        from .keys import load_env
 
         self.process_environ = dict(os.environ if environ is None else environ)
         self.environ = load_env(root, self.process_environ)
@@ -78,7 +78,7 @@ class Context:
     @cached_property
     def policy_files(self) -> Mapping[str, bytes]:
         """The bytes that decide over a release, by their paths: read once, for what was judged is what counts."""
-        from .facts.policy_files import read_files
+        from .policy_files import read_files
 
         return read_files(self._root, self._release_toml)
 

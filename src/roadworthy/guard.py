@@ -39,8 +39,8 @@ def load(root: Path, action: str, files: Mapping[str, bytes] | None = None) -> t
     `files` are the policy's files where they were read already. Raises UsageError when the guards are not there or
     cannot be imported.
     """
-    from .facts.policy_files import read_files
     from .guard_loader import guards_of
+    from .policy_files import read_files
 
     return tuple(guards_of(root, read_files(root, b"") if files is None else files, action))
 

@@ -24,10 +24,10 @@ from .mask import Masked
 
 if TYPE_CHECKING:
     from .config import Environment
-    from .facts.git import Tree
     from .facts.migrations import Migration, Migrations
     from .facts.policy import PolicyState
     from .facts.standing import Standing
+    from .git import Tree
 
 
 class Outcome(StrEnum):

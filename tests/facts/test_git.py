@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packages.repository import PROCFILE, Repository
 
+from roadworthy import git, git_objects
 from roadworthy.errors import UsageError
-from roadworthy.facts import git, git_objects
 
 
 @pytest.fixture(autouse=True)

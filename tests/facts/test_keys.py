@@ -6,9 +6,9 @@ from itertools import product
 
 import pytest
 
+from roadworthy import keys
 from roadworthy.errors import UsageError
-from roadworthy.facts import keys
-from roadworthy.facts.keys import load_env, read_keys
+from roadworthy.keys import load_env, read_keys
 from roadworthy.model import Keys
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.facts.policy_files import read_files
 from roadworthy.facts.weaker import weaker
+from roadworthy.policy_files import read_files
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = read_files(ROOT)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import pytest
 from road.project import REPOSITORY, Project
 
-from roadworthy import config
-from roadworthy.facts import git
+from roadworthy import config, git
 from roadworthy.facts.history import read_history
 from roadworthy.facts.scope import Scope, changed_between, classify, since_deployed
 

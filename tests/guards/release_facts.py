@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from roadworthy import guard
 from roadworthy.config import Environment
-from roadworthy.facts.git import Tree
 from roadworthy.facts.migrations import Migration, Migrations
 from roadworthy.facts.standing import Done, Standing
+from roadworthy.git import Tree
 from roadworthy.model import (
     Certified,
     CiState,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from release_facts import CERTIFIED, NEW, ROOT, asked, facts_of, migration, migrations, plan_of, refused
 
 from roadworthy import config, guard
-from roadworthy.facts.git import Tree
+from roadworthy.git import Tree
 from roadworthy.model import Keys
 
 sys.path.insert(0, str(ROOT))

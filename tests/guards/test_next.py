@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from road.project import parses
 
-from roadworthy import guard
+from roadworthy import git, guard
 from roadworthy.context import Context
-from roadworthy.facts import drift, git, policy
+from roadworthy.facts import drift, policy
 from roadworthy.model import Outcome, Request, Result, Verdict
 from roadworthy.pipeline import what_next
 from roadworthy.report.terminal import Screen

@@ -19,7 +19,7 @@ from release_facts import (
 )
 
 from roadworthy.errors import UsageError
-from roadworthy.facts.git import Tree
+from roadworthy.git import Tree
 from roadworthy.model import History, Package, Processes, ReleasePackage, Verdict
 from roadworthy.packages.procfile import processes
 

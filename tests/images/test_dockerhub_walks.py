@@ -16,8 +16,8 @@ from roadworthy.commands import dockerhub
 from roadworthy.errors import CheckFailed, UsageError
 from roadworthy.packages import engine
 from roadworthy.packages import registry as images
-from roadworthy.packages.references import Reference, repository
 from roadworthy.packages.wire import opened
+from roadworthy.references import Reference, repository
 
 from . import servers
 from .hub import Hub, called, published

@@ -14,10 +14,11 @@ import msgspec
 import pytest
 from packages.repository import Repository
 
+from roadworthy import references
 from roadworthy.config import PackageRules
 from roadworthy.errors import CheckFailed, UsageError
 from roadworthy.packages import image as images
-from roadworthy.packages import references, registry
+from roadworthy.packages import registry
 
 from . import servers
 from .base import RELEASE_PHASE

@@ -11,9 +11,10 @@ import subprocess
 import pytest
 from packages.repository import Repository
 
+from roadworthy import references
 from roadworthy.config import PackageRules
 from roadworthy.errors import CheckFailed
-from roadworthy.packages import engine, handover, image, references
+from roadworthy.packages import engine, handover, image
 from roadworthy.packages import podman as sandbox
 from roadworthy.packages import registry as images
 

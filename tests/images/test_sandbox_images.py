@@ -10,8 +10,8 @@ import pytest
 import requests
 from sandbox.client import Client
 
+from roadworthy import git
 from roadworthy.config import PackageRules
-from roadworthy.facts import git
 from roadworthy.packages import image
 from roadworthy.packages import registry as images
 from roadworthy.sandbox import control

@@ -13,7 +13,7 @@ import pytest
 from roadworthy.errors import UsageError
 from roadworthy.packages import credentials, handover, helpers
 from roadworthy.packages.credentials import Login, login
-from roadworthy.packages.references import repository
+from roadworthy.references import repository
 
 HOST = "registry.example:5000"
 

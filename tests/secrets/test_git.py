@@ -11,8 +11,8 @@ import pytest
 from canaries import Search, canary
 from hostile import Answer, Asked, server
 
+from roadworthy import git, git_objects
 from roadworthy.errors import RoadworthyError, UsageError
-from roadworthy.facts import git, git_objects
 from roadworthy.journal import anchor
 from roadworthy.journal.entry import Record
 from roadworthy.journal.log import Log

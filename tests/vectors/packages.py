@@ -6,10 +6,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from roadworthy import references
 from roadworthy.config import ScopeRules
 from roadworthy.errors import UsageError
 from roadworthy.facts.scope import classify
-from roadworthy.packages import manifest, references
+from roadworthy.packages import manifest
 from roadworthy.pipeline import decide
 
 from .deciding import NOT_ASKED

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import git
 from ..errors import UsageError
 from ..execution.signing import require
-from ..facts import git
-from ..facts.policy_files import FIELD, committed, differing, digests
 from ..model import Outcome, Result
+from ..policy_files import FIELD, committed, differing, digests
 from ..record import evidence_of
 
 if TYPE_CHECKING:

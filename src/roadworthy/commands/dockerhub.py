@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from .. import git, references
 from ..config_rules import PLATFORM
 from ..errors import CheckFailed, UsageError
 from ..execution.signing import require
-from ..facts import git
 from ..facts.standing import place_of
 from ..files import read_file
 from ..model import Outcome, Result
-from ..packages import built_for, engine, image, references, registry, versions
+from ..packages import built_for, engine, image, registry, versions
 from ..record import evidence_of
 
 if TYPE_CHECKING:

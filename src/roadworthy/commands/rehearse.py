@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from .. import git
 from ..errors import CheckFailed, UsageError
-from ..facts import git
 from ..model import Outcome, Result
 from ..sandbox import control
 

@@ -136,8 +136,8 @@ def asking(
     component: str = "",
 ) -> Request:
     """The request of one command, and its first line: what is about to touch which app on which target."""
-    from ..facts import git
-    from ..facts.keys import read_keys
+    from .. import git
+    from ..keys import read_keys
 
     root = context.paths.root
     name = context.config.name_of(env)

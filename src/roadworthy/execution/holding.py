@@ -68,7 +68,7 @@ def say_open(context: Context, log: Log) -> None:
 
 def place_held(context: Context, env: str, commit: str | None) -> str:
     """The journal that a person means: a package's where they name its commit, else an environment's."""
-    from ..facts import git
+    from .. import git
     from ..facts.standing import place_of
 
     return place_of(git.resolve(context.paths.root, commit)) if commit else context.config.name_of(env)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import git
 from ..errors import UsageError
 from ..model import History, Observed, Package
-from . import git
 
 if TYPE_CHECKING:
     from ..context import Context

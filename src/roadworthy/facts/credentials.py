@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import CheckFailed, RoadworthyError, UsageError
 from ..files import read_file
+from ..keys import MOST
 from ..model import Credential
-from .keys import MOST
 
 if TYPE_CHECKING:
     from ..context import Context

@@ -18,9 +18,9 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from .. import git
 from ..errors import UsageError
-from . import git
-from .git_objects import contents
+from ..git_objects import contents
 from .revision import REVISION
 
 MAX_FILE: Final = 1 << 20  # bytes of one migration

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .. import git
 from ..errors import RoadworthyError
-from . import git
 from .history import history_of
 from .standing import standing_of
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from .. import git
 from ..config import decode
 from ..errors import UsageError
 from ..model import Verdict
+from ..policy_files import FIELD, TRUST, committed, differing, digests
 from ..toml import FILE
-from . import git
-from .policy_files import FIELD, TRUST, committed, differing, digests
 
 if TYPE_CHECKING:
     from ..config import Environment

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
 
+from .. import git
 from ..errors import NoPackage, Overtaken, RoadworthyError, UsageError
 from ..model import (
     Blocker,
@@ -31,7 +32,6 @@ from ..model import (
     Usual,
 )
 from ..packages import procfile
-from . import git
 from .adoptable import adoptable
 from .credentials import read_credentials
 from .drift import drift

@@ -7,8 +7,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from .. import git
 from ..errors import RoadworthyError, UsageError
-from . import git
 from .migrations import Migrations, migrations_at
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ..git import resolve
+from ..git_objects import ask, full, look
 from ..globs import matches
 from ..toml import FILE
-from .git import resolve
-from .git_objects import ask, full, look
 
 if TYPE_CHECKING:
     from ..config import DocsDriftRules, ScopeRules

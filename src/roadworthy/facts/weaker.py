@@ -15,8 +15,8 @@ import msgspec
 
 from ..config import Config, decode
 from ..errors import UsageError
+from ..policy_files import GUARDS, TRUST, differing
 from ..toml import FILE
-from .policy_files import GUARDS, TRUST, differing
 
 _RAISED: Final = re.compile(  # numbers of which a larger one forgives more
     r"limits\.\w+|slo\.(commit|acceptance|production)|watch\.\w+|targets\.[^.]+\.watch_every|checks\.[^.]+\.within"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..errors import UsageError
-from ..facts.git_objects import Entry
+from ..git_objects import Entry
 from . import procfile
 from .ustar import shown
 

@@ -27,8 +27,8 @@ import msgspec
 from ..errors import UsageError
 from ..files import read_file
 from ..mask import Masked
+from ..references import HUB
 from . import helpers
-from .references import HUB
 
 MOST: Final = 1 << 20  # bytes of a file
 HEROKU: Final = "registry.heroku.com"

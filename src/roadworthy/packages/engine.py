@@ -24,8 +24,8 @@ from ..config_rules import ENGINES
 from ..errors import CheckFailed, UsageError
 from ..http import is_loopback
 from ..mask import Mask
+from ..references import DIGEST, Repository
 from . import credentials
-from .references import DIGEST, Repository
 
 WITHIN: Final = 1800.0  # seconds for one command of an engine
 QUICKLY: Final = 20.0  # seconds for a question to an engine

@@ -17,8 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import UsageError
+from ..references import HUB, Repository
 from . import credentials
-from .references import HUB, Repository
 
 _HUB_SERVER: Final = "https://index.docker.io/v1/"
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from .. import references
 from ..errors import CheckFailed, UsageError
-from ..facts.git_objects import full
 from ..files import read_file
-from . import archive, engine, handover, references, registry, slug
+from ..git_objects import full
+from . import archive, engine, handover, registry, slug
 from .kept import BUILDING, alone, appearing, disk
 
 if TYPE_CHECKING:

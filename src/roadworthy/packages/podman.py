@@ -83,7 +83,8 @@ def take(ref: str, environ: Mapping[str, str]) -> Settings:
 
     Raises CheckFailed with podman's own words, UsageError for an image of a platform that cannot be run here.
     """
-    from . import engine, handover, references, registry, settings
+    from .. import references
+    from . import engine, handover, registry, settings
 
     found = settings.settings_of(registry.read(ref, environ=environ), environ)
     if why := settings.foreign(found):

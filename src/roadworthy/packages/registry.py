@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
+from .. import references
 from ..errors import CheckFailed, Unreachable, UsageError
-from . import references
-from .references import Reference
+from ..references import Reference
 from .wire import KINDS, Wire, opened
 
 MOST_DEPTH: Final = 3  # an index of indices of images

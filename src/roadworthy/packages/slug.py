@@ -18,8 +18,8 @@ from typing import IO, Final, Literal
 
 import msgspec
 
+from .. import git, git_objects
 from ..errors import UsageError
-from ..facts import git, git_objects
 from ..files import read_file
 from . import contents, procfile, stored, ustar
 from .archive import read, unpack

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from .. import references
 from ..errors import UsageError
-from . import references
 
 LATEST: Final = "latest"
 _GIVEN_ANYWAY: Final = ("docker-", "git-")

@@ -20,10 +20,9 @@ import requests
 from dxf import DXF, DXFBase
 from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
 
-from .. import http
+from .. import http, references
 from ..errors import CheckFailed, RoadworthyError, Unreachable, UsageError
 from ..retry import classify, reads
-from . import references
 from .credentials import WHERE, login
 
 T = TypeVar("T")

@@ -26,9 +26,8 @@ from ..model import Outcome, Package, Plan, Request, Result
 from ..packages import procfile
 from ..packages.manifest import refs as refs_of
 from ..record import phases
-from ..report import artifacts
 from ..trial import starting
-from . import accept_migrations, build, commit_stage, decide
+from . import accept_migrations, artifacts, build, commit_stage, decide
 from .contract_files import acceptance_file
 from .intake import scope_of
 from .on_package import begin

@@ -233,7 +233,7 @@ def stage(context: Context, commit: str) -> tuple[Package, bool]:
 
     Raises Refused before its turn, or when other bytes were recorded under this commit.
     """
-    from ..report import artifacts
+    from . import artifacts
 
     log = context.log(place_of(commit))
     standing = read_standing(log.entries())
@@ -286,7 +286,7 @@ def manifest_of(context: Context, done: Done, commit: str) -> dict[str, Any]:
     """
     from ..journal.entry import JournalError
     from ..packages.manifest import problem
-    from ..report import artifacts
+    from . import artifacts
 
     try:
         manifest: dict[str, Any] = context.log(place_of(commit)).evidence_json(done.evidence[MANIFEST])
@@ -313,7 +313,7 @@ def _digest_of(path: Path) -> str:
 
 
 def _show_manifest(context: Context, done: Done, commit: str) -> None:
-    from ..report import artifacts
+    from . import artifacts
 
     manifest_of(context, done, commit)
     views = {MANIFEST: artifacts.MANIFEST}

@@ -58,7 +58,8 @@ def still(context: Context, commit: str, done: Done, digest: str, ref: str, comp
 
     A digest is the same image wherever it lies, so a registry may move. Raises UsageError when it is in neither.
     """
-    from ..packages import references, registry
+    from .. import references
+    from ..packages import registry
 
     names = [c.repository for c in context.config.packaged if component in ("", c.component) and c.repository]
     now = f"{references.repository(names[0])}@sha256:{digest}" if names else ref

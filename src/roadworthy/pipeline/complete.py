@@ -25,8 +25,7 @@ from ..facts.running import RUNS
 from ..facts.standing import place_of, standing_of
 from ..journal.entry import JournalError
 from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
-from ..report import artifacts
-from . import commit_stage, contract_files, decide, times
+from . import artifacts, commit_stage, contract_files, decide, times
 from .build import MANIFEST
 from .lines import State
 from .progress import as_completed, progress

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import git
 from ..errors import CheckFailed, UsageError
 from ..execution.holding import say_open
-from ..facts import git
 from ..facts.history import read_history
 from ..facts.scope import DocsDrift, Scope, docs_drift, docs_drift_json, scope_json, since_deployed
 from ..facts.standing import Done, place_of, standing_of
 from ..journal.lock import is_rerun
 from ..model import Outcome, Request, Result
-from ..report import artifacts
+from . import artifacts
 from .on_package import begin
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import msgspec
 from ..errors import Refused, RoadworthyError
 from ..execution.holding import fate
 from ..execution.signing import require, require_settling
-from ..facts.policy_files import FIELD, digests
 from ..facts.standing import STAGES, place_of, read_standing
 from ..model import Package
+from ..policy_files import FIELD, digests
 from ..record import evidence_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .. import git
 from ..errors import CheckFailed
-from ..facts import git
 from ..facts.standing import place_of
 from ..model import Outcome, Result
 from ..packages import procfile

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .. import toml
-from ..errors import UsageError
-from ..files import read_file
-from ..model import Keys
-from ..toml import FILE
+from . import toml
+from .errors import UsageError
+from .files import read_file
+from .model import Keys
+from .toml import FILE
 
 ENV_FILE: Final = ".env"
 KEYS: Final = ("ALLOW_PROD", "ALLOW_PROD_DEPLOY")

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Timer
 from typing import IO, Final, NamedTuple
 
-from ..errors import UsageError
+from .errors import UsageError
 
 SHA: Final = re.compile(r"[0-9a-f]{40}")
 TIMEOUT: Final = 120.0  # seconds for one git process

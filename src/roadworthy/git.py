@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from ..errors import UsageError
+from .errors import UsageError
 from .git_objects import Entry, ask, at, contents, folder, full, look
 
 MAX_SHOWN: Final = 16 << 20  # bytes of one file that is read into memory

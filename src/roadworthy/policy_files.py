@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from ..errors import UsageError
-from ..toml import FILE
 from . import git
+from .errors import UsageError
+from .toml import FILE
 
 FIELD: Final = "policy_files"
 """What an entry's details call the policy that judged it."""

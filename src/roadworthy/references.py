@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from ..errors import UsageError
+from .errors import UsageError
 
 HUB: Final = "docker.io"
 # OCI Distribution Specification 1.1, "Pulling manifests": repository names and tags; a host with a port.
