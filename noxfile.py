@@ -53,9 +53,10 @@ CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and common faults."""
+    """Style and common faults, and that imports point one way."""
     session.run("ruff", "check", *CODE)
     session.run("ruff", "format", "--check", *CODE)
+    session.run("lint-imports", "--no-cache", silent=True)
 
 
 @nox.session

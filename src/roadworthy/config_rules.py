@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from . import globs, references
+from .drivers import DRIVERS
 from .errors import UsageError
-from .platforms import DRIVERS
 from .toml import Keys
 
 if TYPE_CHECKING:

@@ -260,10 +260,10 @@ class Context:
 
         A live target has one journal: what was read in another store counts, too. The sandbox's has its key's.
         """
-        from .facts.lost import newest_on_platform, refuse_if_any_lost
         from .journal.anchor import newest
         from .journal.index import state_folder
         from .journal.known import Known, Memory
+        from .lost import newest_on_platform, refuse_if_any_lost
 
         if self.process_environ.get(STATE):
             return Known()

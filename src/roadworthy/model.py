@@ -43,6 +43,19 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
 
 
+_OF_CODE = {
+    3: Outcome.REFUSED,
+    4: Outcome.UNKNOWN,
+    6: Outcome.SUPERSEDED,
+    42: Outcome.REFUSED,
+}  # what an exit code says of how a command ended; any other but 0 is a failure
+
+
+def outcome_of(error: RoadworthyError) -> Outcome:
+    """What an error says of how the command ended."""
+    return _OF_CODE.get(error.code, Outcome.FAILED)
+
+
 class Package(msgspec.Struct, frozen=True):
     """What is deployed: built once per commit, named by digest.
 

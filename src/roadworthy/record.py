@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .facts.standing import place_of
+from .journal.entry import place_of
 from .model import (
     Facts,
     Maintenance,

@@ -100,7 +100,7 @@ def rollback(c, env="staging", to=None, why="", change="", wait=None, plan=False
             "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})  # fmt: skip
 def config(c, set, unset, env="staging", component="", why="", change="", wait=None, plan=False, json=False):
     """Change config vars of what runs; it is verified again, and they are put back when it does not do well."""
-    from .actions.config import change_config
+    from .commands.config import change_config
 
     with session(json, plan) as context:
         request = asking(context, "config", env, None, why, change, wait=wait, component=component)
@@ -110,7 +110,7 @@ def config(c, set, unset, env="staging", component="", why="", change="", wait=N
 @task(help={"env": ENV, "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})
 def certify(c, env="staging", why="", change="", wait=None, plan=False, json=False):
     """Prove that what runs is fit for production, and write its certificate."""
-    from .actions.certify import certify
+    from .commands.certify import certify
 
     with session(json, plan) as context:
         finish(context, certify(context, asking(context, "certify", env, None, why, change, wait=wait), plan))
@@ -120,7 +120,7 @@ def certify(c, env="staging", why="", change="", wait=None, plan=False, json=Fal
             "json": JSON})  # fmt: skip
 def adopt(c, env="staging", why="", change="", plan=False, json=False):
     """Accept, signed, what somebody did to the platform by hand; it is checked like a deploy."""
-    from .actions.adopt import adopt
+    from .commands.adopt import adopt
 
     with session(json, plan) as context:
         request = asking(context, "adopt", env, None, why, change)
@@ -259,7 +259,7 @@ def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None
 @task(help={"env": ENV, "plan": PLAN, "json": JSON})
 def reconcile(c, env="staging", plan=False, json=False):
     """Settle an action whose outcome is unknown, by looking at the platform."""
-    from .execution.reconcile import report
+    from .commands.reconcile import report
 
     with session(json, plan) as context:
         finish(context, report(context, context.config.name_of(env)))
@@ -450,10 +450,10 @@ def evidence_audit(c, env=None, anchor=None, tsa="", json=False):
                            "json": JSON})  # fmt: skip
 def evidence_anchor(c, env="staging", to="", timestamp="", plan=False, json=False):
     """Note the journal's head outside of its store, so that a cut tail or an old copy can be seen."""
-    from .commands import evidence
+    from .execution.anchor import anchor as to_anchor
 
     with session(json, plan) as context:
-        finish(context, evidence.anchor(context, context.config.name_of(env), to, timestamp))
+        finish(context, to_anchor(context, context.config.name_of(env), to, timestamp))
 
 
 @task(name="clock", help={"env": ENV, "commit": HELD_COMMIT, "why": "how you know that it is right",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from journal.making import record
 
-from roadworthy.actions import adopt
+from roadworthy.commands import adopt as adoption
 from roadworthy.errors import RoadworthyError
 from roadworthy.execution import run as release
 from roadworthy.journal.entry import Entry
@@ -82,4 +82,4 @@ def test_adopt_names_the_release_only_when_it_adopted_one(
 
     result = replace(DONE, **came) if isinstance(came, dict) else came
     monkeypatch.setattr(release, "run", lambda *_, **__: result)
-    assert adopt.adopt(None, PLAN.request, False).line == line  # type: ignore[arg-type]
+    assert adoption.adopt(None, PLAN.request, False).line == line  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from roadworthy.commands import reconcile as command
 from roadworthy.errors import OutcomeUnknown
 from roadworthy.execution import reconcile as module
 from roadworthy.model import Confirmation, Plan, Request
@@ -174,11 +175,11 @@ def test_the_config_of_an_image_is_the_one_that_the_start_recorded():
 def test_where_nothing_is_open_what_differs_is_named(
     monkeypatch: pytest.MonkeyPatch, drifted: tuple[str, ...]
 ):
-    monkeypatch.setattr(module, "drift", lambda *_: list(drifted))
-    monkeypatch.setattr(module, "history_of", lambda *_: None)
-    monkeypatch.setattr(module, "observe", lambda *_: None)
-    monkeypatch.setattr("roadworthy.pipeline.what_next.of_drift", lambda *_: ("invoke rollback --env prod",))
+    monkeypatch.setattr(command, "drift", lambda *_: list(drifted))
+    monkeypatch.setattr(command, "history_of", lambda *_: None)
+    monkeypatch.setattr(command, "observe", lambda *_: None)
+    monkeypatch.setattr(command, "of_drift", lambda *_: ("invoke rollback --env prod",))
     context = SimpleNamespace(log=lambda _: None)
-    found = module._nothing_open(context, "prod", "capecraft")  # type: ignore[arg-type]
+    found = command._nothing_open(context, "prod", "capecraft")  # type: ignore[arg-type]
     assert (found.line, found.reasons) == ("nothing of capecraft is open", drifted)
     assert found.next == (("invoke rollback --env prod",) if drifted else ("invoke status",))

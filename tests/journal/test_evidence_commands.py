@@ -14,6 +14,7 @@ import pytest
 from roadworthy.commands import audit, evidence, trust
 from roadworthy.context import Context
 from roadworthy.errors import Planned, UsageError
+from roadworthy.execution import anchor as anchoring
 from roadworthy.journal.sign import Trust, create_key, load_signer
 from roadworthy.journal.store import Folder
 from roadworthy.model import Outcome
@@ -180,7 +181,7 @@ def test_the_text_of_a_key_in_the_environment_signs_and_is_shown_nowhere(
     ci.log("prod").append(record("note", target="live"))
     assert ci.log("prod").head() == live.log("prod").head()
     assert audit.audit(ci).outcome is Outcome.SUCCEEDED
-    assert evidence.anchor(ci, "prod", "head.json").outcome is Outcome.SUCCEEDED
+    assert anchoring.anchor(ci, "prod", "head.json").outcome is Outcome.SUCCEEDED
     lines = text.splitlines()[1:-1]
     left = [file.read_bytes() for file in root.rglob("*") if file.is_file()]
     assert lines
@@ -208,12 +209,12 @@ def test_a_private_key_in_the_project_signs_nothing(live: Context, root: Path, t
 def test_a_head_is_anchored_as_a_tag_and_compared(live: Context, root: Path) -> None:
     log = live.log("prod")
     log.append(record("note", target="live"))
-    assert "is anchored: tag roadworthy/live/prod/1" in evidence.anchor_head(live, "prod")
+    assert "is anchored: tag roadworthy/live/prod/1" in anchoring.anchor_head(live, "prod")
     log.append(record("note", target="live"))
     anchors = [f"git:{root}"]
     assert audit.audit(live, anchors).outcome is Outcome.SUCCEEDED
     assert audit.audit(live).line.endswith("compared with 1 anchors")  # the tags of this repository, unasked
-    evidence.anchor_head(live, "prod")
+    anchoring.anchor_head(live, "prod")
     (root / ".release/journal/live/prod/00000002.json").unlink()
     for asked in (anchors, ()):
         result = audit.audit(live, asked)
@@ -228,7 +229,7 @@ def test_a_whole_log_that_went_is_named_by_its_anchor(live: Context, root: Path,
     for place in ("prod", "staging"):
         live.log(place).append(record("note", target="live", environment=place))
     file = tmp_path / "anchor.json"
-    evidence.anchor(live, "prod", str(file))
+    anchoring.anchor(live, "prod", str(file))
     assert json.loads(file.read_text())["policy"]["version"] == 1
     assert audit.audit(live, [str(file)]).outcome is Outcome.SUCCEEDED
     shutil.rmtree(root / ".release/journal/live/prod")
@@ -247,7 +248,7 @@ def test_a_log_that_went_is_named_by_what_it_left_behind(live: Context, root: Pa
     for place in ("prod", "staging"):
         live.log(place).append(record("note", target="live", environment=place))
     assert audit.audit(live).outcome is Outcome.SUCCEEDED
-    evidence.anchor_head(live, "prod")
+    anchoring.anchor_head(live, "prod")
     live.store.beat("live/staging", 1)
     assert audit.audit(live).outcome is Outcome.SUCCEEDED
     for place, left in (("prod", "tag roadworthy/live/prod/1 anchors"), ("staging", "beats/live/staging")):
@@ -274,23 +275,23 @@ def test_the_audit_says_where_every_user_may_write(live: Context, root: Path) ->
 def test_an_anchor_that_cannot_be_made_is_a_line_and_no_failure(live: Context, root: Path) -> None:
     live.log("prod").append(record("note", target="live"))
     shutil.rmtree(root / ".git")
-    said = evidence.anchor_head(live, "prod")
+    said = anchoring.anchor_head(live, "prod")
     assert said.startswith("NOT anchored: ")
     assert "invoke evidence.anchor --env prod" in said
-    assert "NOT anchored" in evidence.anchor_head(live, "staging"), "an empty journal has no head"
+    assert "NOT anchored" in anchoring.anchor_head(live, "staging"), "an empty journal has no head"
 
 
 def test_the_sandbox_is_anchored_only_when_it_is_asked_for(root: Path) -> None:
     sandbox = context(root)
     sandbox.log("prod").append(record("note"))
-    assert evidence.anchor_head(sandbox, "prod") == ""
-    assert "tag roadworthy/sandbox/prod/1" in evidence.anchor(sandbox, "prod").line
+    assert anchoring.anchor_head(sandbox, "prod") == ""
+    assert "tag roadworthy/sandbox/prod/1" in anchoring.anchor(sandbox, "prod").line
 
 
 def test_a_timestamp_needs_a_file(live: Context) -> None:
     live.log("prod").append(record("note", target="live"))
     with pytest.raises(UsageError, match="say --to FILE"):
-        evidence.anchor(live, "prod", timestamp="http://127.0.0.1:9/")
+        anchoring.anchor(live, "prod", timestamp="http://127.0.0.1:9/")
 
 
 def test_a_release_is_exported_with_its_package(root: Path) -> None:

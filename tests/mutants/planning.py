@@ -18,7 +18,7 @@ from .operators import WEIGHTS, Mutant, compiles, mutants
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 _SOURCE = Path("src", "roadworthy")
 _DECIDING = {
-    ".": ("guard", "record", "spans"),
+    ".": ("guard", "keys", "record", "spans"),
     "actions": ("adopt", "certify", "deploy", "migrate", "rollback"),
     "execution": ("holding", "reconcile", "recover", "run", "turn"),
     "packages": ("manifest",),
@@ -27,7 +27,7 @@ _DECIDING = {
         *("ship", "times"),
     ),
     "facts": (
-        *("drift", "standing", "history", "scope", "github", "migrations", "keys", "observe", "schema"),
+        *("drift", "standing", "history", "scope", "github", "migrations", "observe", "schema"),
         *("newer", "policy", "revision", "weaker"),
     ),
     "checks": ("http", "logs", "degradation", "literals", "rounds"),

@@ -11,6 +11,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from roadworthy.config import Acceptance, Slo
+from roadworthy.facts.acceptance_checks import (
+    API,
+    BROWSER,
+    CHECKS,
+    IDENTITY,
+    INFRA,
+    LOAD,
+    MIGRATION,
+    required_checks,
+)
 from roadworthy.facts.scope import Scope
 from roadworthy.facts.standing import Done, Standing
 from roadworthy.model import CiState, Fact
@@ -204,8 +214,8 @@ def test_whatever_is_taken_away_a_no_never_becomes_a_yes(case: tuple[decide.Told
 
 
 @given(
-    st.sets(st.sampled_from(decide.CHECKS)),
-    st.dictionaries(st.sampled_from(decide.CHECKS), RESULTS),
+    st.sets(st.sampled_from(CHECKS)),
+    st.dictionaries(st.sampled_from(CHECKS), RESULTS),
     OUTCOMES,
     SECONDS,
     st.sampled_from([0.0, 900.0]),
@@ -220,13 +230,13 @@ def test_a_package_is_accepted_exactly_when_all_that_is_required_succeeded(
             required, results, refs=refs, identity=identity, commit_stage=stage, took=took, target=target
         )
 
-    required = tuple(name for name in decide.CHECKS if name in needed)
+    required = tuple(name for name in CHECKS if name in needed)
     stage = stage_of(ci).decision
     decision = accepts(required, results)
     failed = [name for name, result in results.items() if result not in ("success", "skipped")]
     assert decision.yes == (
         ci == "success"
-        and (refs.yes or not {decide.API, decide.INFRA} & needed)
+        and (refs.yes or not {API, INFRA} & needed)
         and all(results.get(name) == "success" for name in required)
         and not failed
         and not (target and took > target)
@@ -234,18 +244,22 @@ def test_a_package_is_accepted_exactly_when_all_that_is_required_succeeded(
     for name in required:
         worse = {**results, name: "failure"}
         assert not accepts(required, worse).yes
-    more = accepts(decide.CHECKS, results)
+    more = accepts(CHECKS, results)
     assert decision.yes or not more.yes, "asking for more checks never helps"
     file = accepted_file(RUNTIME, required, results, refs, decision)
     assert file["pass"] == decision.yes == (file["reasonCodes"] == [])
-    if {decide.API, decide.INFRA} & needed:
+    if {API, INFRA} & needed:
         assert file["pass"] <= (file["releasePackageRefContractStatus"] == "pass")
     assert file["pass"] <= (file["identityConfigContractStatus"] != "fail")
     for name in ("releasePackageRef", "identityConfig"):
         status, codes = file[f"{name}ContractStatus"], file[f"{name}ContractReasonCodes"]
         assert (status == "pass") == (codes == [])
-    assert set(file["notRequired"]) == set(decide.CHECKS) - needed - {decide.LOAD}
-    for part, check in (("runtime", decide.API), ("infra", decide.INFRA), ("identity", decide.IDENTITY)):
+    assert set(file["notRequired"]) == set(CHECKS) - needed - {LOAD}
+    for part, check in (
+        ("runtime", API),
+        ("infra", INFRA),
+        ("identity", IDENTITY),
+    ):
         assert file[f"{part}Required"] == (check in needed)
 
 
@@ -308,9 +322,9 @@ def test_the_reason_codes_are_the_contracts_own():
         "LOAD_RELEASE_PACKAGE_NOT_SUCCESS", "ACCEPTANCE_DECISION_NOT_YES",
         "RELEASE_MISSING", "DONE_CHECKS_PASS",
     ]  # fmt: skip
-    failed = dict.fromkeys(decide.CHECKS, "failure")
+    failed = dict.fromkeys(CHECKS, "failure")
     red = stage_of("failure").decision
-    decision = accepting(decide.CHECKS, failed, refs=UNNAMED, commit_stage=red)
+    decision = accepting(CHECKS, failed, refs=UNNAMED, commit_stage=red)
     assert list(decision.reasons) == [
         "COMMIT_STAGE_FAILED",
         "CHECK_LOAD_RELEASE_PACKAGE_NOT_SUCCESS",
@@ -322,8 +336,8 @@ def test_the_reason_codes_are_the_contracts_own():
         "CONFIG_CONTRACT_RELEASE_PACKAGE_REFS_NOT_PASS",
         "CONFIG_CONTRACT_IDENTITY_NOT_PASS",
     ]
-    assert "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY" in accepting((decide.LOAD,), {}).reasons
-    assert list(accepting((), {decide.INFRA: "failure"}).reasons) == ["ACCEPTANCE_GATE_FAILED"]
+    assert "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY" in accepting((LOAD,), {}).reasons
+    assert list(accepting((), {INFRA: "failure"}).reasons) == ["ACCEPTANCE_GATE_FAILED"]
 
 
 def accepting(
@@ -392,38 +406,42 @@ def test_the_manifest_names_each_component_by_digest(refs: dict[str, object], co
     # contracts, B.1: the loader's codes, and the expression that it has for a ref.
     found = decide.package_refs(RUNTIME, refs, ("api", "web", "codex"))
     assert list(found.reasons) == codes
-    decision = accepting((decide.API,), {decide.API: "success"}, refs=found)
+    decision = accepting((API,), {API: "success"}, refs=found)
     assert list(decision.reasons) == (["CONFIG_CONTRACT_RELEASE_PACKAGE_REFS_NOT_PASS"] if codes else [])
     file = accepted_file(RUNTIME, (), {}, found, decision)
     assert file["releasePackageRefContractStatus"] == ("fail" if codes else "pass")
     assert file["releasePackageRefContractReasonCodes"] == codes
 
 
-OF_RUNTIME = {decide.API, decide.MIGRATION}
+OF_RUNTIME = {API, MIGRATION}
 
 
 @pytest.mark.parametrize(
     ("scope", "browser", "checks"),
     [
         (RUNTIME, "", OF_RUNTIME),
-        (RUNTIME, "test", {*OF_RUNTIME, decide.BROWSER}),
+        (RUNTIME, "test", {*OF_RUNTIME, BROWSER}),
         (NONE, "test", set()),
         (replace(NONE, migration=True), "test", set()),
         (replace(NONE, desktop=True), "test", set()),
-        (replace(NONE, infra=True), "test", {decide.INFRA}),
-        (replace(NONE, requires_infra_convergence=True), "", {decide.INFRA}),
-        (replace(NONE, identity=True), "", {decide.IDENTITY}),
-        (replace(RUNTIME, infra=True, identity=True), "", {*OF_RUNTIME, decide.INFRA, decide.IDENTITY}),
+        (replace(NONE, infra=True), "test", {INFRA}),
+        (replace(NONE, requires_infra_convergence=True), "", {INFRA}),
+        (replace(NONE, identity=True), "", {IDENTITY}),
+        (
+            replace(RUNTIME, infra=True, identity=True),
+            "",
+            {*OF_RUNTIME, INFRA, IDENTITY},
+        ),
     ],
 )
 def test_a_change_requires_the_checks_of_what_it_touches(scope: Scope, browser: str, checks: set[str]):
-    found = decide.required_checks(scope, Acceptance(browser=browser))
-    assert set(found) == {decide.LOAD, *checks} and len(found) == len(checks) + 1
+    found = required_checks(scope, Acceptance(browser=browser))
+    assert set(found) == {LOAD, *checks} and len(found) == len(checks) + 1
 
 
 def test_a_failing_migration_has_a_code_of_its_own():
-    required = decide.required_checks(RUNTIME, Acceptance())
-    said = accepting(required, {**dict.fromkeys(required, "success"), decide.MIGRATION: "failure"})
+    required = required_checks(RUNTIME, Acceptance())
+    said = accepting(required, {**dict.fromkeys(required, "success"), MIGRATION: "failure"})
     assert list(said.reasons) == ["CHECK_RUNTIME_MIGRATION_IMAGE_ACCEPTANCE_REQUIRED_NOT_SUCCESS"]
 
 
@@ -449,9 +467,9 @@ CHECK_IDENTITY = "CHECK_IDENTITY_READONLY_ACCEPTANCE_REQUIRED_NOT_SUCCESS"
 @pytest.mark.parametrize(
     ("required", "results", "status", "codes"),
     [
-        ((decide.IDENTITY,), {decide.IDENTITY: "success"}, "pass", []),
-        ((decide.IDENTITY,), {decide.IDENTITY: "failure"}, "fail", [CHECK_IDENTITY]),
-        ((decide.IDENTITY,), {}, "fail", [CHECK_IDENTITY, "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"]),
+        ((IDENTITY,), {IDENTITY: "success"}, "pass", []),
+        ((IDENTITY,), {IDENTITY: "failure"}, "fail", [CHECK_IDENTITY]),
+        ((IDENTITY,), {}, "fail", [CHECK_IDENTITY, "REQUIRED_CHECK_SKIPPED_UNEXPECTEDLY"]),
         ((), {}, "not-required", ["IDENTITY_READONLY_ACCEPTANCE_NOT_REQUIRED"]),
     ],
 )
@@ -469,8 +487,8 @@ def test_the_identity_contract_is_what_the_identity_check_said(
 
 def test_each_check_that_a_change_does_not_need_says_so():
     # contracts, B.5: status and code of what was not required.
-    decision = accepting((decide.LOAD,), {decide.LOAD: "success"})
-    file = accepted_file(RUNTIME, (decide.LOAD,), {}, BY_DIGEST, decision)
+    decision = accepting((LOAD,), {LOAD: "success"})
+    file = accepted_file(RUNTIME, (LOAD,), {}, BY_DIGEST, decision)
     assert file["notRequired"] == {
         "runtime-api-system-acceptance": not_required("RUNTIME_API_SYSTEM_NOT_REQUIRED"),
         "runtime-browser-acceptance": not_required("RUNTIME_BROWSER_NOT_REQUIRED"),
@@ -478,7 +496,7 @@ def test_each_check_that_a_change_does_not_need_says_so():
         "infra-readonly-acceptance": not_required("INFRA_READONLY_ACCEPTANCE_NOT_REQUIRED"),
         "identity-readonly-acceptance": not_required("IDENTITY_READONLY_ACCEPTANCE_NOT_REQUIRED"),
     }
-    every = accepted_file(RUNTIME, decide.CHECKS, {}, BY_DIGEST, decision)
+    every = accepted_file(RUNTIME, CHECKS, {}, BY_DIGEST, decision)
     assert every["notRequired"] == {}
 
 
@@ -490,7 +508,7 @@ def test_the_acceptance_has_the_contracts_fields():
     # contracts, B.5; `decision` is in both forms here, and `notRequired` holds what were files of their own.
     every = {"schemaVersion", "generatedAt", "headSha", "pass", "decision", "reasonCodes", "reasons"}
     yes = accepting((), {})
-    results = dict.fromkeys(decide.CHECKS, "skipped")
+    results = dict.fromkeys(CHECKS, "skipped")
     full = accepted_file(RUNTIME, (), results, BY_DIGEST, yes)
     assert set(full) == every | {
         "runtimeRequired", "infraRequired", "identityRequired",
@@ -503,11 +521,11 @@ def test_the_acceptance_has_the_contracts_fields():
         "runtime-migration-image-acceptance", "infra-readonly-acceptance", "identity-readonly-acceptance",
     ]  # fmt: skip
     docs = replace(NONE, docs_only=True, deploy_required=False, reason_code="DOCS_ONLY_CHANGE")
-    short = accepted_file(docs, (decide.LOAD,), results, BY_DIGEST, yes)
+    short = accepted_file(docs, (LOAD,), results, BY_DIGEST, yes)
     assert set(short) == every
     assert (short["pass"], short["decision"], short["reasonCodes"]) == (True, "YES", ["DOCS_ONLY_CHANGE"])
-    no = accepting((decide.LOAD,), results)
-    assert set(accepted_file(docs, (decide.LOAD,), results, BY_DIGEST, no)) == set(full)
+    no = accepting((LOAD,), results)
+    assert set(accepted_file(docs, (LOAD,), results, BY_DIGEST, no)) == set(full)
 
 
 def test_the_files_have_the_contracts_fields():

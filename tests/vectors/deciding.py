@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from roadworthy.config import ScopeRules, Slo
+from roadworthy.facts.acceptance_checks import API, BROWSER, IDENTITY, INFRA, LOAD, MIGRATION
 from roadworthy.facts.scope import classify
 from roadworthy.model import CiState, Fact, StageRun
 from roadworthy.pipeline import commit_stage, contract_files, decide
@@ -129,11 +130,11 @@ COMMIT_FILE = Subject(
 # ---- acceptance
 
 PARTS = {
-    decide.API: "runtime",
-    decide.BROWSER: "runtime",
-    decide.MIGRATION: "runtime",
-    decide.INFRA: "infra",
-    decide.IDENTITY: "identity",
+    API: "runtime",
+    BROWSER: "runtime",
+    MIGRATION: "runtime",
+    INFRA: "infra",
+    IDENTITY: "identity",
 }
 
 
@@ -145,7 +146,7 @@ def ask_acceptance(vector: Vector) -> Answer:
 
     return said(
         decide.acceptance(
-            [decide.LOAD, *required(one, PARTS)],
+            [LOAD, *required(one, PARTS)],
             one["checkResults"],
             refs=contract("releasePackageRef"),
             identity=contract("identityConfig"),
@@ -158,7 +159,7 @@ def ask_acceptance(vector: Vector) -> Answer:
 
 def spared_and_failed(vector: Vector) -> bool:
     one = vector["input"]
-    needed = [decide.LOAD, *required(one, PARTS)]
+    needed = [LOAD, *required(one, PARTS)]
     return any(
         result not in ("success", "skipped")
         for name, result in one["checkResults"].items()
@@ -169,8 +170,8 @@ def spared_and_failed(vector: Vector) -> bool:
 def says_which(vector: Vector, answer: Answer) -> Answer:
     """Beside the code of a required check that was skipped stands which one it was; each code stands once."""
     one, codes = vector["input"], list[str]()
-    for name in [decide.LOAD, *required(one, PARTS)]:
-        middle = "" if name == decide.LOAD else "_REQUIRED"
+    for name in [LOAD, *required(one, PARTS)]:
+        middle = "" if name == LOAD else "_REQUIRED"
         if one["checkResults"][name] != "success":
             codes.append(f"CHECK_{name.upper().replace('-', '_')}{middle}_NOT_SUCCESS")
         if one["checkResults"][name] == "skipped":

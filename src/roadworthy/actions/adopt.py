@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from ..execution import run as release
 from ..facts.observe import observe
 from ..facts.revision import revision_of
-from ..model import Confirmation, Drift, Facts, MissingFact, Plan, Receipt, Request, Result
+from ..model import Confirmation, Drift, Facts, MissingFact, Plan, Receipt, Request
 from ..record import releases
 from .running import look, wait_for_start
 
@@ -86,12 +85,3 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     wait_for_start(context, plan.request.environment, plan.package)
     found = look(context, plan, releases(plan, ()))
     return replace(found, details={**found.details, "revision": revision_of(context, plan.app)})
-
-
-def adopt(context: Context, request: Request, only_plan: bool) -> Result:
-    """Take the road, and say which release was adopted."""
-    result = release.run(context, request, only_plan=only_plan)
-    if not result.seq or result.plan is None or result.code:
-        return result
-    counts = "" if result.plan.package else ", which counts as no verified package: deploy next"
-    return replace(result, line=f"{result.line} as v{result.plan.after['release']}{counts}")

@@ -11,21 +11,17 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from msgspec.structs import replace
-
 from ..config_rules import NONE
 from ..errors import RoadworthyError
-from ..execution import run as release
 from ..facts.observe import apps_of, observe
 from ..facts.revision import revision_in
-from ..model import Confirmation, Facts, Outcome, Plan, PlatformRelease, Receipt, Request, Result
+from ..model import Confirmation, Facts, Plan, PlatformRelease, Receipt, Request
 from . import migrate
 from .migrate import pending_in
 from .running import as_evidence, ask
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from ..context import Context
 
@@ -103,31 +99,6 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     text = "".join(f"{key}={value}\n" for key, value in lines.items())
     details.update({"certificate": name, "expires": _utc(expires)})
     return Confirmation((), details, {name: text.encode(), **attach})
-
-
-def certify(context: Context, request: Request, only_plan: bool) -> Result:
-    """Take the road and, when it succeeded, leave the certificate."""
-    result = release.run(context, request, only_plan=only_plan)
-    if result.outcome is not Outcome.SUCCEEDED or not result.seq:
-        return result
-    path = write(context, result)
-    until = result.details["expires"]
-    return replace(result, line=f"{result.line}: {context.shown(path)}, until {until}")
-
-
-def write(context: Context, result: Result) -> Path:
-    """Write the certificate that the journal now holds to `.release/<app>_certified`, whole or not at all."""
-    from ..files import write_atomically
-
-    if result.plan is None:
-        raise ValueError("a certification has a plan")
-    log = context.log(result.plan.request.environment)
-    entry = next(e for e in log.backwards() if e.seq == result.seq)
-    name = entry.record.details["certificate"]
-    digest = next(e.sha256 for e in entry.record.evidence if e.name == name)
-    path: Path = context.paths.state / name
-    write_atomically(path, log.evidence(digest))
-    return path
 
 
 def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:

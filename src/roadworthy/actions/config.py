@@ -11,11 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from msgspec.structs import replace
-
 from ..errors import NoPackage, UsageError
-from ..execution import run as release
-from ..model import Confirmation, Facts, Plan, Receipt, Request, Result, SetConfig
+from ..model import Confirmation, Facts, Plan, Receipt, Request, SetConfig
 from ..record import after, before, releases
 from .running import look
 
@@ -27,17 +24,6 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OURS: Final = re.compile(
     r"(HEROKU|ROADWORTHY)_.*|__.*|ALLOW_PROD(_DEPLOY)?"
 )  # the platform's, and this toolkit's
-
-
-def change_config(
-    context: Context, request: Request, names: list[str], gone: list[str], only_plan: bool
-) -> Result:
-    """Give the config vars `names` the values that the process environment has for them, and take others away."""
-    values = wanted(names, gone, context.process_environ)
-    options = [word for name in names for word in ("--set", name)]
-    options += [word for name in gone for word in ("--unset", name)]
-    context.asked = replace(request, config=values, said=(*request.said, *options))
-    return release.run(context, context.asked, only_plan=only_plan)
 
 
 def wanted(names: list[str], gone: list[str], environ: Mapping[str, str]) -> dict[str, str | None]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import UsageError
 from ..execution.signing import require
-from ..facts.lost import newest_on_platform, refuse_if_lost
 from ..journal import lock
 from ..journal.entry import ACCEPTS_LOSS, JournalError, Record
 from ..journal.known import PAGE, Head, JournalLost, Known
+from ..lost import newest_on_platform, refuse_if_lost
 from ..model import Outcome, Result
 from ..record import evidence_of
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..context import STATE
-from ..facts.lost import newest_on_platform
 from ..journal.anchor import AnchorError
 from ..journal.audit import Anchor, Loss, audited, read_anchors, read_beside
 from ..journal.audit_entry import Bad
 from ..journal.known import JournalLost
 from ..journal.packs import Packs
+from ..lost import newest_on_platform
 from ..model import Outcome, Result
 from .journal_copies import journals
 

@@ -19,8 +19,8 @@ from .. import git, references
 from ..config_rules import PLATFORM
 from ..errors import CheckFailed, UsageError
 from ..execution.signing import require
-from ..facts.standing import place_of
 from ..files import read_file
+from ..journal.entry import place_of
 from ..model import Outcome, Result
 from ..packages import built_for, engine, image, registry, versions
 from ..record import evidence_of

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import RoadworthyError, UsageError
+from ..errors import UsageError
 from ..execution.holding import say_open
 from ..execution.signing import require
-from ..facts.lost import refuse_if_lost
+from ..lost import refuse_if_lost
 from ..model import Outcome, Result
 from ..record import evidence_of
 
@@ -47,29 +46,6 @@ def keys(context: Context, name: str, folder: str, existing: str = "") -> Result
     return Result(Outcome.SUCCEEDED, line, evidence=f".release/trust/{name}.pub")
 
 
-def anchor(context: Context, environment: str, to: str = "", timestamp: str = "") -> Result:
-    """Anchor the head of an environment's journal: as a git tag, or in the file `to`, which the authority at
-    the address `timestamp` may sign (RFC 3161)."""
-    from ..journal import anchor as anchors
-
-    context.config.environment(environment)
-    log = context.log(environment)
-    say_open(context, log)
-    head = log.head()
-    if head is None:
-        raise UsageError(f"the journal of {environment} is empty: there is nothing to anchor")
-    if timestamp and not to:
-        raise UsageError("a timestamp is of a file: say --to FILE")
-    line = f"head {head.seq} {head.sha256[:12]} of {context.target}/{environment} is anchored"
-    context.changes(f"anchor head {head.seq} of {environment} {f'in {to}' if to else 'as a git tag'}")
-    if not to:
-        return Result(Outcome.SUCCEEDED, f"{line}: tag {anchors.to_tag(head, context.paths.root)}")
-    path = context.paths.root / Path(to).expanduser()
-    anchors.to_file(head, path)
-    stamped = f", timestamped in {anchors.timestamp(path, timestamp).name}" if timestamp else ""
-    return Result(Outcome.SUCCEEDED, line + stamped, evidence=context.shown(path))
-
-
 def clock(context: Context, place: str, why: str) -> Result:
     """Say, signed, that this machine's clock is right although the newest entry's or the platform's is another.
 
@@ -87,20 +63,6 @@ def clock(context: Context, place: str, why: str) -> Result:
     entry = log.append(record)
     line = f"{place} goes on by this machine's clock, which says {context.now():%Y-%m-%dT%H:%M:%SZ}"
     return Result(Outcome.SUCCEEDED, line, seq=entry.seq, evidence=evidence_of(context, place, entry))
-
-
-def anchor_head(context: Context, environment: str) -> str:
-    """After a completion on a live target, anchor the head as a git tag; what to tell people, "" for nothing.
-
-    Never raises: a release that has succeeded stays one. The sandbox is anchored only when it is asked for.
-    """
-    if context.target == "sandbox":
-        return ""
-    try:
-        return anchor(context, environment).line
-    except (RoadworthyError, OSError, subprocess.SubprocessError, KeyboardInterrupt) as error:
-        why = str(error) or type(error).__name__
-        return f"NOT anchored: {why}. Try again: `invoke evidence.anchor --env {environment}`"
 
 
 def export(context: Context, environment: str, said: str, to: str) -> Result:

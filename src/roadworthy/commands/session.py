@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..errors import Planned, RoadworthyError, UsageError
-from ..model import Outcome, Request, Result
+from ..model import Outcome, Request, Result, outcome_of
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -35,12 +35,6 @@ OF_A_COMMIT: Final = {
     "ship": "to",
     "replay": "to",
 }  # actions that a person names a commit for, and the word between it and the app
-OF_CODE: Final = {
-    3: Outcome.REFUSED,
-    4: Outcome.UNKNOWN,
-    6: Outcome.SUPERSEDED,
-    42: Outcome.REFUSED,
-}  # what an exit code says of how a command ended; any other but 0 is a failure
 LOOK: Final = ("invoke status",)  # what to say after an end that tells nothing of what is so
 PACKING: Final = 5.0  # seconds in which a command begins new packs of its journals, after its last line
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
@@ -93,11 +87,6 @@ def session(as_json: bool, plan: bool = False) -> Iterator[Context]:
         if context:
             with suppress(KeyboardInterrupt):  # the command has said how it ended
                 context.pack(PACKING)
-
-
-def outcome_of(error: RoadworthyError) -> Outcome:
-    """What an error says of how the command ended."""
-    return OF_CODE.get(error.code, Outcome.FAILED)
 
 
 def _internal(error: Exception) -> str:

@@ -14,7 +14,8 @@ from ..errors import UsageError
 from ..execution.holding import say_open
 from ..facts.history import as_of, read_history, test_run
 from ..facts.running import running
-from ..facts.standing import STAGES, place_of
+from ..facts.standing import STAGES
+from ..journal.entry import place_of
 from ..model import Outcome, Result
 from ..pipeline.lines import Asked, Line, State
 from ..pipeline.progress import progress

@@ -57,8 +57,8 @@ def say_open(context: Context, log: Log) -> None:
     GitHub is not asked: what only reads the journal answers without a network, too. The platform is, whether the
     journal lost entries; where it cannot be asked, nothing is said. Raises JournalLost.
     """
-    from ..facts.lost import refuse_if_lost
     from ..journal import lock
+    from ..lost import refuse_if_lost
 
     refuse_if_lost(context, log)
     if start := log.open_start():
@@ -69,7 +69,7 @@ def say_open(context: Context, log: Log) -> None:
 def place_held(context: Context, env: str, commit: str | None) -> str:
     """The journal that a person means: a package's where they name its commit, else an environment's."""
     from .. import git
-    from ..facts.standing import place_of
+    from ..journal.entry import place_of
 
     return place_of(git.resolve(context.paths.root, commit)) if commit else context.config.name_of(env)
 
@@ -106,9 +106,9 @@ def _silent(context: Context, start: Entry) -> int | None:
 
 def unlock(context: Context, place: str, token: int, reason: str) -> Result:
     """Write a signed `abandon` for the open start with this token; its outcome stays what the platform shows."""
-    from ..facts.lost import refuse_if_lost
     from ..journal import lock
     from ..journal.entry import Record
+    from ..lost import refuse_if_lost
 
     log = context.log(place)
     start = log.open_start()

@@ -323,7 +323,7 @@ def settle(
     where = evidence_of(context, request.environment, entry)
     line = _line(plan, to)
     if not seen.problems:
-        from ..commands.evidence import anchor_head
+        from .anchor import anchor_head
 
         if anchored := anchor_head(context, request.environment):
             context.screen.line(f"  {anchored}")

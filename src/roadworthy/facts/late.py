@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from ..errors import RoadworthyError
 from ..journal.claims import token
 from ..journal.known import Head
+from ..lost import refuse
 from ..model import PlatformRelease
 from ..platforms.mark import MARKER
-from .lost import refuse
 
 if TYPE_CHECKING:
     from ..context import Context

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from .. import git
 from ..errors import NoPackage, Overtaken, RoadworthyError, UsageError
+from ..journal.entry import place_of
 from ..model import (
     Blocker,
     Certified,
@@ -40,7 +41,7 @@ from .images import image_target, releasable
 from .observe import apps_of, observe
 from .policy import read_policy
 from .revision import read_revision
-from .standing import place_of, standing_of
+from .standing import standing_of
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -134,8 +135,8 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
 
 def _eligible(context: Context, request: Request, package: Package) -> Eligibility:
     """The package's own journal, and what the change against the running package requires."""
-    from ..pipeline.decide import required_checks
-    from ..pipeline.intake import scope_of
+    from .acceptance_checks import required_checks
+    from .scope import scope_of
 
     standing = standing_of(context, package.commit)
     scope = scope_of(context, request.environment, package.commit)

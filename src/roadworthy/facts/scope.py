@@ -20,9 +20,11 @@ from ..git import resolve
 from ..git_objects import ask, full, look
 from ..globs import matches
 from ..toml import FILE
+from .history import read_history
 
 if TYPE_CHECKING:
     from ..config import DocsDriftRules, ScopeRules
+    from ..context import Context
     from ..model import History
 
 # What decides over releases is the toolkit's, whatever a configuration says: else it could take itself out.
@@ -232,3 +234,9 @@ def docs_drift_json(drift: DocsDrift, *, head: str, tested: str = "") -> dict[st
 def _shown(name: bytes, prefix: bytes) -> str:
     path = posixpath.relpath(b"/" + name, b"/" + prefix)
     return path.decode(errors="backslashreplace")
+
+
+def scope_of(context: Context, environment: str, commit: str) -> Scope:
+    """What `commit` changes against the last verified deployment of `environment`; everything without one."""
+    history = read_history(context.log(environment).settled(), context.paths.state)
+    return since_deployed(context.paths.root, context.config.scope, history, commit)

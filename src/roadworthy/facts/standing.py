@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from ..journal.entry import place_of
 from ..journal.lock import holder
 
 if TYPE_CHECKING:
@@ -80,11 +81,6 @@ class Standing(msgspec.Struct, frozen=True):
         if action == "deploy" and self.released is None:
             return "RELEASE_MISSING: it was accepted and not released: run `invoke release`"
         return ""
-
-
-def place_of(commit: str) -> str:
-    """The name of a package's journal."""
-    return f"package-{commit}"
 
 
 def standing_of(context: Context, commit: str) -> Standing:

@@ -365,3 +365,8 @@ def _unb64(text: str) -> bytes:
 
 def _refuse(why: str) -> NoReturn:
     raise JournalError(why)
+
+
+def place_of(commit: str) -> str:
+    """The name of a package's journal."""
+    return f"package-{commit}"

@@ -20,8 +20,11 @@ from msgspec.structs import replace
 from .. import guard
 from ..errors import CheckFailed, Refused, UsageError
 from ..execution.holding import say_open
+from ..facts.acceptance_checks import API, BROWSER, CHECKS, IDENTITY, INFRA, LOAD, MIGRATION, required_checks
 from ..facts.read import read_acceptance
-from ..facts.standing import Done, place_of, standing_of
+from ..facts.scope import scope_of
+from ..facts.standing import Done, standing_of
+from ..journal.entry import place_of
 from ..model import Outcome, Package, Plan, Request, Result
 from ..packages import procfile
 from ..packages.manifest import refs as refs_of
@@ -29,7 +32,6 @@ from ..record import phases
 from ..trial import starting
 from . import accept_migrations, artifacts, build, commit_stage, decide
 from .contract_files import acceptance_file
-from .intake import scope_of
 from .on_package import begin
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ VIEWS: Final = {
 class Findings:
     """What the checks found: success, failure or skipped by name; the files that show it; problems in words."""
 
-    results: dict[str, str] = field(default_factory=lambda: dict.fromkeys(decide.CHECKS, decide.SKIPPED))
+    results: dict[str, str] = field(default_factory=lambda: dict.fromkeys(CHECKS, decide.SKIPPED))
     files: dict[str, bytes] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -78,7 +80,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         raise ValueError("what lacks nothing was built")
     say_open(context, context.log(request.environment))
     scope = scope_of(context, request.environment, commit)
-    required = decide.required_checks(scope, context.config.acceptance)
+    required = required_checks(scope, context.config.acceptance)
     known = standing.accepted
     stands = known is not None and (not again or by_this_run(context, commit, known))
     if known and stands and not known.lacks_checks(required):
@@ -170,12 +172,12 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
     from ..trial import package as trial
 
     found = Findings()
-    found.note(decide.LOAD, [])  # its bytes have just been compared with the journal
+    found.note(LOAD, [])  # its bytes have just been compared with the journal
     with ExitStack() as stack:
         try:
             places = stack.enter_context(trial.unpacked(context, package))
         except UsageError as error:
-            found.note(decide.LOAD, [str(error)])
+            found.note(LOAD, [str(error)])
             return found
         place = places[0]  # the first component's: the database is its own
         with context.screen.step("acceptance: its start on an empty database, which must stay empty"):
@@ -184,15 +186,15 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
             said: list[bytes] = []
             made = accept_migrations.problems(context, place, said)
             found.files["migrations.txt"] = b"".join(said)
-        found.note(decide.MIGRATION, [*started, *made])
+        found.note(MIGRATION, [*started, *made])
         urls: dict[str, str] = {}
         if not made:
             with context.screen.step("acceptance: the app, on its own"):
                 urls = _serve(context, package, places, found, stack)
         else:
-            found.note(decide.API, ["its database could not be made"])
+            found.note(API, ["its database could not be made"])
         for name, command in _own(context):
-            if command and (name in required or name == decide.BROWSER):
+            if command and (name in required or name == BROWSER):
                 with context.screen.step(f"acceptance: {command}"):
                     found.note(name, _own_check(context, place, command, urls, name, found))
     return found
@@ -200,7 +202,11 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
 
 def _own(context: Context) -> tuple[tuple[str, str], ...]:
     rules = context.config.acceptance
-    return (decide.BROWSER, rules.browser), (decide.INFRA, rules.infra), (decide.IDENTITY, rules.identity)
+    return (
+        (BROWSER, rules.browser),
+        (INFRA, rules.infra),
+        (IDENTITY, rules.identity),
+    )
 
 
 def _serve(
@@ -222,11 +228,11 @@ def _serve(
                 ran = place.run(phase)
                 found.files[_named("release-phase", place, "txt")] = ran.output
                 if not ran.well:
-                    found.note(decide.API, [f"the release phase {phase!r} {ran.told(place.hide)}"])
+                    found.note(API, [f"the release phase {phase!r} {ran.told(place.hide)}"])
                     return {}
                 watch.look(f"the release phase {phase!r}")
     except (CheckFailed, UsageError) as error:
-        found.note(decide.API, [str(error)])
+        found.note(API, [str(error)])
         return {}
     logs = [place.folder.parent / _named("web", place, "log") for place in places]
     try:
@@ -235,7 +241,7 @@ def _serve(
             urls[place.package.component] = stack.enter_context(serving)
     except (UsageError, OSError) as error:
         component = place.package.component
-        found.note(decide.API, [f"component {component}: {error}" if component else str(error)])
+        found.note(API, [f"component {component}: {error}" if component else str(error)])
         return {}
     results = http.run(
         context.config.checks,
@@ -253,13 +259,13 @@ def _serve(
         json.dumps([msgspec.to_builtins(r) for r in results], indent=2).encode() + b"\n"
     )
     found.files |= {log.with_suffix(".txt").name: tail(log) for log in logs}
-    found.note(decide.API, [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"])
+    found.note(API, [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"])
     try:
         watch.look("its web process")
         watch.others(urls)
     except CheckFailed as error:
         watch.problems.append(str(error))
-    found.add(decide.MIGRATION, watch.problems)
+    found.add(MIGRATION, watch.problems)
     return urls
 
 
@@ -280,7 +286,7 @@ def _own_check(
     context: Context, place: Trial, command: str, urls: Mapping[str, str], name: str, found: Findings
 ) -> list[str]:
     """Run one of the project's own checks; it gets the app's addresses, and the named credentials."""
-    if name == decide.BROWSER and not urls:
+    if name == BROWSER and not urls:
         return ["the app does not run"]
     named = context.config.acceptance.credentials
     given = {key: context.environ[key] for key in named if key in context.environ}

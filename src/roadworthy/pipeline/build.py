@@ -16,7 +16,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ..errors import NoPackage, Refused, UsageError
-from ..facts.standing import Done, Standing, place_of, read_standing, standing_of
+from ..facts.standing import Done, Standing, read_standing, standing_of
+from ..journal.entry import place_of
 from ..model import MissingFact, Outcome, Package, Plan, ReleasePackage, Request, Result, Step
 from . import built_images
 from .on_package import begin

@@ -117,7 +117,7 @@ def judge(
 
 def read(context: Context, commit: str, ci: Fact[CiState]) -> Stage:
     """What the journal of a commit's package tells, beside the state of its tests."""
-    from ..facts.standing import place_of
+    from ..journal.entry import place_of
 
     log = context.log(place_of(commit))
     entries = log.entries()

@@ -22,8 +22,8 @@ from ..facts.history import test_run
 from ..facts.observe import observe
 from ..facts.revision import revision_of
 from ..facts.running import RUNS
-from ..facts.standing import place_of, standing_of
-from ..journal.entry import JournalError
+from ..facts.standing import standing_of
+from ..journal.entry import JournalError, place_of
 from ..model import Confirmation, Fact, Facts, Outcome, Plan, Receipt, Request, Result
 from . import artifacts, commit_stage, contract_files, decide, times
 from .build import MANIFEST

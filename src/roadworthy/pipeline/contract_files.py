@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .decide import API, IDENTITY, INFRA, NOT_REQUIRED, Decision
+from ..facts.acceptance_checks import API, IDENTITY, INFRA
+from .decide import NOT_REQUIRED, Decision
 
 if TYPE_CHECKING:
     from ..config import Slo

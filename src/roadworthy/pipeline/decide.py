@@ -12,21 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ..facts.acceptance_checks import API, BROWSER, CHECKS, IDENTITY, INFRA, LOAD, MIGRATION
 from .times import Times
 
 if TYPE_CHECKING:
-    from ..config import Acceptance, Slo
+    from ..config import Slo
     from ..facts.scope import Scope
     from ..facts.standing import Standing
     from .commit_stage import Stage
 
-LOAD: Final = "load-release-package"
-API: Final = "runtime-api-system-acceptance"
-BROWSER: Final = "runtime-browser-acceptance"
-MIGRATION: Final = "runtime-migration-image-acceptance"
-INFRA: Final = "infra-readonly-acceptance"
-IDENTITY: Final = "identity-readonly-acceptance"
-CHECKS: Final = (LOAD, API, BROWSER, MIGRATION, INFRA, IDENTITY)
 NOT_REQUIRED: Final = {
     API: "RUNTIME_API_SYSTEM_NOT_REQUIRED",
     BROWSER: "RUNTIME_BROWSER_NOT_REQUIRED",
@@ -54,23 +48,6 @@ class Decision(msgspec.Struct, frozen=True):
     @property
     def word(self) -> str:
         return "YES" if self.yes else "NO"
-
-
-def required_checks(scope: Scope, rules: Acceptance) -> tuple[str, ...]:
-    """The acceptance checks that a change of this scope needs.
-
-    A browser check is asked for where the project has one; infra and identity checks where the change touches
-    them, also when the project has none: then the decision is NO.
-    """
-    wanted = {
-        LOAD: True,
-        API: scope.runtime,
-        BROWSER: scope.runtime and bool(rules.browser),
-        MIGRATION: scope.runtime,
-        INFRA: scope.infra or scope.requires_infra_convergence,
-        IDENTITY: scope.identity,
-    }
-    return tuple(name for name in CHECKS if wanted[name])
 
 
 def package_refs(scope: Scope, refs: Mapping[str, object], components: Sequence[str]) -> Decision:

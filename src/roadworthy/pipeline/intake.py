@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import git
 from ..errors import CheckFailed, UsageError
 from ..execution.holding import say_open
-from ..facts.history import read_history
-from ..facts.scope import DocsDrift, Scope, docs_drift, docs_drift_json, scope_json, since_deployed
-from ..facts.standing import Done, place_of, standing_of
+from ..facts.scope import DocsDrift, Scope, docs_drift, docs_drift_json, scope_json, scope_of
+from ..facts.standing import Done, standing_of
+from ..journal.entry import place_of
 from ..journal.lock import is_rerun
 from ..model import Outcome, Request, Result
 from . import artifacts
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 NAME = "intake"
 RUNTIME_STATE: Final = "instances/"  # what a deployment never touches (deployment contract, section 3)
 VIEWS: Final = {"scope.json": artifacts.SCOPE, "docs-drift.json": artifacts.DOCS_DRIFT}
-
-
-def scope_of(context: Context, environment: str, commit: str) -> Scope:
-    """What `commit` changes against the last verified deployment of `environment`; everything without one."""
-    history = read_history(context.log(environment).settled(), context.paths.state)
-    return since_deployed(context.paths.root, context.config.scope, history, commit)
 
 
 def intake(context: Context, request: Request) -> Done | None:

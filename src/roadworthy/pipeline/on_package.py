@@ -16,7 +16,8 @@ import msgspec
 from ..errors import Refused, RoadworthyError
 from ..execution.holding import fate
 from ..execution.signing import require, require_settling
-from ..facts.standing import STAGES, place_of, read_standing
+from ..facts.standing import STAGES, read_standing
+from ..journal.entry import place_of
 from ..model import Package
 from ..policy_files import FIELD, digests
 from ..record import evidence_of

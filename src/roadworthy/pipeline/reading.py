@@ -11,7 +11,8 @@ from ..facts.history import as_of, revised
 from ..facts.newer import overtaken
 from ..facts.running import Running, ran, running
 from ..facts.schema import migrations_of
-from ..facts.standing import place_of, read_standing
+from ..facts.standing import read_standing
+from ..journal.entry import place_of
 from ..journal.lock import holder, lives
 from ..model import Fact
 from .lines import Asked, Journal, Mark, Progress
@@ -51,8 +52,8 @@ def asked_of(context: Context, environment: str, commit: str, until: str = "") -
     runs = running(settled)
     no_deploy, required = "", tuple[str, ...]()
     if runs is None or runs.end.commit != commit:
-        from .decide import required_checks
-        from .intake import scope_of
+        from ..facts.acceptance_checks import required_checks
+        from ..facts.scope import scope_of
 
         scope = scope_of(context, environment, commit)
         required = required_checks(scope, context.config.acceptance)

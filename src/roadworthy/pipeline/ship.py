@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from ..actions.running import runs_now
-from ..commands.session import outcome_of
 from ..errors import CheckFailed, Held, OutcomeUnknown, Refused, RoadworthyError, Superseded
 from ..execution import run as release
 from ..execution import turn
@@ -25,9 +24,9 @@ from ..execution.signing import require
 from ..facts.history import test_run
 from ..facts.newer import newer_than
 from ..facts.running import CHANGES, running
-from ..facts.standing import place_of
+from ..journal.entry import place_of
 from ..journal.lock import HeldBy
-from ..model import Outcome, Request, Result
+from ..model import Outcome, Request, Result, outcome_of
 from . import accept, build, complete, intake, mark_released, verify, will_sign
 from .lines import LINES, MIGRATIONS, Line, Progress, State
 from .progress import progress

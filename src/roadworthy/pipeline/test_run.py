@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from .. import git
 from ..errors import CheckFailed
-from ..facts.standing import place_of
+from ..journal.entry import place_of
 from ..model import Outcome, Result
 from ..packages import procfile
 from ..record import evidence_of

@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from ..config import Config
+from ..drivers import DRIVERS
 from ..mask import Mask
 from ..model import Claim, Observed, Paths, PlatformRelease, Receipt, Step
-from . import DRIVERS
 
 Progress = Callable[[str], None]
 """Called with what comes next, before it is done. It may raise: then nothing more is to be done."""

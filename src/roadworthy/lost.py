@@ -11,14 +11,14 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from ..errors import RoadworthyError
-from ..journal.entry import ENTRY_LIMIT
-from ..journal.known import Head, JournalLost
+from .errors import RoadworthyError
+from .journal.entry import ENTRY_LIMIT
+from .journal.known import Head, JournalLost
 
 if TYPE_CHECKING:
-    from ..context import Context
-    from ..journal.log import Log
-    from ..model import PlatformRelease
+    from .context import Context
+    from .journal.log import Log
+    from .model import PlatformRelease
 
 _TOKEN: Final = re.compile(r"\(roadworthy ([a-z0-9][a-z0-9._-]{0,99})#([1-9][0-9]{0,7}) ([0-9a-f]{12})\)$")
 
