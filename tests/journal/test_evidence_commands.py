@@ -314,6 +314,8 @@ def test_a_journal_that_is_not_in_a_folder_is_audited_too(live: Context, root: P
     """As one in a bucket: the auditors read files, so it is copied first."""
 
     class Elsewhere:
+        far = True
+
         def __init__(self, inside: Folder) -> None:
             self.place = inside.place
             self.put, self.get, self.get_all, self.names = (
