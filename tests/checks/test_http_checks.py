@@ -12,6 +12,7 @@ import pytest
 from roadworthy import config
 from roadworthy.checks import http
 from roadworthy.config import Duration, HttpCheck
+from roadworthy.errors import CheckFailed
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -528,3 +529,33 @@ def test_whoever_is_asked_for_too_long_keeps_no_process_from_ending(serve: Any, 
 def test_a_value_is_shown_whole_when_it_has_eighty_characters(length: int, shown: str) -> None:
     assert http._short("x" * length) == shown
     assert len(shown) == 80
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_what_is_said_meanwhile_is_asked_again(serve: Any, reply: Any, status: int) -> None:
+    answers = iter([reply(status, {}), reply(200, {})])
+    result = ask(HttpCheck("a", "/"), serve(lambda r: next(answers)))
+    assert (result.outcome, result.attempts) == ("passed", 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("Bearer x y", ""),
+        ("", "is not set"),
+        (None, "is not set"),
+        ("é", "holds no value of a header"),
+        ("a\nb", "holds no value of a header"),
+        ("a\x7f", "holds no value of a header"),
+        (" a", "holds no value of a header"),
+        ("a ", "holds no value of a header"),
+    ],
+)
+def test_a_variable_that_is_sent_is_a_value_of_a_header(value: str | None, says: str) -> None:
+    check = HttpCheck("a", "/", send_from={"Authorization": "TOKEN"})
+    environ = {} if value is None else {"TOKEN": value}
+    if says:
+        with pytest.raises(CheckFailed, match=f"the variable TOKEN, which it sends as Authorization, {says}"):
+            http._sent(check, environ)
+    else:
+        assert http._sent(check, environ)["Authorization"] == value

@@ -8,7 +8,7 @@ import pytest
 from roadworthy.commands import reconcile as command
 from roadworthy.errors import OutcomeUnknown
 from roadworthy.execution import reconcile as module
-from roadworthy.model import Confirmation, Plan, Request
+from roadworthy.model import Confirmation, Outcome, Plan, Request, Result
 
 COMMIT, DIGEST = "c" * 40, "d" * 64
 DETAILS: dict[str, Any] = {
@@ -183,3 +183,73 @@ def test_where_nothing_is_open_what_differs_is_named(
     found = command._nothing_open(context, "prod", "capecraft")  # type: ignore[arg-type]
     assert (found.line, found.reasons) == ("nothing of capecraft is open", drifted)
     assert found.next == (("invoke rollback --env prod",) if drifted else ("invoke status",))
+
+
+@pytest.mark.parametrize(
+    ("made", "settled"), [(("web", "worker"), True), (("web",), None), (("worker",), None), ((), None)]
+)
+def test_nobody_waits_once_every_component_has_its_release(
+    monkeypatch: pytest.MonkeyPatch, made: tuple[str, ...], settled: bool | None
+):
+    parts = [{"name": name, "commit": COMMIT, "digest": DIGEST, "size": 1} for name in ("web", "worker")]
+    plan = plan_of(to={**DETAILS["to"], "components": parts})
+    looked: list[object] = []
+    monkeypatch.setattr(module, "claim", lambda _, name: name)
+    monkeypatch.setattr(module, "_on_its_way", lambda _, look: looked.append(look()))
+    platform = SimpleNamespace(find=lambda app, name: f"{app} of {name}" if name in made else None)
+    apps = {"web": "one", "worker": "two"}
+    context = SimpleNamespace(platform=platform, config=SimpleNamespace(apps=lambda _: apps))
+    start = SimpleNamespace(seq=7, record=SimpleNamespace(action="deploy"))
+    found = module._found(context, plan, start)  # type: ignore[arg-type]
+    assert looked == [settled]
+    assert found == {name: f"{app} of {name}" if name in made else None for name, app in apps.items()}
+
+
+@pytest.mark.parametrize(
+    ("action", "dead", "outcome", "line", "lost"),
+    [
+        ("config", True, Outcome.FAILED, "settled: bad", True),
+        ("deploy", True, Outcome.FAILED, "settled: bad", False),
+        ("deploy", True, Outcome.SUCCEEDED, "settled: bad had succeeded", False),
+        ("migrate", True, Outcome.FAILED, "settled: bad", False),
+        ("certify", True, Outcome.FAILED, "settled: certify #7 of capecraft changed nothing", False),
+        ("deploy", False, Outcome.FAILED, "", False),
+    ],
+)
+def test_what_was_settled_is_said_and_what_is_nowhere_too(
+    monkeypatch: pytest.MonkeyPatch, action: str, dead: bool, outcome: Outcome, line: str, lost: bool
+):
+    record = SimpleNamespace(action=action)
+    start = SimpleNamespace(seq=7, record=record)
+    seen = Confirmation(("v5 failed",), {"revision": "0002"})
+    asked: list[str] = []
+    monkeypatch.setattr(module, "refuse_if_lost", lambda *_: None)
+    monkeypatch.setattr("roadworthy.journal.lock.holder", lambda _: None)
+    monkeypatch.setattr("roadworthy.journal.lock.HeldBy", lambda *_: OutcomeUnknown("held"))
+    monkeypatch.setattr("roadworthy.execution.holding.fate", lambda *_: SimpleNamespace(dead=dead))
+    monkeypatch.setattr(module, "require_settling", lambda *_: asked.append("may settle?"))
+    plan = plan_of(action, **{"from": {"revision": "0001", "deployment": 4}})
+    monkeypatch.setattr(module, "_plan_of", lambda *_: plan)
+    monkeypatch.setattr(
+        module, "_found", lambda *_: {"": SimpleNamespace(version=5, slug="s", status="failed")}
+    )
+    monkeypatch.setattr(module, "_released", lambda *_: seen)
+    monkeypatch.setattr(module, "_migrated", lambda *_: seen)
+    monkeypatch.setattr(module.release, "stage_of", lambda _: None)
+    monkeypatch.setattr(
+        module.release, "settle", lambda *_: Result(outcome, "bad", reasons=("v5 failed",), code=1)
+    )
+    context = SimpleNamespace(
+        log=lambda _: SimpleNamespace(open_start=lambda: start), changes=lambda _: asked.append("may change?")
+    )
+    if not dead:
+        with pytest.raises(OutcomeUnknown, match="held"):
+            module.reconcile(context, "prod")  # type: ignore[arg-type]
+        assert asked == []
+        return
+    found = module.reconcile(context, "prod")  # type: ignore[arg-type]
+    assert asked == ["may settle?", "may change?"]
+    assert found is not None and found.line == line
+    nowhere = ("the old values are nowhere: set the config vars of before",) if lost else ()
+    assert found.reasons == ("v5 failed", *nowhere)
+    assert found.code == (0 if action == "certify" else 1)

@@ -117,3 +117,19 @@ def test_what_the_platform_tells_is_bounded_and_cannot_move_the_cursor():
 def test_where_nothing_was_verified_nothing_can_be_gone_back_to():
     (found,) = drift("prod", History(known=((7, "s1"),)), observed(digest=""))
     assert (found.journal, found.seen, found.do) == ("v7", "none", "")
+
+
+@pytest.mark.parametrize(
+    ("one", "digest", "gone"),
+    [
+        (release(7), "", True),
+        (release(8), "", False),  # somebody's, of the same slug
+        (release(7, "s2"), "", False),
+        (release(7), "e" * 64, False),
+    ],
+)
+def test_only_of_the_release_that_the_journal_knows_can_the_image_be_gone(
+    one: PlatformRelease, digest: str, gone: bool
+):
+    (found,) = drift("prod", VERIFIED, observed(one, digest=digest))
+    assert ("whose image is not found in its registry" in str(found)) is gone

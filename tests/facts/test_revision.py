@@ -7,13 +7,15 @@ import io
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
 
 from roadworthy.errors import RoadworthyError
-from roadworthy.facts.revision import CannotTell, Listed, heads_in, history_in, revision_in
+from roadworthy.facts.revision import CannotTell, Listed, heads_in, history_in, read_revision, revision_in
 from roadworthy.model import Receipt
 
 LONG = "0009_agent_ownership_public_channel_model.v2"
@@ -190,3 +192,14 @@ def test_several_heads_with_labels_are_all_read(branched: Alembic):
 
 def test_a_history_that_is_not_verbose_tells_nothing(branched: Alembic):
     assert history_in(branched.says(command.history)) == ()
+
+
+@pytest.mark.parametrize("action", ["deploy", "certify", "rollback"])
+def test_of_what_never_ran_nothing_is_assumed(action: str):
+    """Where nothing ever ran the journal's word is no assumption that a plan or a guard would have to name."""
+    history: Any = SimpleNamespace(running=None, revision=None)
+    observed: Any = SimpleNamespace(current=None)
+    request: Any = SimpleNamespace(action=action)
+    context: Any = None
+    found = read_revision(context, request, "capecraft", history, observed)
+    assert (found.known, found.assumed) == (None, "")

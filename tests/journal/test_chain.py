@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from roadworthy.errors import OutcomeUnknown
-from roadworthy.journal.chain import State, admit, follow
+from roadworthy.journal.chain import State, admit, follow, goes_on_at
 from roadworthy.journal.entry import NO_PREV, SEQ_LIMIT, SETTLING, Entry, JournalError, Record
 from roadworthy.journal.lock import HeldBy
 from roadworthy.journal.policy import _VERSION_LIMIT, named_by
@@ -173,3 +173,25 @@ def test_a_full_log_takes_no_entry():
     with pytest.raises(JournalError, match="the log is full"):
         admit(State(seq=SEQ_LIMIT), record("note"))
     admit(State(seq=SEQ_LIMIT - 1), record("note"))
+
+
+@pytest.mark.parametrize(
+    ("last", "on", "well"),
+    [
+        (5, 6, True),
+        (7, SEQ_LIMIT, True),
+        (7, SEQ_LIMIT + 1, False),
+        (4, 8, False),
+        (7, 7, False),
+        (True, 8, False),
+        (7, True, False),
+    ],
+)
+def test_a_log_goes_on_after_what_was_lost_and_within_its_limit(last: int, on: int, well: bool) -> None:
+    lost = {"seq": last, "sha256": "ab" * 6, "from": "a tag"}
+    one = record("note", action="accept-loss", lost=lost, goes_on_at=on)
+    if well:
+        assert goes_on_at(one, 5) == on
+    else:
+        with pytest.raises(JournalError, match="what it says of the entries that were lost is malformed"):
+            goes_on_at(one, 5)

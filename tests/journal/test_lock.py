@@ -176,3 +176,20 @@ def test_what_to_do_follows_from_what_is_known_of_the_holder(of: Holder, alive: 
     assert held(of, Fate(alive)) == f"{of.place} is held by {of}: {do}"
     said = f"{of.place} is after 2.5 s still held by {of}; it was seen: {do}"
     assert held(of, Fate(alive, "it was seen"), 2.5) == said
+
+
+@pytest.mark.parametrize(
+    ("tasks", "zombie"),
+    [("", False), ("Z", True), ("X", True), ("ZX", True), ("ZS", False), ("R", False), ("Z-", False)],
+)
+def test_a_process_is_a_zombie_when_all_its_threads_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: str, zombie: bool
+) -> None:
+    """One of which nothing can be read, and a process without threads, is no proof of anything."""
+    monkeypatch.setattr(lock, "_PROC", tmp_path)
+    for number, state in enumerate(tasks):
+        task = tmp_path / "7" / "task" / str(number)
+        task.mkdir(parents=True)
+        if state != "-":
+            (task / "stat").write_text(f"{number} (a name) {state} " + " ".join("1" * 50))
+    assert lock._is_zombie(7) is zombie

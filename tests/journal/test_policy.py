@@ -184,3 +184,7 @@ def test_a_file_may_be_as_long_as_the_limit(tmp_path: Path) -> None:
     assert len(policy(tmp_path, text).rules) == 1
     with pytest.raises(UsageError, match="is longer than 1,048,576 bytes"):
         policy(tmp_path, text + "x")
+
+
+def test_a_rule_of_another_target_binds_no_key_in_the_sandbox(tmp_path: Path) -> None:
+    assert policy(tmp_path, RULE).check(entry(target="sandbox", action="rollback")) is None

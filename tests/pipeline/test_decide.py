@@ -554,3 +554,28 @@ def test_the_files_have_the_contracts_fields():
     assert set(timing["slo"]) == {
         "mode", "acceptanceTargetSeconds", "productionTargetSeconds", "acceptancePass", "productionPass",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("required", "refs", "against"),
+    [
+        ((decide.LOAD,), UNNAMED, False),  # a change that needs neither names no component
+        ((decide.LOAD, decide.API), UNNAMED, True),
+        ((decide.LOAD, decide.INFRA), UNNAMED, True),
+        ((decide.LOAD, decide.BROWSER, decide.MIGRATION, decide.IDENTITY), UNNAMED, False),
+        ((decide.LOAD, decide.API), BY_DIGEST, False),
+    ],
+)
+def test_refs_are_asked_for_where_a_check_of_what_runs_is_required(
+    required: tuple[str, ...], refs: decide.Decision, against: bool
+):
+    found = decide.acceptance(
+        required,
+        dict.fromkeys(required, "success"),
+        refs=refs,
+        identity=decide.Decision({}),
+        commit_stage=decide.Decision({}),
+        took=0,
+        target=0,
+    )
+    assert set(found.reasons) == ({"CONFIG_CONTRACT_RELEASE_PACKAGE_REFS_NOT_PASS"} if against else set())
