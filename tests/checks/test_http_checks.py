@@ -532,10 +532,13 @@ def test_a_value_is_shown_whole_when_it_has_eighty_characters(length: int, shown
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_what_is_said_meanwhile_is_asked_again(serve: Any, reply: Any, status: int) -> None:
-    answers = iter([reply(status, {}), reply(200, {})])
+def test_what_is_said_meanwhile_is_asked_more_often_than_a_fault(
+    serve: Any, reply: Any, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(http, "LONGEST_WAIT", 0.01)
+    answers = iter([*(reply(status, {}) for _ in range(http.MOST_ATTEMPTS)), reply(200, {})])
     result = ask(HttpCheck("a", "/"), serve(lambda r: next(answers)))
-    assert (result.outcome, result.attempts) == ("passed", 2)
+    assert (result.outcome, result.attempts) == ("passed", http.MOST_ATTEMPTS + 1)
 
 
 @pytest.mark.parametrize(
