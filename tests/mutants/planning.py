@@ -20,6 +20,7 @@ _SOURCE = Path("src", "roadworthy")
 _DECIDING = {
     ".": ("guard", "keys", "record", "spans"),
     "actions": ("adopt", "certify", "deploy", "migrate", "rollback"),
+    "commands": ("adopt", "certify", "reconcile"),
     "execution": ("holding", "reconcile", "recover", "run", "turn"),
     "packages": ("manifest",),
     "pipeline": (

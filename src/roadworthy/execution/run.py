@@ -43,7 +43,7 @@ from ..facts.observe import observe
 from ..facts.read import read_facts
 from ..journal.beat import beating
 from ..journal.claims import claim, token
-from ..journal.lock import HeldBy
+from ..journal.lock import ACTED, HeldBy
 from ..model import (
     Confirmation,
     Facts,
@@ -60,7 +60,6 @@ from ..model import (
     Step,
     Verdict,
 )
-from ..pipeline.reading import ACTED
 from ..record import (
     describe,
     evidence_of,
@@ -88,7 +87,7 @@ if TYPE_CHECKING:
 
 
 class Stage(Protocol):
-    """One file of `stages/`: what an action would do, and how it is recognised afterwards."""
+    """One file of `actions/`: what an action would do, and how it is recognised afterwards."""
 
     NAME: str  # of the contract's stage that this action belongs to
 

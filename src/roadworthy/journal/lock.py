@@ -18,6 +18,8 @@ import msgspec
 from ..errors import Held
 from .entry import Entry
 
+ACTED: Final = ("start", "end", "failed", "abandon")
+"""The kinds of entries that begin something or settle it."""
 _PROC = Path("/proc")
 _STATE, _STARTED = 0, 19
 """Where proc(5) has a process's state and start time (ticks since boot), counted after its name."""

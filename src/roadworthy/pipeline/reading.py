@@ -13,7 +13,7 @@ from ..facts.running import Running, ran, running
 from ..facts.schema import migrations_of
 from ..facts.standing import read_standing
 from ..journal.entry import place_of
-from ..journal.lock import holder, lives
+from ..journal.lock import ACTED, holder, lives
 from ..model import Fact
 from .lines import Asked, Journal, Mark, Progress
 from .progress import progress
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..journal.log import Log
 
 MOST: Final = 200  # entries behind the newest deployment in which a refusal is looked for
-ACTED: Final = ("start", "end", "failed", "abandon")  # entries that begin something or settle it
 
 
 def progress_of(context: Context, environment: str, commit: str) -> Progress:
