@@ -220,9 +220,9 @@ def test_a_no_that_comes_while_a_release_begins_takes_it_away(project: Project, 
     """Another machine's acceptance says NO after the release has read its YES: the release is not written."""
     for stage in ("intake", "build", "test", "accept"):
         project.json(stage)
-    from roadworthy.pipeline import build
+    from roadworthy.facts import package as packages
 
-    really = build.recorded
+    really = packages.recorded
     digest = package(project, project.first)[-1].record.digest
 
     def says_no(*given: Any) -> Any:
@@ -233,7 +233,7 @@ def test_a_no_that_comes_while_a_release_begins_takes_it_away(project: Project, 
         project.log(place).append(record)
         return really(*given)
 
-    monkeypatch.setattr(build, "recorded", says_no)
+    monkeypatch.setattr(packages, "recorded", says_no)
     assert "ACCEPTANCE_DECISION_NOT_YES" in project.json("release", code=3)["line"]
     monkeypatch.undo()
     project.json("accept")

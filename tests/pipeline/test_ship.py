@@ -470,7 +470,7 @@ def test_only_what_was_built_and_released_can_be_replayed(
     monkeypatch.setattr(module, "asked_of", lambda *_: SimpleNamespace(standing=SimpleNamespace(build=done)))
     monkeypatch.setattr(module, "progress", lambda _: progress_with(**states))
     monkeypatch.setattr(module.build, "manifest_of", lambda _, build, commit: looked.append((build, commit)))
-    monkeypatch.setattr(module.build, "recorded", lambda *_: SimpleNamespace(digest="d" * 64))
+    monkeypatch.setattr(module, "recorded", lambda *_: SimpleNamespace(digest="d" * 64))
     if refused:
         with pytest.raises(Refused, match="cccccccccccc cannot be replayed") as caught:
             module._existing(context(), asked(replay=True))

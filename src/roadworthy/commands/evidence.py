@@ -95,8 +95,8 @@ def _product(context: Context, commit: str, product: Product) -> Path | bytes:
         repository = context.config.component(product.component).repository
         ref = product.ref or f"{repository}@sha256:{product.digest}"
         return registry.read(ref, environ=context.environ).data
+    from ..facts import package
     from ..model import Package
-    from ..pipeline import build
 
-    build.bring(context, Package(commit, product.digest, 0, component=product.component))
-    return build.store_of(context, product.component) / f"{commit}.tgz"
+    package.bring(context, Package(commit, product.digest, 0, component=product.component))
+    return package.store_of(context, product.component) / f"{commit}.tgz"

@@ -40,6 +40,7 @@ from ..errors import (
 )
 from ..facts.newer import newer_than
 from ..facts.observe import observe
+from ..facts.package import fetched
 from ..facts.read import read_facts
 from ..journal.beat import beating
 from ..journal.claims import claim, token
@@ -182,8 +183,6 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     if only_plan or plan.already:
         line = plan.already or "the plan may go ahead; nothing was changed"
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
-
-    from ..pipeline.build import fetched
 
     plan = fetched(context, plan)
     told = {**said(plan, verdicts), **policy_said(facts), **named}

@@ -196,7 +196,7 @@ def _package(
 ) -> Package:
     """Deploy acts on the package of its commit, a rollback on its target's, anything else on what runs."""
     if request.action == "deploy":
-        from ..pipeline.build import known
+        from .package import known
 
         package = known(context, request.commit)
         for part, app in apps_of(context, request.environment, package):
@@ -249,7 +249,7 @@ def _still(context: Context, app: str, deployed: Deployed, observed: Observed) -
     releases = observed.of(package.component).releases
     release = next((r for r in releases if r.slug == deployed.slug), None)
     still_there = release is not None and context.platform.package_of(app, release)[0] == package.digest
-    from ..pipeline.build import bring, here
+    from .package import bring, here
 
     gone = (
         ""

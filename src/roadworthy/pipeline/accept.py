@@ -21,6 +21,7 @@ from .. import guard
 from ..errors import CheckFailed, Refused, UsageError
 from ..execution.holding import say_open
 from ..facts.acceptance_checks import API, BROWSER, CHECKS, IDENTITY, INFRA, LOAD, MIGRATION, required_checks
+from ..facts.package import recorded
 from ..facts.read import read_acceptance
 from ..facts.scope import scope_of
 from ..facts.standing import Done, standing_of
@@ -89,7 +90,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
         line = f"{commit[:12]} was accepted already (journal #{known.seq})"
         return Result(Outcome.SUCCEEDED, line, seq=known.seq, details=dict(known.details))
     refs = refs_of(build.manifest_of(context, standing.build, commit))
-    package = build.recorded(context, commit, standing.build)
+    package = recorded(context, commit, standing.build)
     facts = read_acceptance(context, request, package)
     plan = Plan(request, "", (), package, {}, {})
     verdicts = guard.evaluate(guard.load(context.paths.root, "accept", context.policy_files), plan, facts)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import Refused
+from ..facts import package as packages
 from ..facts.standing import standing_of
 from ..model import Outcome, Request, Result
-from . import build
 from .on_package import begin
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def mark_released(context: Context, request: Request) -> Result:
     if known := standing.released:
         line = f"{commit[:12]} was released already (journal #{known.seq})"
         return Result(Outcome.SUCCEEDED, line, seq=known.seq)
-    package = build.recorded(context, commit, standing.build)
+    package = packages.recorded(context, commit, standing.build)
     told = {"change": {"id": request.change, "why": request.why}, "accepted": standing.accepted.seq}
     with begin(context, commit, NAME, "release", package, **told) as turn:
         entry = turn.done(package, told)

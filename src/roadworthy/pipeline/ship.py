@@ -23,6 +23,7 @@ from ..execution import turn
 from ..execution.signing import require
 from ..facts.history import test_run
 from ..facts.newer import newer_than
+from ..facts.package import recorded
 from ..facts.running import CHANGES, running
 from ..journal.entry import place_of
 from ..journal.lock import HeldBy
@@ -243,7 +244,7 @@ def _existing(context: Context, request: Request) -> Result:
         why = f"its own run did not succeed, and a replay builds nothing: {found.first}"
         raise Refused(f"{commit[:12]} cannot be replayed, {why}").then(*found.next)
     build.manifest_of(context, built, commit)
-    package = build.recorded(context, commit, built)
+    package = recorded(context, commit, built)
     line = f"package {package.digest} of {commit[:12]}, built {built.ended[:19]}Z"
     return Result(Outcome.SUCCEEDED, line, seq=built.seq)
 

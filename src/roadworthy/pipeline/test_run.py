@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from .. import git
 from ..errors import CheckFailed
+from ..facts.package import unpack
 from ..journal.entry import place_of
 from ..model import Outcome, Result
 from ..packages import procfile
 from ..record import evidence_of
 from ..trial.place import MARKER, Ran, place_apart, run
-from .build import package_of, unpack
+from .build import package_of
 from .on_package import begin
 
 if TYPE_CHECKING:

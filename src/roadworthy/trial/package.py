@@ -136,7 +136,7 @@ def _environ(context: Context, made: Path, data: Path) -> dict[str, str]:
 def _place(
     context: Context, part: Package, made: Path, environ: Mapping[str, str], stack: ExitStack
 ) -> Trial:
-    from ..pipeline.build import unpack
+    from ..facts.package import unpack
 
     place = made / (part.component or "app")
     place.mkdir()
