@@ -115,4 +115,5 @@ def test_a_long_log_is_read_side_by_side(
     between.seen.clear()
     log = log_of(tmp_path, store=open_bucket(far))
     log.head()
-    assert len(between.seen) == 1 + 1000 + 1  # the listing, the entries, and what may have come since
+    # The listings of the entries and of their packs, the entries, and what may have come since.
+    assert len(between.seen) == 2 + 1000 + 1
