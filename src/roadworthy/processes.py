@@ -16,32 +16,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from .errors import UsageError
-
-MARKER = "ROADWORTHY_SANDBOX"
-"""The environment variable that every process of a sandbox carries; its value names the sandbox."""
-GRACE = 2.0
-"""Seconds from SIGTERM to SIGKILL for what is swept, and again until it has to be gone."""
-
 _PROC = Path("/proc")
 _recent_ports: list[int] = []
-
-
-def sweep(marker: str) -> list[int]:
-    """End every process left over from a killed server of this marker; returns their pids.
-
-    SIGTERM first, so that a database file is closed well; SIGKILL after GRACE. Blocks until all are gone.
-    """
-    if not marker:
-        raise UsageError("an empty sandbox marker would match processes of every sandbox")
-    ended: list[int] = []
-    for signum in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + GRACE
-        while found := end_carriers(f"{MARKER}={marker}", signum, max(0.0, deadline - time.monotonic())):
-            ended += [pid for pid in found if pid not in ended]
-            if time.monotonic() >= deadline:
-                break
-    return sorted(ended)
 
 
 def end_carriers(variable: str, signum: int = signal.SIGKILL, wait: float = 0.0) -> list[int]:

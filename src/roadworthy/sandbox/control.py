@@ -24,8 +24,9 @@ import msgspec
 
 from ..errors import CheckFailed, UsageError
 from ..mask import Masked
-from ..processes import start_time, sweep
+from ..processes import start_time
 from ..wait import until
+from .processes.leftovers import sweep
 
 LOCK_FILE, SERVER_FILE, KEY_FILE, LOG_FILE = "server.lock", "server.json", "api-key", "server.log"
 START_DEADLINE = 30.0

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy import processes
 from roadworthy.errors import UsageError
-from roadworthy.processes import free_port, group_is_alive, sweep
-from roadworthy.sandbox.processes import runner
+from roadworthy.processes import free_port, group_is_alive
+from roadworthy.sandbox.processes import leftovers, runner
+from roadworthy.sandbox.processes.leftovers import sweep
 from roadworthy.sandbox.processes.runner import _PIECE, LineSink, Process
 from roadworthy.sandbox.processes.surroundings import DYNO_ID, environment
 from sandbox.processes.living import MARKER, in_loop, until
@@ -321,7 +321,7 @@ def test_a_free_port_can_be_bound_and_is_not_given_twice():
 
 
 def test_sweep_ends_what_a_killed_server_left_and_nothing_else(monkeypatch):
-    monkeypatch.setattr(processes, "GRACE", 0.2)
+    monkeypatch.setattr(leftovers, "GRACE", 0.2)
     ours, other = f"{MARKER}-swept", f"{MARKER}-swept-not"
     command = ["/bin/sh", "-c", "trap '' TERM; setsid sleep 60 & echo $!; exec >&-; sleep 61"]
     started = [

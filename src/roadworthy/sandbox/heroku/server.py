@@ -25,12 +25,13 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ...errors import UsageError
-from ...processes import start_time, sweep
+from ...processes import start_time
 from ...wait import until
 from ..control import KEY_FILE, LOCK_FILE, SERVER_FILE, marker_of
 from ..processes.databases import Databases
 from ..processes.faults import Connections, Faults
 from ..processes.gate import AccessLog, Gate, RateLimit
+from ..processes.leftovers import sweep
 from ..processes.logs import LogStore
 from ..processes.postmaster import end_postmaster
 from .api import build

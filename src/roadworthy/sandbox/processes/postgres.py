@@ -24,7 +24,8 @@ import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
 from ...errors import UsageError
-from ...processes import MARKER, free_port
+from ...processes import free_port
+from .leftovers import MARKER
 
 SUPERUSER = "sandbox"
 START_DEADLINE = 20.0

@@ -17,13 +17,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
-from ...processes import sweep
 from .dyno import Dyno, LiveDyno, OneOff, Runnable, Site
 from .limits import Limits
 from .logs import LogStore
 from .router import Router
 
-__all__ = ["AppRuntime", "Dyno", "Runnable", "sweep"]
+__all__ = ["AppRuntime", "Dyno", "Runnable"]
 
 _MOST_OF_A_TYPE = 100
 _REMEMBERED = 1000

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...processes import MARKER
+from .leftovers import MARKER
 
 DYNO_ID = "HEROKU_DYNO_ID"
 """Heroku's name (dyno metadata) for the id of one life of a dyno; everything it starts inherits it."""
