@@ -27,9 +27,13 @@ import json, sys
 from pathlib import Path
 from roadworthy.context import Context
 from roadworthy.report.terminal import Screen
-from roadworthy.stages import dockerhub
+from roadworthy.commands import dockerhub
+from roadworthy.errors import CheckFailed
 root, environ, words = json.load(sys.stdin)
-print(dockerhub.release(Context(Path(root), Screen(json=True), environ), *words).line)
+try:
+    print(dockerhub.release(Context(Path(root), Screen(json=True), environ), *words).line)
+except CheckFailed as error:
+    sys.exit(str(error))
 """
 
 
@@ -209,7 +213,7 @@ def test_two_people_at_once_publish_one_image_or_one_of_them_hears_of_it(hub: Hu
     said = [process.communicate(timeout=100) for process in both]
     for one, process, (out, err) in zip((hub, other), both, said, strict=True):
         noted = published(one.context, hub.commit)
-        assert process.returncode == 0 or not noted, err
+        assert process.returncode == 0 or (not noted and "Traceback" not in err), err
         if noted:
             assert out.startswith("published ")
             assert hub.tag("1.0.0") == hub.tag("latest") == servers.inspect(noted[0]["ref"])
