@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TextIO
+from typing import BinaryIO, Final, TextIO
 
 from .errors import UsageError
 
@@ -62,8 +62,8 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
                 raise UsageError(
                     f"{path.name} is a symbolic link, and nothing is written through one: remove it"
                 )
-            _replace(folder, path.name, data, mode)
-            os.fsync(folder)
+            with appearing(folder, path.name, mode) as out:
+                out.write(data)
         finally:
             os.close(folder)
 
@@ -79,23 +79,31 @@ def exclusive(path: Path) -> TextIO:
     return open(handle, "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: PTH123 - a descriptor
 
 
-def _replace(folder: int, name: str, data: bytes, mode: int) -> None:
-    temporary = f".{name[:100]}.{secrets.token_hex(8)}.tmp"
-    handle = os.open(temporary, _NEW, 0o600, dir_fd=folder)
+@contextmanager
+def appearing(
+    folder: int, name: str, mode: int = 0o644, *, replace: bool = True, unfinished: str = ".{}.part"
+) -> Iterator[BinaryIO]:
+    """A new file in an open folder that gets its `name` only when the block ends well, and is on the disk then.
+
+    What has that name is replaced; with `replace` false it stays, and FileExistsError is raised. `unfinished` is
+    what the file is called until then, with a random word in it. Raises OSError as the system says it.
+    """
+    part = unfinished.format(secrets.token_hex(8))
+    handle = os.open(part, _NEW, mode, dir_fd=folder)
     try:
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(handle, rest) :]
-            os.fchmod(handle, mode)
+        with open(handle, "wb") as out:  # noqa: PTH123 - a descriptor
+            yield out
+            out.flush()
             os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary, dir_fd=folder)
-        raise
+        if replace:
+            os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+        else:
+            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=folder)
+        # After a link that lost, too: whoever lost builds on what the winner may not have synced yet.
+        os.fsync(folder)
 
 
 @contextmanager

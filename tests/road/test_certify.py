@@ -76,7 +76,7 @@ def test_a_certificate_says_what_was_proven(staged: Project):
     assert lines["CERTIFIED_EXPIRES"] == said["details"]["expires"] > lines["CERTIFIED_AT"]
     one_offs = [c for c in staged.calls() if c["path"].endswith("/dynos") and c["at"][:26] > start.at[:-1]]
     assert len(one_offs) == 4  # the migration and the question for the revision, twice
-    assert not [p for p in certificate(staged).parent.iterdir() if p.name.endswith(".tmp")]
+    assert not [p for p in certificate(staged).parent.iterdir() if p.name.endswith(".part")]
     assert [item.name for item in end.record.evidence] == [
         f"{staged.staging}_certified",
         "checks.json",

@@ -18,14 +18,14 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..errors import UsageError
-from ..files import read_file, without_waiting
+from ..files import appearing, read_file, without_waiting, write_atomically
 from ..mask import Masked
 from .entry import Entry, Envelope, JournalError, pae
 from .policy import Policy, read_policy
@@ -175,31 +175,19 @@ def _create(folder: Path, name: str) -> Signer:
     text = _new_key()
     signer = _signer(text, name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _part(folder, name, text) as part:
-        # Linked into place whole: another process sees no key, or a complete one.
-        os.link(part, folder / name)
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Another process sees no key, or a complete one.
+        with appearing(place, name, 0o600, replace=False) as file:
+            file.write(text)
+    finally:
+        os.close(place)
     _write_public(folder, name, signer)
     return signer
 
 
 def _write_public(folder: Path, name: str, signer: Signer) -> None:
-    with _part(folder, name, f"{signer.public} {name}\n".encode(), 0o644) as part:
-        part.replace(folder / f"{name}.pub")
-
-
-@contextlib.contextmanager
-def _part(folder: Path, name: str, data: bytes, mode: int = 0o600) -> Iterator[Path]:
-    """A synced temporary file, to be linked or renamed to its place."""
-    part = folder / f".{name}.{os.urandom(8).hex()}.part"
-    try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(folder / f"{name}.pub", f"{signer.public} {name}\n".encode())
 
 
 def _signer(data: bytes, what: str) -> Signer:

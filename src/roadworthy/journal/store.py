@@ -21,6 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
+from ..files import appearing
 from .entry import EVIDENCE_LIMIT, JournalError
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
@@ -89,7 +90,7 @@ class Folder:
             if where not in self._swept:
                 self._swept.add(where)
                 _sweep(folder)
-            written = _link_whole(folder, last, data)
+            written = _put_new(folder, last, data)
         return written or self.get(name) == data
 
     def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
@@ -209,23 +210,14 @@ def checked(name: str) -> str:
     return name
 
 
-def _link_whole(folder: int, name: str, data: bytes) -> bool:
-    """Write and sync a temporary file, then give it its name. False when the name is taken."""
-    part = f".{os.urandom(8).hex()}.part"
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
+def _put_new(folder: int, name: str, data: bytes) -> bool:
+    """Write a file whole. False when the name is taken."""
     try:
-        with os.fdopen(fd, "wb") as file:
+        with appearing(folder, name, replace=False) as file:
             file.write(data)
-            file.flush()
-            os.fsync(fd)
-        with contextlib.suppress(FileExistsError):
-            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-            return True
+    except FileExistsError:
         return False
-    finally:
-        os.unlink(part, dir_fd=folder)
-        # Also for the loser: it goes on to build on what the winner may not have synced yet.
-        os.fsync(folder)
+    return True
 
 
 def _read(folder: int, name: str, limit: int) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from .. import files
 from ..errors import UsageError
 from ..wait import until
 
@@ -45,20 +45,10 @@ def alone(store: Path, within: float) -> Iterator[None]:
 @contextmanager
 def appearing(file: Path) -> Iterator[IO[bytes]]:
     """A file that gets its name, and is on disk with it, only when the block ends well. It is read-only."""
-    descriptor, temporary = tempfile.mkstemp(prefix=BUILDING, dir=file.parent)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with os.fdopen(descriptor, "wb") as out:
+        with files.appearing(folder, file.name, 0o444, unfinished=f"{BUILDING}{{}}") as out:
             yield out
-            out.flush()
-            os.fchmod(descriptor, 0o444)
-            os.fsync(descriptor)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
     finally:
         os.close(folder)
 
