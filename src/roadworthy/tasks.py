@@ -344,7 +344,7 @@ def sandbox_logs(c, app="staging", num=100, json=False):
 
 @task(name="env", help={"json": JSON})
 def sandbox_env(c, json=False):
-    """Print the exports that point heroku3 and the Heroku command line at the local platform."""
+    """Print the exports that point the platform's own command line at the local platform."""
     from .commands import sandbox
 
     with session(json) as context:

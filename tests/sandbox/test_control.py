@@ -20,7 +20,7 @@ import requests
 from roadworthy.errors import UsageError
 from roadworthy.processes import start_time
 from roadworthy.sandbox import control
-from roadworthy.sandbox.heroku import server
+from roadworthy.sandbox.heroku import client, server
 from sandbox.client import Client, tar, until
 
 
@@ -47,7 +47,7 @@ def test_up_makes_the_apps_and_is_idempotent(place: Path) -> None:
     assert control.up(place, apps=["autorisen", "capecraft"]) == first
     shown = control.status(place)
     assert shown is not None
-    assert [(app.name, app.release, app.dynos) for app in shown.apps] == [
+    assert [(app.name, app.release, app.processes) for app in shown.apps] == [
         ("autorisen", 3, {}),
         ("capecraft", 3, {}),
     ]
@@ -217,9 +217,9 @@ def test_secrets_are_for_their_owner_only_and_in_no_words(place: Path) -> None:
 
 def test_the_environment_points_clients_here(place: Path) -> None:
     with pytest.raises(UsageError, match="No sandbox runs"):
-        control.environment(place)
+        client.variables(place)
     address = control.up(place)
-    found = control.environment(place)
+    found = client.variables(place)
     assert (found["HEROKU_HOST"], found["HEROKU_API_KEY"]) == (address.url, address.api_key)
     assert all(Path(found[name]).is_relative_to(place) for name in ("HOME", "XDG_DATA_HOME"))
     assert Path(found["NODE_EXTRA_CA_CERTS"]).is_file()

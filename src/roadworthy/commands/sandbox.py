@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
+from ..drivers import SANDBOX
 from ..errors import UsageError
 from ..model import Outcome, Result
 from ..sandbox import control
@@ -54,15 +58,13 @@ def status(context: Context) -> Result:
 
 def logs(context: Context, app: str, num: int) -> None:
     """The last lines of an app's log, without the values of its config vars."""
-    from ..mask import Mask
-    from ..platforms.heroku.api import Api
+    from ..platforms.base import open_platform
 
-    here = control.find(context.paths.sandbox)
-    if here is None:
-        raise UsageError("the sandbox is not up: run `invoke sandbox.up`").then("invoke sandbox.up")
-    api = Api(here.url, here.api_key, context.config.limits)
-    mask = Mask(api.get(f"/apps/{app}/config-vars").values())
-    lines = map(mask, api.lines(app, lines=num))
+    config = replace(context.config, target="sandbox")
+    platform = open_platform(config, context.paths, context.environ)
+    mask = platform.mask(app)
+    written = platform.logs(app, datetime.now(UTC))
+    lines = (mask(line.decode("utf-8", "replace")) for line in written[max(0, len(written) - num) :])
     if context.screen.json:
         found = list(lines)
         said = f"{len(found)} lines of {app}"
@@ -74,7 +76,8 @@ def logs(context: Context, app: str, num: int) -> None:
 
 def env(context: Context) -> None:
     """Shell lines to be read by `eval`; one of them is the sandbox's API key."""
-    exports = control.environment(context.paths.sandbox)
+    client = import_module(f"{control.__package__}.{SANDBOX}.client")
+    exports: dict[str, str] = client.variables(context.paths.sandbox)
     if context.screen.json:
         said = f"{len(exports)} variables"
         context.screen.emit({"outcome": Outcome.SUCCEEDED, "line": said, "code": 0, "environment": exports})
@@ -110,7 +113,7 @@ def _shown(context: Context, line: str) -> Result:
             next=("invoke sandbox.up",),
         )
     for app in seen.apps:
-        dynos = ", ".join(f"{name} {state}" for name, state in app.dynos.items()) or "no processes"
+        processes = ", ".join(f"{name} {state}" for name, state in app.processes.items()) or "no processes"
         release = f"v{app.release}" if app.release else "no release"
-        context.screen.fact(app.name, f"{app.web_url} {release}, {dynos}")
+        context.screen.fact(app.name, f"{app.web_url} {release}, {processes}")
     return Result(Outcome.SUCCEEDED, line, details=msgspec.to_builtins(seen))

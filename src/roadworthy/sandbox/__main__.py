@@ -6,8 +6,10 @@ import argparse
 import os
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
+from ..drivers import SANDBOX
 from ..errors import RoadworthyError
 
 
@@ -23,10 +25,9 @@ def main() -> int:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     with suppress(PermissionError):  # already the leader of a session
         os.setsid()
-    from .heroku.server import run
-
+    server = import_module(f"{__package__}.{SANDBOX}.server")
     try:
-        run(
+        server.run(
             args.folder.resolve(),
             port=args.port,
             engine=args.database,

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from ..compatibility import PROCESSES
 from ..errors import CheckFailed, UsageError
 from ..mask import Masked
 from ..processes import start_time
@@ -48,7 +49,7 @@ class AppStatus(msgspec.Struct, frozen=True):
     name: str
     web_url: str
     release: int | None
-    dynos: Mapping[str, str]
+    processes: Mapping[str, str] = msgspec.field(name=PROCESSES)
     """State (`starting`, `up`, `crashed`, `down`) by name (`web.1`)."""
 
 
@@ -124,7 +125,7 @@ def status(folder: Path) -> Status | None:
     if address is None:
         return None
     apps = _call(address, "GET", "/_sandbox")["apps"]
-    return Status(address.url, address.pid, tuple(AppStatus(**app) for app in apps))
+    return Status(address.url, address.pid, msgspec.convert(apps, tuple[AppStatus, ...]))
 
 
 def find(folder: Path) -> Address | None:
@@ -132,34 +133,9 @@ def find(folder: Path) -> Address | None:
     return _running(folder.resolve())
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """The variables that point heroku3 and the Heroku CLI at this sandbox. One of them is the API key.
-
-    The CLI gets a home of its own, because it edits the caller's git configuration otherwise.
-
-    Raises UsageError when no server runs.
-    """
-    folder = folder.resolve()
-    address, home = _address(folder), folder / "cli"
-    home.mkdir(exist_ok=True)
-    return {
-        "HEROKU_HOST": address.url,
-        "HEROKU_API_KEY": address.api_key,
-        "HEROKU_PARTICLEBOARD_URL": f"{address.url}/pb",
-        "HEROKU_SKIP_NEW_VERSION_CHECK": "true",
-        "HEROKU_DISABLE_AUTOUPDATE": "true",
-        "DISABLE_TELEMETRY": "true",
-        "NODE_EXTRA_CA_CERTS": str(folder / "rendezvous-cert.pem"),
-        "HOME": str(home),
-        "XDG_CACHE_HOME": str(home / "cache"),
-        "XDG_CONFIG_HOME": str(home / "config"),
-        "XDG_DATA_HOME": str(home / "data"),
-    }
-
-
 def set_faults(folder: Path, faults: Sequence[Mapping[str, object]]) -> None:
     """Replace all armed faults; the fields are those of `faults.Fault`. Raises UsageError for a wrong one."""
-    _call(_address(folder.resolve()), "PUT", "/_sandbox/faults", list(faults))
+    _call(address(folder.resolve()), "PUT", "/_sandbox/faults", list(faults))
 
 
 def clear_faults(folder: Path) -> None:
@@ -168,7 +144,7 @@ def clear_faults(folder: Path) -> None:
 
 def get_faults(folder: Path) -> list[dict[str, Any]]:
     """The faults that are still armed, with the calls each has left."""
-    found: list[dict[str, Any]] = _call(_address(folder.resolve()), "GET", "/_sandbox/faults")
+    found: list[dict[str, Any]] = _call(address(folder.resolve()), "GET", "/_sandbox/faults")
     return found
 
 
@@ -177,13 +153,14 @@ def marker_of(folder: Path) -> str:
     return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
 
 
-def _address(folder: Path) -> Address:
-    address = _running(folder)
-    if address is None:
+def address(folder: Path) -> Address:
+    """The address of the server on this folder. Raises UsageError when none runs."""
+    here = _running(folder)
+    if here is None:
         raise UsageError(f"No sandbox runs on {folder}: start one with `invoke sandbox.up`.").then(
             "invoke sandbox.up"
         )
-    return address
+    return here
 
 
 def _running(folder: Path) -> Address | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from roadworthy.sandbox import control
+from roadworthy.sandbox.heroku import client
 from sandbox.client import WEB, Client, tar, until
 
 PROGRAM = os.environ.get("ROADWORTHY_HEROKU_CLI", "")
@@ -29,7 +30,7 @@ class CommandLine:
     """`heroku …` for one app, in an environment that knows nothing but the sandbox."""
 
     def __init__(self, folder: Path) -> None:
-        self.env = {"PATH": os.environ["PATH"], "TERM": "dumb", **control.environment(folder)}
+        self.env = {"PATH": os.environ["PATH"], "TERM": "dumb", **client.variables(folder)}
         self.folder = folder
 
     def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:

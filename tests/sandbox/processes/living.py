@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy.processes import free_port
+from roadworthy.sandbox.heroku.words import PLATFORM, WORDS
 from roadworthy.sandbox.processes.limits import Limits
 from roadworthy.sandbox.processes.logs import LogStore
-from roadworthy.sandbox.processes.runtime import AppRuntime, Dyno, Runnable
+from roadworthy.sandbox.processes.runtime import AppRuntime, Instance, Runnable
 
 MARKER = f"test-{os.getpid()}"
 QUICK = Limits(first_byte=2.0, idle=2.0, drain=2.0, grace=1.0, backoff=(0.0, 0.2, 0.4))
@@ -94,10 +95,15 @@ class World:
         self.folder = folder / "release"
         self.folder.mkdir(exist_ok=True)
         (self.folder / "app.py").write_text(APP)
-        self.logs = LogStore(folder / "logs")
+        self.logs = LogStore(folder / "logs", PLATFORM)
         self.port = free_port()
         self.runtime = AppRuntime(
-            "demo", port=self.port, marker=MARKER, logs=self.logs, **{"limits": QUICK, **settings}
+            "demo",
+            port=self.port,
+            marker=MARKER,
+            logs=self.logs,
+            words=WORDS,
+            **{"limits": QUICK, **settings},
         )
 
     def release(self, version: int, processes: Mapping[str, str] | None = None, **env: str) -> Runnable:
@@ -105,13 +111,13 @@ class World:
         return Runnable(version, self.folder, processes, {"V": f"v{version}", **env})
 
     def states(self) -> list[tuple[int, str, str]]:
-        return [(dyno.version, dyno.name, dyno.state) for dyno in self.runtime.dynos()]
+        return [(dyno.version, dyno.name, dyno.state) for dyno in self.runtime.instances()]
 
-    def dyno(self, name: str) -> Dyno:
-        return next(dyno for dyno in self.runtime.dynos() if dyno.name == name)
+    def dyno(self, name: str) -> Instance:
+        return next(dyno for dyno in self.runtime.instances() if dyno.name == name)
 
     def text(self, dyno: str | None = None) -> list[str]:
-        return [line.text for line in self.logs.tail("demo", num=100_000, dyno=dyno)]
+        return [line.text for line in self.logs.tail("demo", num=100_000, origin=dyno)]
 
     async def serve(self, version: int = 1, web: int = 1, **env: str) -> None:
         await self.runtime.switch(self.release(version, **env), {"web": web})

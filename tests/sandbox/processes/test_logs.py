@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from roadworthy.errors import UsageError
+from roadworthy.sandbox.heroku.words import LOGPLEX, PLATFORM
 from roadworthy.sandbox.processes import logs as module
 from roadworthy.sandbox.processes.logs import LogLine, LogStore, neutral
 
 
 @pytest.fixture
 def store(tmp_path: Path):
-    store = LogStore(tmp_path)
+    store = LogStore(tmp_path, PLATFORM, LOGPLEX)
     yield store
     store.close()
 
@@ -41,8 +42,8 @@ def test_what_was_appended_is_there_after_a_restart(tmp_path, store):
     store.append("demo", "app", "web.1", "one")
     store.append("demo", "heroku", "router", "two")
     store.append("other", "app", "web.1", "not this app's")
-    again = LogStore(tmp_path)
-    assert [(line.source, line.dyno, line.text) for line in again.tail("demo")] == [
+    again = LogStore(tmp_path, PLATFORM, LOGPLEX)
+    assert [(line.source, line.origin, line.text) for line in again.tail("demo")] == [
         ("app", "web.1", "one"),
         ("heroku", "router", "two"),
     ]
@@ -59,8 +60,8 @@ def test_tail_gives_the_last_lines_in_order_and_filtered(store):
         store.append("demo", "app" if number % 2 else "heroku", f"web.{number % 3}", str(number))
     assert texts(store, num=3) == ["47", "48", "49"]
     assert texts(store, num=2, source="heroku") == ["46", "48"]
-    assert texts(store, num=2, dyno="web.0") == ["45", "48"]
-    assert texts(store, num=2, source="app", dyno="web.0") == ["39", "45"]
+    assert texts(store, num=2, origin="web.0") == ["45", "48"]
+    assert texts(store, num=2, source="app", origin="web.0") == ["39", "45"]
     assert texts(store, num=0) == []
 
 
@@ -103,7 +104,7 @@ def test_a_killed_writer_leaves_whole_lines_only(tmp_path):
         while not (tmp_path / "demo.log.1").exists():  # let it rotate at least once
             assert writer.poll() is None
         writer.kill()
-    store = LogStore(tmp_path)
+    store = LogStore(tmp_path, PLATFORM, LOGPLEX)
     seen = [line.text for line in store.tail("demo", num=1_000_000)]
     first = int(seen[0].split()[0])
     assert seen == [f"{number} " + "x" * 3000 for number in range(first, first + len(seen))]
@@ -118,7 +119,7 @@ def test_a_process_cannot_forge_a_line(store):
     )
     store.append("demo", "app", "web.1", forged)
     (line,) = store.tail("demo")
-    assert (line.source, line.dyno) == ("app", "web.1")
+    assert (line.source, line.origin) == ("app", "web.1")
     assert line.text.startswith("ok\\n2026") and line.text.endswith("status 0\\r\\x1b[2K\\x85\\u2028")
 
 
@@ -139,7 +140,7 @@ def test_the_text_of_a_line_is_bounded(store):
 
 def test_a_dyno_name_cannot_break_the_form(store):
     store.append("demo", "heroku", "web.1]: forged\n", "text")
-    assert [line.dyno for line in store.tail("demo")] == ["web.1___forged_"]
+    assert [line.origin for line in store.tail("demo")] == ["web.1___forged_"]
 
 
 @pytest.mark.parametrize("app", ["", "../etc/passwd", "a/b", "a b", "A", "a\n", "x" * 64, "-a"])
@@ -171,17 +172,17 @@ def test_a_line_that_could_not_be_written_is_counted_and_reported(tmp_path):
         "import resource, signal, sys; from pathlib import Path\n"
         "from roadworthy.sandbox.processes.logs import LogStore\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "store = LogStore(Path(sys.argv[1]))\n"
+        "store = LogStore(Path(sys.argv[1]), 'heroku', 'logplex')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
         "for number in range(30): store.append('demo', 'app', 'web.1', f'line {number:02} ' + 'x' * 50)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
         "store.append('demo', 'app', 'web.1', 'room again')\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=30)
-    *whole, report, last = LogStore(tmp_path).tail("demo")
+    *whole, report, last = LogStore(tmp_path, PLATFORM, LOGPLEX).tail("demo")
     assert [line.text[:7] for line in whole] == [f"line {number:02}" for number in range(len(whole))]
     assert 0 < len(whole) < 30 and last.text == "room again"
-    assert (report.source, report.dyno) == ("heroku", "logplex")
+    assert (report.source, report.origin) == ("heroku", "logplex")
     assert report.text == f"Error L10 (output buffer overflow): {30 - len(whole)} messages dropped"
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from roadworthy.errors import UsageError
 from roadworthy.processes import free_port
+from roadworthy.sandbox.heroku.words import request_line
 from roadworthy.sandbox.processes.exchange import Upstream
 from roadworthy.sandbox.processes.limits import Limits
 from roadworthy.sandbox.processes.router import Router
@@ -32,7 +33,7 @@ class Front:
     def __init__(self, limits: Limits) -> None:
         self.port = free_port()
         self.log: list[str] = []
-        self.router = Router(self.port, self.log.append, limits)
+        self.router = Router(self.port, lambda trace: self.log.append(request_line(trace)), limits)
         self.heads: list[bytes] = []
         self._servers: list[asyncio.Server] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import resource
 import signal
@@ -16,17 +17,20 @@ import pytest
 
 from roadworthy.errors import UsageError
 from roadworthy.processes import free_port, group_is_alive
+from roadworthy.sandbox.heroku.words import WORDS
 from roadworthy.sandbox.processes import leftovers, runner
 from roadworthy.sandbox.processes.leftovers import sweep
-from roadworthy.sandbox.processes.runner import _PIECE, LineSink, Process
-from roadworthy.sandbox.processes.surroundings import DYNO_ID, environment
+from roadworthy.sandbox.processes.runner import _PIECE, LineSink
+from roadworthy.sandbox.processes.surroundings import environment
 from sandbox.processes.living import MARKER, in_loop, until
 
+Process = functools.partial(runner.Process, carries=f"{WORDS.id}=id-0")
 PYTHON = f"exec {sys.executable} -I -S -c"
 
 
-def surroundings(folder: Path, dyno_id: str = "id-0", **config: str) -> dict[str, str]:
-    return environment(config, folder=folder, dyno="web.1", dyno_id=dyno_id, port=12345, marker=MARKER)
+def surroundings(folder: Path, **config: str) -> dict[str, str]:
+    own = {WORDS.name: "web.1", WORDS.id: "id-0"}
+    return environment(config, folder=folder, own=own, port=12345, marker=MARKER)
 
 
 class Ear:
@@ -74,7 +78,7 @@ async def test_a_process_sees_config_and_platform_and_nothing_of_the_developers_
         "HOME": str(tmp_path),
         "TZ": "UTC",
         "PYTHONUNBUFFERED": "1",
-        DYNO_ID: "id-0",
+        "HEROKU_DYNO_ID": "id-0",
         "ROADWORTHY_SANDBOX": MARKER,
     }
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.sandbox.processes.dyno import Dyno
+from roadworthy.sandbox.processes.instance import Instance
 from roadworthy.sandbox.processes.runtime import Runnable
 from sandbox.processes.living import QUICK, children, connected, in_loop, request, until, world
 
 
-def pid_of(dyno: Dyno) -> int:
+def pid_of(dyno: Instance) -> int:
     """The process that carries this dyno's id."""
     for entry in Path("/proc").iterdir():
         try:
@@ -215,7 +215,7 @@ async def test_a_restart_that_fails_leaves_the_old_process_serving(tmp_path):
 async def test_a_stopped_dyno_stays_down_until_a_restart(tmp_path):
     async with world(tmp_path) as it:
         await it.serve()
-        await it.runtime.stop_dyno("web.1")
+        await it.runtime.stop_instance("web.1")
         await until(lambda: it.states() == [(1, "web.1", "down")])
         await until(lambda: "Process exited with status 143" in it.text("web.1"))
         assert (await it.get())[0] == 503
@@ -278,7 +278,7 @@ async def test_a_one_off_that_is_stopped_reports_the_signal(tmp_path):
     async with world(tmp_path) as it:
         dyno = await it.runtime.run("exec sleep 60", it.release(1), name="run.1")
         await until(lambda: it.states() == [(1, "run.1", "up")])
-        await it.runtime.stop_dyno("run.1")
+        await it.runtime.stop_instance("run.1")
         assert await it.runtime.wait(dyno.id) == 143
         await until(lambda: it.states() == [])
 
@@ -305,7 +305,7 @@ async def test_stop_ends_everything_even_what_ignores_it(tmp_path):
         await until(lambda: len(it.states()) == 4)
         async with asyncio.timeout(30):
             await it.runtime.stop()
-        assert it.runtime.dynos() == [] or {state for *_, state in it.states()} <= {"down"}
+        assert it.runtime.instances() == [] or {state for *_, state in it.states()} <= {"down"}
         said = it.text("web.1")
         assert (
             "Error R12 (Exit timeout) -> At least one process failed to exit within 0.3 seconds of SIGTERM"

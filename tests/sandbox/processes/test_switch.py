@@ -125,7 +125,7 @@ async def test_a_release_that_dies_while_booting_never_gets_traffic(tmp_path):
             assert "Process exited with status 143" in it.text("worker.1")
             assert (1, "web.1", "up") in it.states()
         assert load.failures == [] and set(load.answers) == {b"v1"}
-        crashed = [dyno for dyno in it.runtime.dynos() if dyno.version == 2]
+        crashed = [dyno for dyno in it.runtime.instances() if dyno.version == 2]
         assert crashed and {(dyno.state, dyno.exit_status) for dyno in crashed} == {("crashed", 3)}
         said = it.text(crashed[0].name)
         at = said.index("Process exited with status 3")

@@ -25,6 +25,7 @@ from ..processes.databases import Databases
 from ..processes.runtime import AppRuntime, Runnable
 from . import shapes, slugs
 from .state import Addon, App, Formation, Release, Slug, State, new_id, now
+from .words import PLATFORM, WORDS
 
 if TYPE_CHECKING:
     from ..processes.logs import LogStore
@@ -236,13 +237,18 @@ class Platform:
         return self.folder / "slugs" / slug.id
 
     def log(self, app: App, dyno: str, text: str) -> None:
-        self.logs.append(app.name, "app" if dyno == "api" else "heroku", dyno, text)
+        self.logs.append(app.name, "app" if dyno == "api" else PLATFORM, dyno, text)
 
     async def _open(self, app: App) -> App:
         """Start the app's router, at the port it had before or, where that is taken, at another."""
         for tries_left in reversed(range(10)):
             runtime = AppRuntime(
-                app.name, port=app.port, marker=self.marker, logs=self.logs, boot_timeout=self.boot_timeout
+                app.name,
+                port=app.port,
+                marker=self.marker,
+                logs=self.logs,
+                words=WORDS,
+                boot_timeout=self.boot_timeout,
             )
             try:
                 await runtime.start()

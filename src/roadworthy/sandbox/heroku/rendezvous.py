@@ -55,14 +55,14 @@ class Session:
             writer = await asyncio.wait_for(asyncio.shield(self._arrived), ARRIVAL)
         except TimeoutError:
             self._arrived.cancel()
-            await runtime.stop_dyno(name)
+            await runtime.stop_instance(name)
             return
         ended = asyncio.create_task(runtime.wait(dyno_id))
         left = asyncio.create_task(self._left.wait())
         await asyncio.wait({ended, left}, return_when=asyncio.FIRST_COMPLETED)
         left.cancel()
         if not ended.done():
-            await runtime.stop_dyno(name)
+            await runtime.stop_instance(name)
         await ended
         # The Heroku CLI dies when the connection closes before it could say that its input ended.
         with suppress(TimeoutError):

@@ -39,6 +39,7 @@ from .platform import Platform
 from .rendezvous import Rendezvous, make_certificate
 from .slugs import remove_parts
 from .state import Addon, Setting, State
+from .words import LOGPLEX, PLATFORM
 
 LOOKED_AT = 0.5
 """Seconds after which a lock on the folder is not just somebody's look."""
@@ -68,7 +69,8 @@ async def _serve(folder: Path, port: int, engine: str, boot_timeout: float, regi
         from ..processes.postgres import PostgresCluster
 
         databases.cluster = await PostgresCluster.start(folder / "postgres", marker)
-    platform = Platform(folder, state, LogStore(folder / "logs"), databases, marker, boot_timeout, registry)
+    logs = LogStore(folder / "logs", PLATFORM, LOGPLEX)
+    platform = Platform(folder, state, logs, databases, marker, boot_timeout, registry)
     rendezvous = Rendezvous(folder)
     connections = Connections()
     server = _Server(

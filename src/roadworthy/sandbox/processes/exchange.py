@@ -121,7 +121,7 @@ async def _forward(
     while upstream := pick(tried):
         tried.add(upstream)
         with upstream.request():
-            trace.dyno = upstream.name
+            trace.process = upstream.name
             try:
                 wire = await Wire.connect(upstream.port, limits.connect)
             except OSError:

@@ -64,7 +64,7 @@ def _now() -> str:
 
 @dataclass(slots=True)
 class RateLimit:
-    """Heroku's: 4,500 calls an hour, given back evenly."""
+    """As hosted platforms have them: 4,500 calls an hour, given back evenly."""
 
     left: float = float(HOURLY_LIMIT)
     at: float = field(default_factory=time.monotonic)

@@ -1,4 +1,4 @@
-"""What the router changes in the heads that pass it (RFC 9110 §7.6, and Heroku's X- headers)."""
+"""What the router changes in the heads that pass it (RFC 9110 §7.6, and the X- headers that a platform adds)."""
 
 from __future__ import annotations
 

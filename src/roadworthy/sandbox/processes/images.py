@@ -17,9 +17,11 @@ from ...packages.podman import lacking, open_to_all, take
 def why_not(host: str) -> str:
     """Why no image can be run here; "" when they can."""
     if not host:
-        return "this sandbox has no registry: name one in targets.sandbox.registry, or release a slug"
+        return (
+            "this sandbox has no registry: name one in targets.sandbox.registry, or release a source archive"
+        )
     missing = lacking()
-    return f"not installed here: {missing}; release a slug, or install it" if missing else ""
+    return f"not installed here: {missing}; release a source archive, or install it" if missing else ""
 
 
 def fetch(host: str, app: str, images: Mapping[str, str], shared: Path) -> None:

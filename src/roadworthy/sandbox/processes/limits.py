@@ -1,4 +1,4 @@
-"""How long the sandbox waits for what, in seconds; the defaults are the ones Heroku documents."""
+"""How long the sandbox waits for what, in seconds; the defaults are those of a hosted platform."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """One value for the router and the dynos of an app, so a test can shorten what a person waits for."""
+    """One value for the router and the instances of an app, so a test can shorten what a person waits for."""
 
     first_byte: float = 30.0
     """From the end of a request to the first byte of its response (H12)."""
@@ -16,9 +16,9 @@ class Limits:
     keep_alive: float = 90.0
     """For the next request on a client's connection."""
     connect: float = 5.0
-    """For a dyno to accept a connection."""
+    """For an instance to accept a connection."""
     drain: float = 30.0
-    """For requests in flight when a dyno stops getting new ones."""
+    """For requests in flight when an instance stops getting new ones."""
     grace: float = 10.0
     """From SIGTERM to SIGKILL (R12)."""
     stable: float = 60.0

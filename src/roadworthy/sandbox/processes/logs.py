@@ -1,4 +1,4 @@
-"""The sandbox's log: one append-only text file per app, in the form Heroku's logplex prints.
+"""The sandbox's log: one append-only text file per app, in the form `time source[origin]: text`.
 
 Invariants:
 - one event is one line; a process cannot forge another, because every control character is escaped here
@@ -7,7 +7,7 @@ Invariants:
   shown, and is cut off by the next writer;
 - an app takes at most `2 * FILE_LIMIT` bytes: a full file becomes `<app>.log.1`, replacing the one before;
 - nothing is lost silently: what could not be written or followed is counted in an `Error L10` line, as
-  logplex does.
+  the platform does.
 
 One process and one thread write; any process may read.
 """
@@ -28,15 +28,15 @@ from weakref import WeakSet
 from ...errors import UsageError
 
 TEXT_LIMIT = 10_000
-"""Characters of one log line's text; logplex cuts at the same length."""
+"""Characters of one log line's text."""
 FILE_LIMIT = 8 * 1024 * 1024
 BACKLOG = 5_000
 """Lines that one follower may lag behind before it loses the oldest."""
 _BLOCK = 64 * 1024
 
 _APP = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_LINE = re.compile(r"(\S{32}) (app|heroku)\[([\w.-]{1,80})\]: (.*)", re.ASCII | re.DOTALL)
-_NOT_IN_DYNO = re.compile(r"[^\w.-]", re.ASCII)
+_LINE = re.compile(r"(\S{32}) ([a-z]{1,40})\[([\w.-]{1,80})\]: (.*)", re.ASCII | re.DOTALL)
+_NOT_IN_ORIGIN = re.compile(r"[^\w.-]", re.ASCII)
 
 # C0 without tab, DEL, C1, line and paragraph separators, and the marks that reorder what a terminal shows.
 _CONTROL = [*range(9), *range(10, 32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F)]
@@ -45,16 +45,16 @@ _ESCAPES = {code: ascii(chr(code))[1:-1] for code in [*_CONTROL, *range(0x2066, 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One event: `at` in UTC, `source` app or heroku, `dyno` like `web.1`, `router`, `api`, `run.4821`."""
+    """One event: `at` in UTC, `source` app or the platform, `origin` like `web.1`, `router`, `api`, `run.4821`."""
 
     at: datetime
     source: str
-    dyno: str
+    origin: str
     text: str
 
     def render(self) -> str:
-        """The line as logplex prints it: `2026-11-20T18:30:00.123456+00:00 app[web.1]: text`."""
-        return f"{self.at.isoformat(timespec='microseconds')} {self.source}[{self.dyno}]: {self.text}"
+        """The line as it is printed: `2026-11-20T18:30:00.123456+00:00 app[web.1]: text`."""
+        return f"{self.at.isoformat(timespec='microseconds')} {self.source}[{self.origin}]: {self.text}"
 
 
 def neutral(text: str) -> str:
@@ -68,59 +68,62 @@ def neutral(text: str) -> str:
 class _Backlog:
     """What one follower has not read yet."""
 
-    def __init__(self, app: str, source: str | None, dyno: str | None) -> None:
-        self.app, self.source, self.dyno = app, source, dyno
+    def __init__(self, app: str, source: str | None, origin: str | None) -> None:
+        self.app, self.source, self.origin = app, source, origin
         self.lines: deque[LogLine] = deque(maxlen=BACKLOG)
         self.dropped = 0
         self.news = asyncio.Event()
 
     def offer(self, line: LogLine) -> None:
-        if _matches(line, self.source, self.dyno):
+        if _matches(line, self.source, self.origin):
             self.dropped += len(self.lines) == BACKLOG
             self.lines.append(line)
             self.news.set()
 
 
 class LogStore:
-    """The logs of all apps in one folder."""
+    """The logs of all apps in one folder.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    `platform` is the source of the platform's own lines, `own` the origin of what the log says of itself.
+    """
+
+    def __init__(self, folder: Path, platform: str = "platform", own: str = "log") -> None:
+        self._folder, self.platform, self._own = folder, platform, own
         folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, int] = {}
         self._unwritten: dict[str, int] = {}
         self._followers: WeakSet[_Backlog] = WeakSet()
 
-    def append(self, app: str, source: str, dyno: str, text: str) -> None:
+    def append(self, app: str, source: str, origin: str, text: str) -> None:
         """Write one line, stamped now. Never raises for a full disk (see the invariants).
 
         Raises UsageError for an app name that cannot be a file name, or an unknown source.
         """
-        self.extend(app, source, dyno, (text,))
+        self.extend(app, source, origin, (text,))
 
-    def extend(self, app: str, source: str, dyno: str, texts: Iterable[str]) -> None:
+    def extend(self, app: str, source: str, origin: str, texts: Iterable[str]) -> None:
         """Write several lines of one origin with one write."""
-        if source not in ("app", "heroku"):
-            raise UsageError(f"unknown log source {source!r}: app and heroku are the two there are")
+        if source not in ("app", self.platform):
+            raise UsageError(f"unknown log source {source!r}: app and {self.platform} are the two there are")
         path = self._path(app)
-        dyno = _NOT_IN_DYNO.sub("_", dyno)[:80] or "_"
+        origin = _NOT_IN_ORIGIN.sub("_", origin)[:80] or "_"
         at = datetime.now(UTC)
         clean = [neutral(text) for text in texts]
-        prefix = LogLine(at, source, dyno, "").render()
+        prefix = LogLine(at, source, origin, "").render()
         data = "".join(f"{prefix}{text}\n" for text in clean)
         lost = self._unwritten.pop(app, 0)
         if lost:
-            data = f"{_overflow(lost).render()}\n{data}"
+            data = f"{self._overflow(lost).render()}\n{data}"
         try:
             self._write(app, path, data.encode())
         except OSError:
             self._unwritten[app] = lost + len(clean)
         for follower in [follower for follower in self._followers if follower.app == app]:
             for text in clean:
-                follower.offer(LogLine(at, source, dyno, text))
+                follower.offer(LogLine(at, source, origin, text))
 
     def tail(
-        self, app: str, *, num: int = 100, source: str | None = None, dyno: str | None = None
+        self, app: str, *, num: int = 100, source: str | None = None, origin: str | None = None
     ) -> list[LogLine]:
         """The last `num` matching lines, oldest first."""
         path = self._path(app)
@@ -131,23 +134,37 @@ class LogStore:
                     if len(found) >= num:
                         return found[::-1]
                     line = _parse(raw)
-                    if line and _matches(line, source, dyno):
+                    if line and _matches(line, source, origin):
                         found.append(line)
         return found[::-1]
 
     def follow(
-        self, app: str, *, source: str | None = None, dyno: str | None = None
+        self, app: str, *, source: str | None = None, origin: str | None = None
     ) -> AsyncGenerator[LogLine, None]:
         """Every matching line from this call on (not from the first step): tail, then follow, loses none."""
         self._path(app)
-        backlog = _Backlog(app, source, dyno)
+        backlog = _Backlog(app, source, origin)
         self._followers.add(backlog)
-        return _drain(backlog)
+        return self._drain(backlog)
 
     def close(self) -> None:
         """Close the files; a later append opens them again."""
         while self._files:
             os.close(self._files.popitem()[1])
+
+    async def _drain(self, backlog: _Backlog) -> AsyncGenerator[LogLine, None]:
+        while True:
+            await backlog.news.wait()
+            if backlog.dropped:
+                backlog.dropped, lost = 0, backlog.dropped
+                yield self._overflow(lost)
+            while backlog.lines:
+                yield backlog.lines.popleft()
+            backlog.news.clear()
+
+    def _overflow(self, lost: int) -> LogLine:
+        text = f"Error L10 (output buffer overflow): {lost} messages dropped"
+        return LogLine(datetime.now(UTC), self.platform, self._own, text)
 
     def _path(self, app: str) -> Path:
         if not _APP.fullmatch(app):
@@ -228,21 +245,5 @@ def _parse(raw: bytes) -> LogLine | None:
         return None
 
 
-def _matches(line: LogLine, source: str | None, dyno: str | None) -> bool:
-    return (source is None or line.source == source) and (dyno is None or line.dyno == dyno)
-
-
-def _overflow(lost: int) -> LogLine:
-    text = f"Error L10 (output buffer overflow): {lost} messages dropped"
-    return LogLine(datetime.now(UTC), "heroku", "logplex", text)
-
-
-async def _drain(backlog: _Backlog) -> AsyncGenerator[LogLine, None]:
-    while True:
-        await backlog.news.wait()
-        if backlog.dropped:
-            backlog.dropped, lost = 0, backlog.dropped
-            yield _overflow(lost)
-        while backlog.lines:
-            yield backlog.lines.popleft()
-        backlog.news.clear()
+def _matches(line: LogLine, source: str | None, origin: str | None) -> bool:
+    return (source is None or line.source == source) and (origin is None or line.origin == origin)

@@ -1,4 +1,4 @@
-"""Whether a web process is ready: as on Heroku, when it has bound its port, whatever it answers there."""
+"""Whether a web process is ready: as a platform sees it, when it has bound its port, whatever it answers there."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from ...errors import UsageError
 from .exchange import Upstream, exchange
 from .headers import head_size
 from .limits import Limits
+from .trace import Trace
 from .wire import PIECE, REQUEST_HEAD, PeerGone, Wire
 
 _LEFTOVER = 1024 * 1024
@@ -27,14 +28,14 @@ _LEFTOVER_TIME = 2.0
 
 
 class Router:
-    """Routes for one app; `log` gets one line per request. All that is public may change any time.
+    """Routes for one app; `log` gets the trace of each request. All that is public may change any time.
 
     `forwarded` is the address that processes are told; "": this one.
 
     `absence` is the code of an empty list: H14 (no web processes) or H10 (they crashed).
     """
 
-    def __init__(self, port: int, log: Callable[[str], None], limits: Limits) -> None:
+    def __init__(self, port: int, log: Callable[[Trace], None], limits: Limits) -> None:
         self.maintenance = False
         self.absence = "H14"
         self.forwarded = ""
@@ -112,7 +113,7 @@ class Router:
     async def _answer(self, client: Wire, request: h11.Request) -> None:
         problem = "H80" if self.maintenance else None if self._upstreams else self.absence
         trace = await exchange(client, request, self._pick, problem, self._port, self._limits, self.forwarded)
-        self._log(trace.render())
+        self._log(trace)
 
 
 async def _rest_is_read(client: Wire) -> bool:

@@ -2,7 +2,7 @@
 
 Invariants:
 - the process leads its own session and group; when it is dead, so is everything it started: the group by
-  signal, and what left the group by the dyno id in its environment;
+  signal, and what left the group by what it carries in its environment;
 - its death is seen by the kernel's own notice (a pidfd), never by polling;
 - the leader stays a zombie until its group is gone, so the group's number cannot belong to anyone else when
   it is signalled;
@@ -26,7 +26,6 @@ from typing import Any
 from ...packages import procfile
 from ...processes import end_carriers, group_is_alive
 from .logs import TEXT_LIMIT
-from .surroundings import DYNO_ID
 
 Sink = Callable[[bytes], Awaitable[None]]
 
@@ -83,12 +82,13 @@ class Process:
         folder: Path,
         env: Mapping[str, str],
         output: Sink,
+        carries: str = "",
         stdin: asyncio.StreamReader | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int] = loop.create_future()
         self.overstayed = False
-        self._dyno_id = env.get(DYNO_ID, "")
+        self._carries = carries
         self._deadline = 0.0
         self._over = self._reaped = False
         self._popen = subprocess.Popen(
@@ -185,7 +185,7 @@ class Process:
     def _end_all(self) -> None:
         self.kill()
         for _ in range(3):  # a stray may have forked while it was looked for
-            if not self._dyno_id or not end_carriers(f"{DYNO_ID}={self._dyno_id}", wait=0.2):
+            if not self._carries or not end_carriers(self._carries, wait=0.2):
                 break
 
     def _reap(self) -> None:

@@ -1,10 +1,10 @@
 """An app's processes: what runs, what arrives, what leaves, and where requests go.
 
 Invariants:
-- requests go to the web dynos of one release, or, for the moment a dyno is replaced, to two of its kind; a
-  release gets them only when all its web dynos listen, and then all at once;
+- requests go to the web instances of one release, or, for the moment an instance is replaced, to two of its kind; a
+  release gets them only when all its web instances listen, and then all at once;
 - a release that fails to come up changes nothing for the one that serves;
-- a dyno that leaves is first taken off the router, then drained, then ended;
+- an instance that leaves is first taken off the router, then drained, then ended;
 - every process is ended by `stop`.
 
 Deciding is synchronous and happens where a state changes (`_changed`), so nothing can slip in between.
@@ -17,12 +17,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
-from .dyno import Dyno, LiveDyno, OneOff, Runnable, Site
+from .instance import Instance, LiveInstance, OneOff, Runnable, Site
 from .limits import Limits
 from .logs import LogStore
 from .router import Router
+from .words import Words
 
-__all__ = ["AppRuntime", "Dyno", "Runnable"]
+__all__ = ["AppRuntime", "Instance", "Runnable"]
 
 _MOST_OF_A_TYPE = 100
 _REMEMBERED = 1000
@@ -30,19 +31,19 @@ _REMEMBERED = 1000
 
 @dataclass(slots=True)
 class _Fleet:
-    """The dynos of one release."""
+    """The instances of one release."""
 
     runnable: Runnable
     quantities: dict[str, int]
-    dynos: dict[str, LiveDyno] = field(default_factory=dict)
-    successors: dict[str, LiveDyno] = field(default_factory=dict)
-    """Dynos that boot to take the place of one that still works."""
+    instances: dict[str, LiveInstance] = field(default_factory=dict)
+    successors: dict[str, LiveInstance] = field(default_factory=dict)
+    """Instances that boot to take the place of one that still works."""
 
-    def members(self) -> list[LiveDyno]:
-        return [*self.dynos.values(), *self.successors.values()]
+    def members(self) -> list[LiveInstance]:
+        return [*self.instances.values(), *self.successors.values()]
 
     def wanted(self) -> list[str]:
-        """Names of the dynos there should be."""
+        """Names of the instances there should be."""
         return [
             f"{kind}.{number}"
             for kind, quantity in self.quantities.items()
@@ -61,18 +62,23 @@ class AppRuntime:
         port: int,
         marker: str,
         logs: LogStore,
+        words: Words,
         boot_timeout: float = 60.0,
         limits: Limits | None = None,
     ) -> None:
         limits = limits or Limits()
         self._limits = limits
-        self._router = Router(port, lambda text: logs.append(app, "heroku", "router", text), limits)
-        self._site = Site(app, logs, marker, boot_timeout, limits, lambda dyno: self._changed(dyno))
+        self._router = Router(
+            port, lambda trace: logs.append(app, logs.platform, "router", words.request(trace)), limits
+        )
+        self._site = Site(
+            app, logs, words, marker, boot_timeout, limits, lambda instance: self._changed(instance)
+        )
         self._serving: _Fleet | None = None
         self._arriving: _Fleet | None = None
         self._failed: _Fleet | None = None
-        self._leaving: set[LiveDyno] = set()
-        self._one_offs: dict[str, LiveDyno] = {}
+        self._leaving: set[LiveInstance] = set()
+        self._one_offs: dict[str, LiveInstance] = {}
         self._past: OrderedDict[str, int | None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -81,9 +87,9 @@ class AppRuntime:
         await self._router.start()
 
     async def switch(self, runnable: Runnable, formation: Mapping[str, int]) -> None:
-        """Start this release; it takes over when its web dynos listen, or fails and changes nothing.
+        """Start this release; it takes over when its web instances listen, or fails and changes nothing.
 
-        Returns at once; `dynos()` tells how it goes. An unfinished switch is given up.
+        Returns at once; `instances()` tells how it goes. An unfinished switch is given up.
         """
         self._give_up()
         self._failed = None
@@ -92,31 +98,31 @@ class AppRuntime:
         self._settle()
 
     async def scale(self, formation: Mapping[str, int]) -> None:
-        """Change how many dynos of these types run, now and after an unfinished switch."""
+        """Change how many instances of these types run, now and after an unfinished switch."""
         for fleet in (self._serving, self._arriving):
             if fleet:
                 fleet.quantities.update(formation)
                 wanted = set(fleet.wanted())
-                for name in [name for name in fleet.dynos if name not in wanted]:
-                    self._leave(fleet.dynos.pop(name))
+                for name in [name for name in fleet.instances if name not in wanted]:
+                    self._leave(fleet.instances.pop(name))
                     if successor := fleet.successors.pop(name, None):
                         self._leave(successor)
                 self._fill(fleet)
         self._settle()
 
-    async def restart(self, dyno: str | None = None) -> None:
-        """Replace a dyno (name or id), or all of them, without a gap; what failed is tried again."""
-        if dyno is None and (again := self._arriving or (self._failed if not self._serving else None)):
+    async def restart(self, instance: str | None = None) -> None:
+        """Replace an instance (name or id), or all of them, without a gap; what failed is tried again."""
+        if instance is None and (again := self._arriving or (self._failed if not self._serving else None)):
             await self.switch(again.runnable, again.quantities)
         elif self._serving:
-            for live in list(self._serving.dynos.values()):
-                if dyno in (None, live.name, live.id):
+            for live in list(self._serving.instances.values()):
+                if instance in (None, live.name, live.id):
                     self._replace(self._serving, live)
 
-    async def stop_dyno(self, dyno: str) -> None:
-        """End a dyno (name or id); one of the formation stays down until a restart, scale or switch."""
+    async def stop_instance(self, instance: str) -> None:
+        """End an instance (name or id); one of the formation stays down until a restart, scale or switch."""
         for live in self._all():
-            if dyno in (live.name, live.id):
+            if instance in (live.name, live.id):
                 live.leaving = True
                 self._reroute()
                 self._later(self._drain_and_end(live))
@@ -130,26 +136,26 @@ class AppRuntime:
         env: Mapping[str, str] | None = None,
         stdin: asyncio.StreamReader | None = None,
         stdout: Callable[[bytes], Awaitable[None]] | None = None,
-    ) -> Dyno:
+    ) -> Instance:
         """Start a one-off in this release; its output goes to `stdout` if given, else to the log."""
-        live = LiveDyno(self._site, runnable, name, command, OneOff(env or {}, stdin, stdout))
+        live = LiveInstance(self._site, runnable, name, command, OneOff(env or {}, stdin, stdout))
         self._one_offs[live.id] = live
         live.start()
         self._later(self._remember(live))
         return live.snapshot()
 
-    async def wait(self, dyno_id: str) -> int | None:
-        """Exit status of a dyno that ended or will; None for one that is unknown or was never started."""
+    async def wait(self, instance_id: str) -> int | None:
+        """Exit status of an instance that ended or will; None for one that is unknown or was never started."""
         for live in self._all():
-            if live.id == dyno_id:
+            if live.id == instance_id:
                 return await live.over()
-        return self._past.get(dyno_id)
+        return self._past.get(instance_id)
 
-    def dynos(self) -> list[Dyno]:
+    def instances(self) -> list[Instance]:
         """All there are, by release and name: serving, arriving, crashed, leaving, and one-offs."""
         return sorted(
             (live.snapshot() for live in self._all()),
-            key=lambda dyno: (dyno.version, dyno.name, dyno.created_at),
+            key=lambda instance: (instance.version, instance.name, instance.created_at),
         )
 
     def set_maintenance(self, on: bool) -> None:
@@ -172,7 +178,7 @@ class AppRuntime:
                 live.kill()
             await self._router.stop()
 
-    def _all(self) -> list[LiveDyno]:
+    def _all(self) -> list[LiveInstance]:
         fleets = [fleet for fleet in (self._serving, self._arriving, self._failed) if fleet]
         members = [live for fleet in fleets for live in fleet.members()]
         return [*members, *self._leaving, *self._one_offs.values()]
@@ -182,19 +188,21 @@ class AppRuntime:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _new(self, fleet: _Fleet, name: str) -> LiveDyno:
-        live = LiveDyno(self._site, fleet.runnable, name, fleet.runnable.processes[name.rpartition(".")[0]])
+    def _new(self, fleet: _Fleet, name: str) -> LiveInstance:
+        live = LiveInstance(
+            self._site, fleet.runnable, name, fleet.runnable.processes[name.rpartition(".")[0]]
+        )
         live.kept = fleet is self._serving
         return live
 
     def _fill(self, fleet: _Fleet) -> None:
         """Start what is missing."""
         for name in fleet.wanted():
-            if name not in fleet.dynos or fleet.dynos[name].state == "down":
-                fleet.dynos[name] = self._new(fleet, name)
-                fleet.dynos[name].start()
+            if name not in fleet.instances or fleet.instances[name].state == "down":
+                fleet.instances[name] = self._new(fleet, name)
+                fleet.instances[name].start()
 
-    def _changed(self, live: LiveDyno) -> None:
+    def _changed(self, live: LiveInstance) -> None:
         fleet = self._serving
         if fleet and fleet.successors.get(live.name) is live:
             self._succeed(fleet, live)
@@ -210,24 +218,24 @@ class AppRuntime:
         fleet = self._arriving
         if not fleet:
             return
-        states = {live.state for live in fleet.dynos.values()}
+        states = {live.state for live in fleet.instances.values()}
         if states & {"crashed", "down"}:
             self._arriving, self._failed = None, fleet
-            for name in [name for name, live in fleet.dynos.items() if live.state != "crashed"]:
-                self._leave(fleet.dynos.pop(name))
+            for name in [name for name, live in fleet.instances.items() if live.state != "crashed"]:
+                self._leave(fleet.instances.pop(name))
         elif states <= {"up"}:
             before, self._serving, self._arriving = self._serving, fleet, None
-            for live in fleet.dynos.values():
+            for live in fleet.instances.values():
                 live.kept = True
             for live in before.members() if before else []:
                 self._leave(live)
 
     def _give_up(self) -> None:
         fleet, self._arriving = self._arriving, None
-        for live in fleet.dynos.values() if fleet else []:
+        for live in fleet.instances.values() if fleet else []:
             self._leave(live)
 
-    def _replace(self, fleet: _Fleet, live: LiveDyno) -> None:
+    def _replace(self, fleet: _Fleet, live: LiveInstance) -> None:
         if earlier := fleet.successors.pop(live.name, None):
             self._leave(earlier)
         successor = self._new(fleet, live.name)
@@ -235,14 +243,14 @@ class AppRuntime:
             successor.kept = False
             fleet.successors[live.name] = successor
         else:
-            fleet.dynos[live.name] = successor
+            fleet.instances[live.name] = successor
             self._leave(live)
         successor.start()
 
-    def _succeed(self, fleet: _Fleet, live: LiveDyno) -> None:
+    def _succeed(self, fleet: _Fleet, live: LiveInstance) -> None:
         if live.state == "up":
             live.kept = True
-            before, fleet.dynos[live.name] = fleet.dynos[live.name], live
+            before, fleet.instances[live.name] = fleet.instances[live.name], live
             del fleet.successors[live.name]
             self._leave(before)
         elif live.state == "crashed":
@@ -250,28 +258,30 @@ class AppRuntime:
 
     def _reroute(self) -> None:
         """Tell the router who serves, and what to say if nobody does."""
-        web = [live for live in self._serving.dynos.values() if live.type == "web"] if self._serving else []
+        web = (
+            [live for live in self._serving.instances.values() if live.type == "web"] if self._serving else []
+        )
         crashed = any(not live.leaving for live in web) or (not self._serving and self._failed is not None)
         self._router.absence = "H10" if crashed else "H14"
         self._router.route([live.upstream for live in web if live.serves and live.upstream])
 
-    def _leave(self, live: LiveDyno) -> None:
+    def _leave(self, live: LiveInstance) -> None:
         live.leaving = True
         self._leaving.add(live)
         self._later(self._drain_and_end(live))
 
-    async def _drain_and_end(self, live: LiveDyno) -> None:
+    async def _drain_and_end(self, live: LiveInstance) -> None:
         try:
             if live.upstream and live.state == "up":
                 async with asyncio.timeout(self._limits.drain):
                     await live.upstream.drained()
         except TimeoutError:
             text = f"Requests still in flight after {self._limits.drain:g} seconds"
-            self._site.logs.append(self._site.app, "heroku", live.name, text)
+            self._site.note(live.name, text)
         await live.end()
         self._leaving.discard(live)
 
-    async def _remember(self, live: LiveDyno) -> None:
+    async def _remember(self, live: LiveInstance) -> None:
         """Keep the exit status of a one-off for whoever asks later."""
         self._past[live.id] = await live.over()
         del self._one_offs[live.id]

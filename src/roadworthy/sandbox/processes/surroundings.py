@@ -9,14 +9,11 @@ from pathlib import Path
 
 from .leftovers import MARKER
 
-DYNO_ID = "HEROKU_DYNO_ID"
-"""Heroku's name (dyno metadata) for the id of one life of a dyno; everything it starts inherits it."""
-
 
 def environment(
-    config: Mapping[str, str], *, folder: Path, dyno: str, dyno_id: str, port: int, marker: str
+    config: Mapping[str, str], *, folder: Path, own: Mapping[str, str], port: int, marker: str
 ) -> dict[str, str]:
-    """What a process sees: the app's config vars, the platform's own variables, and nothing of ours.
+    """What a process sees: the app's config vars, the platform's (`own` and more), and nothing of ours.
 
     The platform's win, except that the app's PATH is searched after this interpreter's folder.
     """
@@ -29,8 +26,7 @@ def environment(
         **config,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{search}",
         "HOME": str(folder),
-        "DYNO": dyno,
-        DYNO_ID: dyno_id,
+        **own,
         "PORT": str(port),
         MARKER: marker,
     }

@@ -1,7 +1,7 @@
-"""The router's log line for one request.
+"""What the router's log line for one request is made of.
 
-It cannot be forged: only harmless characters of what a client sends get into it. Codes and texts are Heroku's
-(Dev Center, "Heroku Error Codes").
+It cannot be forged: only harmless characters of what a client sends get into it. Codes and texts are those of the
+Dev Center's page "Error Codes".
 """
 
 from __future__ import annotations
@@ -38,23 +38,12 @@ class Trace:
     host: str
     request_id: str
     fwd: str
-    dyno: str = ""
+    process: str = ""
     connect: int | None = None
     service: int | None = None
     status: int | None = None
     bytes: int | None = None
     code: str | None = None
-
-    def render(self) -> str:
-        """The line as Heroku's router prints it."""
-        at = f'error code={self.code} desc="{ERRORS[self.code]}"' if self.code else "info"
-        connect, service = ("" if ms is None else f"{ms}ms" for ms in (self.connect, self.service))
-        status, size = ("" if number is None else number for number in (self.status, self.bytes))
-        return (
-            f'at={at} method={self.method} path="{self.path}" host={self.host} request_id={self.request_id} '
-            f'fwd="{self.fwd}" dyno={self.dyno} connect={connect} service={service} status={status} '
-            f"bytes={size} protocol=http"
-        )
 
 
 def trace_of(request: h11.Request, peer: str) -> Trace:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ....errors import UsageError
-from ...processes.runtime import Dyno
+from ...processes.runtime import Instance
 from .. import shapes
 from ..state import App, Release
 from .ranges import page
@@ -32,7 +32,7 @@ class Create(msgspec.Struct):
     type: str | None = None
 
 
-def _shape(request: Request, app: App, dyno: Dyno, attach_url: str | None = None) -> dict[str, Any]:
+def _shape(request: Request, app: App, dyno: Instance, attach_url: str | None = None) -> dict[str, Any]:
     release = platform(request).state.one(Release, app=app.id, version=dyno.version)
     return {
         "app": {"id": app.id, "name": app.name},
@@ -52,7 +52,7 @@ def _shape(request: Request, app: App, dyno: Dyno, attach_url: str | None = None
 @endpoint
 async def index(request: Request) -> Response:
     app = find_app(request)
-    dynos = platform(request).runtime(app).dynos()
+    dynos = platform(request).runtime(app).instances()
     return page(request, [_shape(request, app, dyno) for dyno in dynos], ("name", "id", "updated_at"))
 
 
@@ -105,7 +105,7 @@ async def restart(request: Request) -> Response:
     app = find_app(request)
     dyno, runtime = _find(request, app), platform(request).runtime(app)
     if dyno.name.startswith(("run.", "release.")):
-        await runtime.stop_dyno(dyno.name)
+        await runtime.stop_instance(dyno.name)
     else:
         await runtime.restart(dyno.name)
     return reply({}, 202)
@@ -114,13 +114,13 @@ async def restart(request: Request) -> Response:
 @endpoint
 async def stop(request: Request) -> Response:
     app = find_app(request)
-    await platform(request).runtime(app).stop_dyno(_find(request, app).name)
+    await platform(request).runtime(app).stop_instance(_find(request, app).name)
     return reply({}, 202)
 
 
-def _find(request: Request, app: App) -> Dyno:
+def _find(request: Request, app: App) -> Instance:
     identity = request.path_params["dyno"]
-    for dyno in platform(request).runtime(app).dynos():
+    for dyno in platform(request).runtime(app).instances():
         if identity in (dyno.name, dyno.id):
             return dyno
     raise not_found("dyno")

@@ -86,12 +86,12 @@ async def _lines(request: Request, session: Session) -> AsyncIterator[LogLine]:
     numbered = session.dyno if session.dyno and "." in session.dyno else None
 
     def wanted(line: LogLine) -> bool:
-        return session.dyno is None or session.dyno in (line.dyno, line.dyno.partition(".")[0])
+        return session.dyno is None or session.dyno in (line.origin, line.origin.partition(".")[0])
 
     # Following starts before the tail is read, so that no line falls between the two.
-    following = logs.follow(session.app, source=session.source, dyno=numbered)
+    following = logs.follow(session.app, source=session.source, origin=numbered)
     async with aclosing(following):
-        past = logs.tail(session.app, num=LINES_LIMIT, source=session.source, dyno=numbered)
+        past = logs.tail(session.app, num=LINES_LIMIT, source=session.source, origin=numbered)
         for line in [line for line in past if wanted(line)][-session.lines :]:
             yield line
         if session.tail:

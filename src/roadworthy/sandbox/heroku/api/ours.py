@@ -22,7 +22,7 @@ async def status(request: Request) -> Response:
             "name": app.name,
             "web_url": shapes.web_url(app),
             "release": app.current,
-            "dynos": {dyno.name: dyno.state for dyno in here.runtimes[app.id].dynos()},
+            "dynos": {dyno.name: dyno.state for dyno in here.runtimes[app.id].instances()},
         }
         for app in here.state.all(App)
         if app.id in here.runtimes

@@ -1,10 +1,10 @@
-"""One dyno: a place in the formation, or a one-off, and the process that lives in it.
+"""One instance: a place in the formation, or a one-off, and the process that lives in it.
 
 Invariants:
 - a state changes in one place (`_become`), which tells the runtime in the same step, so that routing never
   lags behind what is listed;
 - death is seen at once, in every state; a crash is what nobody asked for;
-- a dyno that does not serve yet (`kept` is false) dies once and for all; one that does is started again, at
+- an instance that does not serve yet (`kept` is false) dies once and for all; one that does is started again, at
   once the first time, then with growing pauses.
 """
 
@@ -27,6 +27,7 @@ from .logs import LogStore
 from .probe import until_it_listens
 from .runner import LineSink, Process, Sink
 from .surroundings import environment
+from .words import Words
 
 CANNOT_START = 127
 """Exit status of a command that the kernel would not start, as a shell reports it."""
@@ -34,7 +35,8 @@ CANNOT_START = 127
 
 @dataclass(frozen=True, slots=True)
 class Runnable:
-    """A release that can run: its unpacked slug, its Procfile, its config vars; or the image's `container`."""
+    """A release that can run: its unpacked files, the commands of its process types, its config vars; or the
+    image's `container`."""
 
     version: int
     folder: Path
@@ -44,8 +46,8 @@ class Runnable:
 
 
 @dataclass(frozen=True, slots=True)
-class Dyno:
-    """What there is to see of a dyno; `state` is starting, up, crashed or down."""
+class Instance:
+    """What there is to see of an instance; `state` is starting, up, crashed or down."""
 
     id: str
     name: str
@@ -61,14 +63,19 @@ class Dyno:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all dynos of one app share; `changed` is called in the same step as a state changes."""
+    """What all instances of one app share; `changed` is called in the same step as a state changes."""
 
     app: str
     logs: LogStore
+    words: Words
     marker: str
     boot_timeout: float
     limits: Limits
-    changed: Callable[[LiveDyno], None]
+    changed: Callable[[LiveInstance], None]
+
+    def note(self, origin: str, text: str) -> None:
+        """Say something in the app's log, as the platform."""
+        self.logs.append(self.app, self.logs.platform, origin, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +87,8 @@ class OneOff:
     stdout: Sink | None
 
 
-class LiveDyno:
-    """A dyno with its process. `start` it once; `end` it when it is not wanted any more."""
+class LiveInstance:
+    """An instance with its process. `start` it once; `end` it when it is not wanted any more."""
 
     def __init__(
         self, site: Site, runnable: Runnable, name: str, command: str, one_off: OneOff | None = None
@@ -101,8 +108,8 @@ class LiveDyno:
         """Whether it may get requests."""
         return self.upstream is not None and self.state == "up" and not self.leaving
 
-    def snapshot(self) -> Dyno:
-        return Dyno(
+    def snapshot(self) -> Instance:
+        return Instance(
             id=self.id,
             name=self.name,
             type=self.type,
@@ -116,7 +123,7 @@ class LiveDyno:
 
     def start(self) -> None:
         """Bring it to life, in a task of its own."""
-        self._task = asyncio.get_running_loop().create_task(self._lives(), name=f"dyno {self.name}")
+        self._task = asyncio.get_running_loop().create_task(self._lives(), name=f"instance {self.name}")
 
     async def end(self) -> None:
         """SIGTERM, grace, SIGKILL; returns when nothing of it is left. May be called by several at once."""
@@ -163,7 +170,7 @@ class LiveDyno:
         self._site.changed(self)
 
     def _log(self, text: str) -> None:
-        self._site.logs.append(self._site.app, "heroku", self.name, text)
+        self._site.note(self.name, text)
 
     async def _lives(self) -> None:
         backoff, clock = self._site.limits.backoff, asyncio.get_running_loop().time
@@ -194,8 +201,7 @@ class LiveDyno:
             env = environment(
                 {**self.runnable.env, **(one_off.env if one_off else {})},
                 folder=self.runnable.folder,
-                dyno=self.name,
-                dyno_id=self.id,
+                own={site.words.name: self.name, site.words.id: self.id},
                 port=port,
                 marker=site.marker,
             )
@@ -204,6 +210,7 @@ class LiveDyno:
                 container.line(self._command, env) if container else self._command,
                 folder=self.runnable.folder,
                 env=env,
+                carries=f"{site.words.id}={self.id}",
                 output=(one_off.stdout if one_off else None) or lines,
                 stdin=one_off.stdin if one_off else None,
             )
