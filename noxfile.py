@@ -21,17 +21,13 @@ EACH_CORE = ("-n", "auto", "--dist", "worksteal")
 PURE = (
     "accept",
     "accept_migrations",
-    "commit_stage_judged",
-    "commit_stage_read",
     "complete",
-    "decide",
-    "progress",
     "ship",
-    "times",
 )
 UNITS = (
     "actions",
     "checks",
+    "decision",
     "execution",
     "facts",
     "guards",

@@ -286,7 +286,7 @@ def configured(site: Site, test: str = ""):
 
 
 def test_a_build_makes_the_image_that_release_toml_says(site):
-    from roadworthy.pipeline.build import build
+    from roadworthy.packages.build import build
 
     made = build(configured(site), site.commit)
     assert made.kind == "image"

@@ -14,9 +14,9 @@ from roadworthy.config import PackageRules
 from roadworthy.errors import UsageError
 from roadworthy.packages import registry as images
 from roadworthy.packages import settings
+from roadworthy.packages.build import build as build_package
 from roadworthy.packages.podman import take
 from roadworthy.packages.settings import Settings, check_releasable, foreign
-from roadworthy.pipeline.build import build as build_stage
 
 from .conftest import build, push
 from .image_project import DOCKERFILE, ImageProject, project_on, sandboxed
@@ -98,7 +98,7 @@ def site(tmp_path, place, python_image, engine) -> Site:
 def test_a_build_refuses_what_cannot_be_released_each_time(site):
     for _ in range(2):
         with pytest.raises(UsageError, match="no CMD"):
-            build_stage(configured(site), site.commit)
+            build_package(configured(site), site.commit)
 
 
 def test_several_platforms_are_refused_before_anything_is_built(site):
@@ -108,7 +108,7 @@ def test_several_platforms_are_refused_before_anything_is_built(site):
     toml.write_text(toml.read_text().replace(kind, f'{kind}\nplatforms = ["linux/amd64", "linux/arm64"]', 1))
     context = type(context)(site.project.root, context.screen, site.environ)
     with pytest.raises(UsageError, match="names 2, and Heroku runs an image of one"):
-        build_stage(context, site.commit)
+        build_package(context, site.commit)
     assert images.tagged(site.rules.repository, site.commit, environ={}) is None
 
 

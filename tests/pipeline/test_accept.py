@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from roadworthy.decision import decide
 from roadworthy.errors import UsageError
 from roadworthy.pipeline import accept as module
-from roadworthy.pipeline import decide
 from roadworthy.trial import package as trial
 from roadworthy.trial import starting
 from roadworthy.trial.place import WELL, Ran

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from roadworthy.actions import complete as action
+from roadworthy.decision import told as telling
+from roadworthy.decision.lines import LINES, Line, Progress, State
 from roadworthy.errors import CheckFailed
 from roadworthy.model import Outcome, Plan, Request, Result
 from roadworthy.pipeline import complete as module
-from roadworthy.pipeline.lines import LINES, Line, Progress, State
 
 COMMIT = "c" * 40
 
@@ -49,10 +51,10 @@ def test_what_does_not_hold_or_cannot_be_told_is_named(monkeypatch: pytest.Monke
         raise CheckFailed("the database does not answer")
 
     criteria = {"good": lambda *_: "", "bad": lambda *_: "it runs v3", "broken": broken, "unasked": broken}
-    monkeypatch.setattr(module, "CRITERIA", criteria)
+    monkeypatch.setattr(action, "CRITERIA", criteria)
     done = SimpleNamespace(criteria=("good", "bad", "broken"))
     asked: Any = SimpleNamespace(config=SimpleNamespace(done=done))
-    found = module._unmet(asked, SimpleNamespace())  # type: ignore[arg-type]
+    found = action._unmet(asked, SimpleNamespace())  # type: ignore[arg-type]
     assert found == {"bad": "it runs v3", "broken": "it cannot be told: the database does not answer"}
 
 
@@ -140,10 +142,10 @@ def test_of_the_evidence_the_files_of_the_contract_alone_are_left(monkeypatch: p
     monkeypatch.setattr(
         module.artifacts, "write", lambda _, name, commit, data: left.update({f"{commit[0]} {name}": data})
     )
-    one = entry(7, "end", "complete", "plan.json", *module._FILES, "health.txt")
+    one = entry(7, "end", "complete", "plan.json", *telling.VIEWS, "health.txt")
     module._write(context(Log(one)), "prod", one, COMMIT)
     assert left == {
-        f"c {name}": f"bytes of {key} #7".encode() for key, name in module._FILES.items()
+        f"c {name}": f"bytes of {key} #7".encode() for key, name in telling.VIEWS.items()
     }  # fmt: skip
 
 
@@ -167,10 +169,10 @@ def test_the_deployment_that_stands_is_told_with_the_start_that_its_end_settles(
         start,
         entry(9, "start", "deploy"),
     )
-    deployed, began = module._deployed(log, progress_with(ran=RAN))
+    deployed, began = telling._deployed(log, progress_with(ran=RAN))
     assert began is start
-    assert deployed == module.decide.Deployment(10, 12, "at #10", "at #12", 3)
-    assert module._deployed(log, progress_with()) == (None, None)
+    assert deployed == telling.decide.Deployment(10, 12, "at #10", "at #12", 3)
+    assert telling._deployed(log, progress_with()) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_a_deployment_has_failed_when_the_newest_of_this_commit_did(
 ):
     outcomes = tuple(SimpleNamespace(kind=k, action=a, commit=c) for k, a, c in settled)
     log: Any = Log(settled=outcomes)
-    assert module._last_failed(log, COMMIT) is failed
+    assert telling._last_failed(log, COMMIT) is failed
 
 
 @pytest.mark.parametrize(
@@ -222,8 +224,8 @@ def test_a_deployment_is_a_replay_when_one_began_it_or_its_newest_completion(
     start = entry(10, "start", "deploy", **of_the_deploy)
     before = entry(11, "start", "complete", replay=True, **{"from": {"deployment": 12}})
     log: Any = Log(*newer, entry(12, "end", "deploy", settles=10), before, start)
-    deployed = module.decide.Deployment(10, 12, "", "", 3)
-    assert module._replayed(log, deployed, start) is replayed
+    deployed = telling.decide.Deployment(10, 12, "", "", 3)
+    assert telling._replayed(log, deployed, start) is replayed
 
 
 @pytest.mark.parametrize("stands", [True, False])
@@ -233,23 +235,23 @@ def test_only_a_deployment_that_stands_can_be_a_replay_and_only_one_that_does_no
     monkeypatch: pytest.MonkeyPatch, stands: bool, replayed: bool, asked_now: dict[str, str] | None
 ):
     asked = SimpleNamespace(standing=SimpleNamespace(digest="d" * 64))
-    deployed = module.decide.Deployment(10, 12, "", "", 3)
+    deployed = telling.decide.Deployment(10, 12, "", "", 3)
     start = entry(10, "start", "deploy")
     looked: list[Any] = []
-    monkeypatch.setattr(module, "asked_of", lambda *_: asked)
-    monkeypatch.setattr(module, "as_completed", lambda _: "as completed")
-    monkeypatch.setattr(module, "progress", lambda what: looked.append(what) or progress_with(no_deploy="N"))
-    monkeypatch.setattr(module, "_deployed", lambda *_: (deployed, start) if stands else (None, None))
+    monkeypatch.setattr(telling, "asked_of", lambda *_: asked)
+    monkeypatch.setattr(telling, "as_completed", lambda _: "as completed")
+    monkeypatch.setattr(telling, "progress", lambda what: looked.append(what) or progress_with(no_deploy="N"))
+    monkeypatch.setattr(telling, "_deployed", lambda *_: (deployed, start) if stands else (None, None))
     monkeypatch.setattr(
-        module, "_replayed", lambda _, its, began: replayed and (its, began) == (deployed, start)
+        telling, "_replayed", lambda _, its, began: replayed and (its, began) == (deployed, start)
     )
-    monkeypatch.setattr(module, "_last_failed", lambda *_: True)
-    monkeypatch.setattr(module, "_unmet_of", lambda _, log: {"of": "the journal" if log else "the line"})
-    monkeypatch.setattr(module, "_tests", lambda *_: None)
-    monkeypatch.setattr(module.commit_stage, "read", lambda *_: "a commit stage")
-    monkeypatch.setattr(module.times, "of_release", lambda *_, **how: how)
+    monkeypatch.setattr(telling, "_last_failed", lambda *_: True)
+    monkeypatch.setattr(telling, "_unmet_of", lambda _, log: {"of": "the journal" if log else "the line"})
+    monkeypatch.setattr(telling, "_tests", lambda *_: None)
+    monkeypatch.setattr(telling.commit_stage, "read", lambda *_: "a commit stage")
+    monkeypatch.setattr(telling.times, "of_release", lambda *_, **how: how)
     there: Any = SimpleNamespace(log=lambda _: SimpleNamespace(entries=list))
-    told: Any = module.read(there, "prod", COMMIT, asked_now)
+    told: Any = telling.read(there, "prod", COMMIT, asked_now)
     assert looked == [asked if asked_now is None else "as completed"]
     assert (told.deployed, told.replay, told.no_deploy) == (
         deployed if stands else None,
@@ -288,8 +290,8 @@ def test_the_first_stage_of_the_deployment_that_is_not_done_is_what_is_unmet(
 ):
     found = progress_with(lines=lines(**states), next=following)
     log: Any = Log()
-    assert module._unmet_of(found, log) == unmet
-    assert module._unmet_of(found, None) == unmet
+    assert telling._unmet_of(found, log) == unmet
+    assert telling._unmet_of(found, None) == unmet
 
 
 @pytest.mark.parametrize(
@@ -307,14 +309,14 @@ def test_of_a_completion_that_failed_its_own_criteria_are_what_is_unmet(
     log: Any = Log(entry(15, "note", "decide", criteria={"another": "bad"}), one)
     completed: Any = SimpleNamespace(seq=14)
     found = progress_with(lines=lines(completion=State.FAILED), completed=completed)
-    assert module._unmet_of(found, log) == unmet
+    assert telling._unmet_of(found, log) == unmet
     # While a completion is being written, and where the failed line names none, the line itself is told.
     plain = {"complete": "completion: failed"}
-    assert module._unmet_of(found, None) == plain
-    assert module._unmet_of(progress_with(lines=found.lines), log) == plain
+    assert telling._unmet_of(found, None) == plain
+    assert telling._unmet_of(progress_with(lines=found.lines), log) == plain
     for state in (State.REFUSED, State.OPEN, State.NOT_REACHED):
         other = progress_with(lines=lines(completion=state), completed=completed)
-        assert module._unmet_of(other, log) == {"complete": f"completion: {state}"}
+        assert telling._unmet_of(other, log) == {"complete": f"completion: {state}"}
 
 
 # ---- the criteria ------------------------------------------------------------------------------------------------
@@ -337,8 +339,8 @@ def test_a_stage_that_lacks_or_stands_out_of_order_is_unmet(
     standing = SimpleNamespace(
         lacks=lambda action: lacks if action == "deploy" else "another", invalid=invalid
     )
-    monkeypatch.setattr(module, "standing_of", lambda *_: standing)
-    assert module.CRITERIA["stages_in_order"](context(Log()), PLAN) == why
+    monkeypatch.setattr(action, "standing_of", lambda *_: standing)
+    assert action.CRITERIA["stages_in_order"](context(Log()), PLAN) == why
 
 
 @pytest.mark.parametrize(
@@ -354,8 +356,8 @@ def test_another_package_and_maintenance_are_unmet(
     monkeypatch: pytest.MonkeyPatch, digest: str, maintenance: bool, why: str
 ):
     seen = SimpleNamespace(digest=digest, maintenance=maintenance)
-    monkeypatch.setattr(module, "observe", lambda *_: SimpleNamespace(as_of=lambda _: seen))
-    assert module.CRITERIA["package_runs"](context(Log()), PLAN) == why
+    monkeypatch.setattr(action, "observe", lambda *_: SimpleNamespace(as_of=lambda _: seen))
+    assert action.CRITERIA["package_runs"](context(Log()), PLAN) == why
 
 
 def test_each_check_that_does_not_pass_is_unmet(monkeypatch: pytest.MonkeyPatch):
@@ -363,12 +365,12 @@ def test_each_check_that_does_not_pass_is_unmet(monkeypatch: pytest.MonkeyPatch)
         SimpleNamespace(name=name, outcome=outcome, reason=f"{name} said so")
         for name, outcome in (("a", "passed"), ("b", "failed"), ("c", "unknown"))
     ]
-    monkeypatch.setattr(module, "addresses", lambda *_: "addresses")
-    monkeypatch.setattr(module, "ask", lambda *_: results)
-    told = module.CRITERIA["checks_pass"](context(Log()), PLAN)
+    monkeypatch.setattr(action, "addresses", lambda *_: "addresses")
+    monkeypatch.setattr(action, "ask", lambda *_: results)
+    told = action.CRITERIA["checks_pass"](context(Log()), PLAN)
     assert told == "check b: b said so; check c: c said so"
     results[:] = results[:1]
-    assert module.CRITERIA["checks_pass"](context(Log()), PLAN) == ""
+    assert action.CRITERIA["checks_pass"](context(Log()), PLAN) == ""
 
 
 @pytest.mark.parametrize(
@@ -385,9 +387,9 @@ def test_a_schema_that_is_not_the_journals_or_lags_is_unmet(
 ):
     left = [SimpleNamespace(revision=one) for one in pending]
     asked = SimpleNamespace(revision=journal, pending=lambda: left)
-    monkeypatch.setattr(module, "asked_of", lambda *_: asked)
-    monkeypatch.setattr(module, "revision_of", lambda *_: seen)
-    assert module.CRITERIA["schema_is_current"](context(Log()), PLAN) == why
+    monkeypatch.setattr(action, "asked_of", lambda *_: asked)
+    monkeypatch.setattr(action, "revision_of", lambda *_: seen)
+    assert action.CRITERIA["schema_is_current"](context(Log()), PLAN) == why
 
 
 def test_all_evidence_since_the_deployment_is_read(monkeypatch: pytest.MonkeyPatch):
@@ -399,5 +401,5 @@ def test_all_evidence_since_the_deployment_is_read(monkeypatch: pytest.MonkeyPat
     )
     read: list[str] = []
     monkeypatch.setattr(log, "evidence", lambda sha256: read.append(sha256))
-    assert module.CRITERIA["evidence_is_kept"](context(log), PLAN) == ""
+    assert action.CRITERIA["evidence_is_kept"](context(log), PLAN) == ""
     assert read == ["b #14", "c #14", "a #12", "of the start #11"]

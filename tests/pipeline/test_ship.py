@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from roadworthy.decision.lines import LINES, Line, Progress, State
 from roadworthy.errors import CheckFailed, Held, OutcomeUnknown, Refused, Superseded
 from roadworthy.journal.lock import HeldBy
 from roadworthy.model import Outcome, Plan, Request, Result
 from roadworthy.pipeline import ship as module
 from roadworthy.pipeline.accept import accept
-from roadworthy.pipeline.lines import LINES, Line, Progress, State
 
 COMMIT = "c" * 40
 
@@ -53,7 +53,7 @@ def test_own_tests_run_only_where_github_is_not_the_commit_stage(
     monkeypatch: pytest.MonkeyPatch, github: str | None, tested: str, runs: bool
 ):
     ran: list[str] = []
-    monkeypatch.setattr(module.build, "package_of", lambda *_: SimpleNamespace(digest="d" * 64))
+    monkeypatch.setattr(module, "package_of", lambda *_: SimpleNamespace(digest="d" * 64))
     state = SimpleNamespace(outcome=tested, source="a run", url="journal #3")
     monkeypatch.setattr(module, "test_run", lambda *_: state)
     monkeypatch.setattr(module, "test", lambda _, commit: ran.append(commit))
@@ -354,7 +354,7 @@ def test_a_ship_goes_on_where_the_progress_has_no_valid_end(
     monkeypatch.setattr(module.release, "run", run)
     found = progress_with(deploy=deployed, migrations=migrated)
     monkeypatch.setattr(module, "progress_of", lambda *_: found)
-    monkeypatch.setattr(module.build, "package_of", lambda *_: SimpleNamespace(digest="d" * 64))
+    monkeypatch.setattr(module, "package_of", lambda *_: SimpleNamespace(digest="d" * 64))
     monkeypatch.setattr(module, "_verified", lambda *_: Result(Outcome.SUCCEEDED, "verified"))
     monkeypatch.setattr(module, "_completed", lambda *_: Result(Outcome.SUCCEEDED, "completed"))
     walk = [(stage, go().line) for stage, go in module._deployed(context(), asked(replay=replay), found)]
@@ -438,7 +438,7 @@ def test_what_was_complete_already_is_decided_on_as_it_is_told_now(
 ):
     requests: list[Any] = []
     decided = Result(decision, "decision") if decision else None
-    monkeypatch.setattr(module.build, "package_of", lambda *_: SimpleNamespace(digest="d" * 64))
+    monkeypatch.setattr(module, "package_of", lambda *_: SimpleNamespace(digest="d" * 64))
     monkeypatch.setattr(
         module.complete,
         "complete",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from road.project import KEYS, Project, migration, until
-from roadworthy.pipeline.lines import LINES
+from roadworthy.decision.lines import LINES
 
 # It takes a while: `nox -s slow` runs it.
 pytestmark = pytest.mark.slow

@@ -1,6 +1,6 @@
 """However the road is walked for real: a ship that exits with 0, a decision YES and what runs say the same.
 
-`tests/pipeline/test_progress_walks.py` walks thousands of roads in memory. These are drawn on the sandbox, with
+`tests/decision/test_progress_walks.py` walks thousands of roads in memory. These are drawn on the sandbox, with
 true journals, processes and databases: commands in any order, refused approvals, failures, kills, stages by hand,
 starts that are given up, and commits that overtake each other, one of which needs no deployment.
 

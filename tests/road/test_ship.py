@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from road.project import KEYS, Project
+from roadworthy.decision.lines import LINES
 from roadworthy.journal.entry import Entry
-from roadworthy.pipeline.lines import LINES
 
 
 def logs(folder: Path) -> list[Path]:

@@ -9,12 +9,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from roadworthy.config import ScopeRules, Slo
+from roadworthy.decision import commit_stage, contract_files, decide
+from roadworthy.decision.commit_stage import Drift, Stage
+from roadworthy.decision.decide import Decision
 from roadworthy.facts.acceptance_checks import API, BROWSER, IDENTITY, INFRA, LOAD, MIGRATION
 from roadworthy.facts.scope import classify
 from roadworthy.model import CiState, Fact, StageRun
-from roadworthy.pipeline import commit_stage, contract_files, decide
-from roadworthy.pipeline.commit_stage import Drift, Stage
-from roadworthy.pipeline.decide import Decision
 
 from .reading import Answer, Difference, Subject, Vector, differs
 

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from roadworthy import http
 from roadworthy.config import GitHub, Slo
+from roadworthy.decision import commit_stage, contract_files, decide
+from roadworthy.decision.commit_stage import Stage
+from roadworthy.decision.times import Job, Times, slowest
 from roadworthy.errors import RoadworthyError
 from roadworthy.facts.github import ACTIONS, EVENTS, ci_state, with_workflow
 from roadworthy.facts.standing import Standing
 from roadworthy.model import CiState, Fact
-from roadworthy.pipeline import commit_stage, contract_files, decide
-from roadworthy.pipeline.commit_stage import Stage
-from roadworthy.pipeline.times import Job, Times, slowest
 from roadworthy.spans import seconds
 
 from .deciding import NOW

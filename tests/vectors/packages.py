@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from roadworthy import references
 from roadworthy.config import ScopeRules
+from roadworthy.decision import decide
 from roadworthy.errors import UsageError
 from roadworthy.facts.scope import classify
 from roadworthy.packages import manifest
-from roadworthy.pipeline import decide
 
 from .deciding import NOT_ASKED
 from .reading import Answer, Difference, Subject, Vector

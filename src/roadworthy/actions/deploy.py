@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ..facts.history import runs
 from ..facts.observe import apps_of
+from ..facts.package import known, recorded
 from ..facts.revision import revision_in
+from ..facts.standing import standing_of
 from ..model import (
     Confirmation,
     Facts,
@@ -21,6 +23,7 @@ from ..model import (
     Request,
     Step,
 )
+from ..packages.build import build
 from ..record import after, before, releases
 from . import migrate, watch
 from .running import look
@@ -70,6 +73,14 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         migrations=pending,
         watch=None if already else watch.planned(facts, context),
     )
+
+
+def package_of(context: Context, commit: str) -> Package:
+    """The package that a deploy means: the recorded one, or, where none is recorded, a build of the commit."""
+    if context.planning:
+        return known(context, commit)
+    standing = standing_of(context, commit)
+    return recorded(context, commit, standing.build) if standing.build else build(context, commit)
 
 
 def _known(part: Package, history: History, observed: Observed) -> str:

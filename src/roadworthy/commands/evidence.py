@@ -97,6 +97,7 @@ def _product(context: Context, commit: str, product: Product) -> Path | bytes:
         return registry.read(ref, environ=context.environ).data
     from ..facts import package
     from ..model import Package
+    from ..packages.build import store_of
 
     package.bring(context, Package(commit, product.digest, 0, component=product.component))
-    return package.store_of(context, product.component) / f"{commit}.tgz"
+    return store_of(context.config, context.paths, product.component) / f"{commit}.tgz"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ..decision.reading import progress_of
 from ..errors import RoadworthyError
 from ..execution.reconcile import reconcile
 from ..facts.drift import drift
 from ..facts.history import history_of
 from ..facts.observe import observe
 from ..model import Outcome, Plan, Result
-from ..pipeline.reading import progress_of
 from ..pipeline.what_next import of_drift
 
 if TYPE_CHECKING:

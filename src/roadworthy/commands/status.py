@@ -106,8 +106,8 @@ def _row(context: Context, name: str, told: Told, observed: Observed | Roadworth
 
 def _progress(context: Context, name: str, start: Entry | None) -> dict[str, Any]:
     """Where what should run stands: each stage, what is pending, and the commands that are left."""
-    from ..pipeline.progress import while_open
-    from ..pipeline.reading import mark_of, progress_of_what_runs
+    from ..decision.progress import while_open
+    from ..decision.reading import mark_of, progress_of_what_runs
 
     first = list(while_open(mark_of(start), name)) if start else []
     try:

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ..decision.lines import Asked, Line, State
+from ..decision.progress import progress
+from ..decision.reading import asked_of
 from ..errors import UsageError
 from ..execution.holding import say_open
 from ..facts.history import as_of, read_history, test_run
@@ -17,9 +20,6 @@ from ..facts.running import running
 from ..facts.standing import STAGES
 from ..journal.entry import place_of
 from ..model import Outcome, Result
-from ..pipeline.lines import Asked, Line, State
-from ..pipeline.progress import progress
-from ..pipeline.reading import asked_of
 from ..record import evidence_of, shown
 
 if TYPE_CHECKING:

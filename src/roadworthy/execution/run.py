@@ -106,9 +106,8 @@ ACTIONS: Final = ("deploy", "migrate", "rollback", "config", "certify", "adopt",
 
 def stage_of(action: str) -> Stage:
     """The stage of an action, imported when it is needed."""
-    from ..actions import adopt, certify, deploy, migrate, rollback
+    from ..actions import adopt, certify, complete, deploy, migrate, rollback
     from ..actions import config as change_config
-    from ..pipeline import complete
 
     stages: dict[str, Stage] = {
         "deploy": deploy,
@@ -152,7 +151,7 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     stage = stage_of(request.action)
     head = log.head()
     if request.action == "deploy" and not only_plan:
-        from ..pipeline.build import package_of
+        from ..actions.deploy import package_of
 
         package_of(context, request.commit)  # built or brought here first, for the facts only read
     facts = read_facts(context, request)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import git
 from ..errors import UsageError
 from ..model import History, Observed, Package
+from ..packages.build import build
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -32,8 +33,6 @@ def adoptable(context: Context, environment: str, history: History, observed: Ob
         raise UsageError(f"{said} was never verified in {environment}, and {before} has to certify it first")
     if not commit:
         raise UsageError(f"the platform does not say of which commit {said} was made")
-    from ..pipeline.build import build
-
     built = build(context, git.resolve(context.paths.root, commit))
     if built.digest != digest:
         raise UsageError(f"{said} is not what is built from {commit[:12]} ({built.digest[:12]})")

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..errors import CheckFailed, RoadworthyError, UsageError
+from ..errors import UsageError
 from ..files import read_file
 from ..keys import MOST
 from ..model import Credential
+from ..platforms.base import apps_opened
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -34,10 +35,12 @@ def read_credentials(context: Context) -> tuple[Credential, ...]:
 
     Raises CheckFailed when the platform does not tell whether one opens a production app.
     """
-    found = []
-    for name in context.config.acceptance.credentials:
+    config, found = context.config, []
+    apps = [app for e in config.environments.values() if e.production for app in (e.app, *e.apps.values())]
+    for name in config.acceptance.credentials:
         if value := context.environ.get(name, ""):
-            found.append(Credential(name, _same_as(context, name, value), _opens(context, value)))
+            opens = apps_opened(config, context.paths, value, apps)
+            found.append(Credential(name, _same_as(context, name, value), opens))
     return tuple(found)
 
 
@@ -55,39 +58,3 @@ def _same_as(context: Context, name: str, value: str) -> tuple[str, ...]:
         if other == name
         or (said.strip() and hmac.compare_digest(os.fsencode(said.strip()), os.fsencode(value.strip())))
     )
-
-
-def _opens(context: Context, value: str) -> tuple[str, ...]:
-    """The production apps that a platform's API shows to whoever holds this value."""
-    from requests.auth import HTTPBasicAuth
-
-    from .. import http
-
-    api = _api(context)
-    production = [e for e in context.config.environments.values() if e.production] if api else []
-    apps = [app for e in production for app in (e.app, *e.apps.values())]
-    session = http.session(context.config.limits.http)
-    session.headers["Accept"] = "application/vnd.heroku+json; version=3"
-    session.auth = HTTPBasicAuth("", os.fsencode(value))  # a variable may hold bytes that are no text
-    opened = []
-    for app in apps:
-        try:
-            status = session.get(f"{api}/apps/{app}").status_code
-        except OSError as error:
-            raise CheckFailed(f"whether it opens {app} cannot be told: {http.reason(error)}") from error
-        if status not in (401, 403, 404):
-            opened.append(app)
-    return tuple(opened)
-
-
-def _api(context: Context) -> str:
-    """The platform's address, "" when there is none: no sandbox is up."""
-    if context.target != "sandbox":
-        return context.config.targets[context.target].api
-    from ..sandbox import control
-
-    try:
-        here = control.find(context.paths.sandbox)
-    except RoadworthyError:
-        return ""
-    return here.url if here else ""

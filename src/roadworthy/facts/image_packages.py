@@ -1,4 +1,4 @@
-"""Images as what a build makes or finds: who built them, and where they still are."""
+"""Images as the journal tells of them: who built them, and where they still are."""
 
 from __future__ import annotations
 
@@ -14,31 +14,7 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..facts.standing import Done
     from ..journal.entry import Entry
-    from ..packages.image import Image
     from ..packages.registry import Manifest
-
-
-def package_of(built: Image, component: str) -> Package:
-    """The package of one component, which is this image."""
-    return Package(
-        built.commit,
-        built.digest.removeprefix("sha256:"),
-        built.size,
-        kind="image",
-        ref=built.ref,
-        config=built.config,
-        component=component,
-        found=built.found,
-    )
-
-
-def said_of_found(package: Package) -> str:
-    """What a person has to know of an image that was found rather than built."""
-    where = package.ref.partition("@")[0]
-    return (
-        f"the image was found in {where} under its tag, and was not built here: "
-        "whoever can push there may have put it there"
-    )
 
 
 def attributed(entries: Iterable[Entry], package: Package) -> Package:

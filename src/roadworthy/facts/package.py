@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ..errors import NoPackage, UsageError
 from ..journal.entry import place_of
 from ..model import Package, Plan, ReleasePackage, Step
+from ..packages.build import of_image, store_of
 from . import image_packages
 from .standing import Done, standing_of
 
@@ -18,21 +19,17 @@ if TYPE_CHECKING:
     from ..config import Packaged
     from ..context import Context
 
+MANIFEST: Final = "manifest.json"
+"""The evidence of a build that is the release package's manifest."""
 DESCRIBED: Final = "package.json"
 """The evidence of a build that holds the slug's own description."""
-
-
-def store_of(context: Context, component: str) -> Path:
-    """The folder of a component's packages on this machine; "" is the first component."""
-    first = component in ("", context.config.package.component)
-    return context.paths.packages if first else context.paths.packages / component
 
 
 def here(context: Context, package: Package) -> Package:
     """The package with the files of its bytes, where they are on this machine."""
     if package.parts:
         return replace(package, parts=tuple(here(context, part) for part in package.parts))
-    file = store_of(context, package.component) / f"{package.commit}.tgz"
+    file = store_of(context.config, context.paths, package.component) / f"{package.commit}.tgz"
     return replace(package, file=str(file) if file.is_file() else "")
 
 
@@ -87,7 +84,7 @@ def _recorded(
         )
     from ..packages import slug
 
-    store = store_of(context, component)
+    store = store_of(context.config, context.paths, component)
     found = slug.find(commit, store=store)
     if found is None:
         data = context.store.get(stored_as(digest), slug.MAX_SIZE)
@@ -144,14 +141,14 @@ def known(context: Context, commit: str) -> Package:
 
 def _found(context: Context, commit: str, rules: Packaged) -> Package | None:
     """The package of one component that was built before, here or in its registry; None when there is none."""
-    store, name = store_of(context, rules.component), rules.component
+    store, name = store_of(context.config, context.paths, rules.component), rules.component
     if rules.kind == "image":
         from ..packages import image
 
         built = image.find(commit, rules=rules, store=store, environ=context.environ)
         if built is None:
             return None
-        return image_packages.package_of(built, name)
+        return of_image(built, name)
     from ..packages import slug
 
     made = slug.find(commit, store=store, path=rules.path)

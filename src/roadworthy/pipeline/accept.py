@@ -18,6 +18,8 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import guard
+from ..decision import artifacts, commit_stage, decide
+from ..decision.contract_files import acceptance_file
 from ..errors import CheckFailed, Refused, UsageError
 from ..execution.holding import say_open
 from ..facts.acceptance_checks import API, BROWSER, CHECKS, IDENTITY, INFRA, LOAD, MIGRATION, required_checks
@@ -31,8 +33,7 @@ from ..packages import procfile
 from ..packages.manifest import refs as refs_of
 from ..record import phases
 from ..trial import starting
-from . import accept_migrations, artifacts, build, commit_stage, decide
-from .contract_files import acceptance_file
+from . import accept_migrations, build
 from .on_package import begin
 
 if TYPE_CHECKING:

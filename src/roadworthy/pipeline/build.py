@@ -1,8 +1,7 @@
-"""Build once: the package of a commit, found or made, and never made twice with other bytes.
+"""Build: write down the package of a commit, which `packages/build.py` makes.
 
-`build` makes the bytes; they depend on the commit's tree alone, for they are read from git and nothing runs.
-The stage (`report`) writes them down: digest, manifest, provenance, and the bytes themselves in the store, so
-that any machine can deploy or replay them.
+Digest, manifest and provenance go into the journal, and the bytes themselves into the store, so that any machine
+can deploy or replay them.
 """
 
 from __future__ import annotations
@@ -10,63 +9,23 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import replace
 
 from ..errors import Refused, UsageError
 from ..facts import image_packages
-from ..facts.package import DESCRIBED, known, named, recorded, store_of, stored_as
-from ..facts.standing import Done, Standing, read_standing, standing_of
+from ..facts.package import DESCRIBED, MANIFEST, named, recorded, stored_as
+from ..facts.standing import Done, Standing, read_standing
 from ..journal.entry import place_of
 from ..model import MissingFact, Outcome, Package, Request, Result
+from ..packages.build import build, said_of_found
 from .on_package import begin
 
 if TYPE_CHECKING:
-    from ..config import Packaged
     from ..context import Context
 
 NAME = "build"
-MANIFEST: Final = "manifest.json"  # the release package's, as evidence of the build
-
-
-def build(context: Context, commit: str) -> Package:
-    """The package of a full commit SHA. Raises UsageError when it cannot be built or was altered."""
-    parts = tuple(_build(context, commit, rules) for rules in context.config.packaged)
-    if len(parts) == 1:
-        return replace(parts[0], component="")
-    return Package.together(parts)
-
-
-def _build(context: Context, commit: str, rules: Packaged) -> Package:
-    """The package of one component."""
-    root, store, name = context.paths.root, store_of(context, rules.component), rules.component
-    if rules.kind == "image":
-        from ..packages import image, settings
-
-        if rules.platforms[1:]:
-            raise UsageError(f"package.platforms names {len(rules.platforms)}, and {settings.SEVERAL}")
-        with context.screen.step(f"building the image of {commit[:12]}, or finding it"):
-            built = image.find_or_build(root, commit, rules=rules, store=store, environ=context.environ)
-        package = image_packages.package_of(built, name)
-        live = context.target != "sandbox"
-        settings.check_releasable(built.ref, rules.platforms, context.environ, live=live)
-        if built.found:
-            context.screen.line(f"  {image_packages.said_of_found(package)}")
-        return package
-    from ..packages import slug
-
-    made = slug.find_or_build(root, commit, path=rules.path, store=store)
-    return Package(made.commit, made.digest, made.size, str(made.file), component=name)
-
-
-def package_of(context: Context, commit: str) -> Package:
-    """The package that a deploy means: the recorded one, or, where none is recorded, a build of the commit."""
-    if context.planning:
-        return known(context, commit)
-    standing = standing_of(context, commit)
-    return recorded(context, commit, standing.build) if standing.build else build(context, commit)
 
 
 def stage(context: Context, commit: str) -> tuple[Package, bool]:
@@ -74,7 +33,7 @@ def stage(context: Context, commit: str) -> tuple[Package, bool]:
 
     Raises Refused before its turn, or when other bytes were recorded under this commit.
     """
-    from . import artifacts
+    from ..decision import artifacts
 
     log = context.log(place_of(commit))
     standing = read_standing(log.entries())
@@ -125,9 +84,9 @@ def manifest_of(context: Context, done: Done, commit: str) -> dict[str, Any]:
 
     That of the store is always looked at, for what follows is computed from it; that of `.artifacts` where it is.
     """
+    from ..decision import artifacts
     from ..journal.entry import JournalError
     from ..packages.manifest import problem
-    from . import artifacts
 
     try:
         manifest: dict[str, Any] = context.log(place_of(commit)).evidence_json(done.evidence[MANIFEST])
@@ -154,7 +113,7 @@ def _digest_of(path: Path) -> str:
 
 
 def _show_manifest(context: Context, done: Done, commit: str) -> None:
-    from . import artifacts
+    from ..decision import artifacts
 
     manifest_of(context, done, commit)
     views = {MANIFEST: artifacts.MANIFEST}
@@ -218,9 +177,7 @@ def report(context: Context, request: Request) -> Result:
     """Build, for the command."""
     package, known = stage(context, request.commit)
     line = f"package {package.digest} of {package.commit[:12]}, {package.size:,} bytes"
-    line += "; ".join(
-        ("", *dict.fromkeys(image_packages.said_of_found(part) for part in package.each if part.found))
-    )
+    line += "; ".join(("", *dict.fromkeys(said_of_found(part) for part in package.each if part.found)))
     return Result(
         Outcome.SUCCEEDED,
         f"{line} (already)" if known else line,

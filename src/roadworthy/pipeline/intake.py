@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import git
+from ..decision import artifacts
 from ..errors import CheckFailed, UsageError
 from ..execution.holding import say_open
 from ..facts.scope import DocsDrift, Scope, docs_drift, docs_drift_json, scope_json, scope_of
@@ -17,7 +18,6 @@ from ..facts.standing import Done, standing_of
 from ..journal.entry import place_of
 from ..journal.lock import is_rerun
 from ..model import Outcome, Request, Result
-from . import artifacts
 from .on_package import begin
 
 if TYPE_CHECKING:

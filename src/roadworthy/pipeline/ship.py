@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
+from ..actions.deploy import package_of
 from ..actions.running import runs_now
+from ..decision.lines import LINES, MIGRATIONS, Line, Progress, State
+from ..decision.progress import progress
+from ..decision.reading import asked_of, progress_of
 from ..errors import CheckFailed, Held, OutcomeUnknown, Refused, RoadworthyError, Superseded
 from ..execution import run as release
 from ..execution import turn
@@ -29,9 +33,6 @@ from ..journal.entry import place_of
 from ..journal.lock import HeldBy
 from ..model import Outcome, Request, Result, outcome_of
 from . import accept, build, complete, intake, mark_released, verify, will_sign
-from .lines import LINES, MIGRATIONS, Line, Progress, State
-from .progress import progress
-from .reading import asked_of, progress_of
 from .ship_plan import planned
 from .test_run import test
 from .what_next import again
@@ -193,14 +194,14 @@ def _done_already(line: Line) -> Result:
 
 def _migrate(context: Context, request: Request) -> Result:
     """Migrate, when exactly the package of this ship runs."""
-    package = build.package_of(context, request.commit)
+    package = package_of(context, request.commit)
     asked = replace(request, action="migrate", to=package.digest, then=("complete",))
     return release.run(context, asked)
 
 
 def _completed(context: Context, request: Request) -> Result:
     """Complete the deployment of this very package. What was complete already is decided on as it is told now."""
-    package = build.package_of(context, request.commit)
+    package = package_of(context, request.commit)
     done = complete.complete(context, replace(request, action="complete", to=package.digest))
     if done.outcome is not Outcome.SUCCEEDED or done.seq:
         return done
@@ -210,7 +211,7 @@ def _completed(context: Context, request: Request) -> Result:
 
 def _verification(context: Context, request: Request) -> Result:
     """The commit stage, where it is this repository's own test run, and then acceptance."""
-    package = build.package_of(context, request.commit)
+    package = package_of(context, request.commit)
     tested = test_run(context.log(place_of(request.commit)).settled(), package.digest)
     if context.config.github is None and tested.outcome != "success":
         test(context, request.commit)

@@ -12,14 +12,14 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import guard
+from ..decision.lines import LINES, MIGRATIONS, Progress
+from ..decision.reading import progress_of
 from ..errors import RoadworthyError
 from ..execution.ahead import each_ahead
 from ..execution.signing import works
 from ..facts.read import read_facts
 from ..model import Outcome, Request, Result, Verdict
 from . import will_sign
-from .lines import LINES, MIGRATIONS, Progress
-from .reading import progress_of
 
 if TYPE_CHECKING:
     from ..context import Context

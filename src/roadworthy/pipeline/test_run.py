@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .. import git
+from ..actions.deploy import package_of
 from ..errors import CheckFailed
 from ..facts.package import unpack
 from ..journal.entry import place_of
@@ -18,7 +19,6 @@ from ..model import Outcome, Result
 from ..packages import procfile
 from ..record import evidence_of
 from ..trial.place import MARKER, Ran, place_apart, run
-from .build import package_of
 from .on_package import begin
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ def compare(context: Context, environment: str) -> Result:
 
 
 def _pending(context: Context, environment: str) -> tuple[str, ...]:
-    from .reading import progress_of_what_runs
+    from ..decision.reading import progress_of_what_runs
 
     try:
         found = progress_of_what_runs(context, environment)

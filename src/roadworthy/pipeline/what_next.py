@@ -1,7 +1,7 @@
 """What to say next: every stop of a command names the commands that lead on, in order and exact enough to copy.
 
 This is the only place that makes them. Who stops may name its own (`next` of a Result or an error); where it does
-not, they follow from how the command ended, and from how far its commit is (`pipeline/progress.py`). What only a
+not, they follow from how the command ended, and from how far its commit is (`decision/progress.py`). What only a
 person can say is a word in capitals: `--approval REF`. A command that changes production has both keys before it.
 """
 
@@ -120,7 +120,7 @@ def _after(context: Context, request: Request | None, result: Result) -> Iterabl
     if result.outcome is Outcome.SUPERSEDED:
         return ("invoke status", f"invoke replay --env {env} --sha {request.commit}")
     if result.code == 5:
-        from .progress import WAIT
+        from ..decision.progress import WAIT
 
         waiting = again(context, request, wait=WAIT) if action in WAITS else same
         where = f"--env {env}" if action in WAITS else f"--commit {request.commit}"
@@ -144,7 +144,7 @@ def _after(context: Context, request: Request | None, result: Result) -> Iterabl
 
 def _left(context: Context, request: Request) -> tuple[str, ...]:
     """The commands of every stage that the commit has still to pass."""
-    from .reading import progress_of
+    from ..decision.reading import progress_of
 
     commit, action = request.commit, request.said[0]
     if action in ("migrate", "complete", "certify"):  # they are about what runs
@@ -166,7 +166,7 @@ def _runs(context: Context, env: str) -> str:
 
 def _past(context: Context, request: Request, verdicts: Iterable[Verdict]) -> list[str]:
     """What leads past the guards that refused, in their order, and then the same command again."""
-    from .reading import progress_of
+    from ..decision.reading import progress_of
 
     env = request.environment
     words = {

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..decision.lines import LINES, Asked, Progress
+from ..decision.progress import progress, tested
+from ..decision.reading import asked_of
 from ..errors import Refused
 from ..execution import signing
 from . import accept, intake
-from .lines import LINES, Asked, Progress
-from .progress import progress, tested
-from .reading import asked_of
 
 if TYPE_CHECKING:
     from ..context import Context

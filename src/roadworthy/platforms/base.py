@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Protocol
 
 from ..config import Config
@@ -107,6 +108,18 @@ def open_platform(config: Config, paths: Paths, environ: Mapping[str, str]) -> P
 
     Raises UsageError where the address or the credential is missing.
     """
-    driver = import_module(f"{__package__}.{DRIVERS[config.targets[config.target].platform]}")
-    opened: Callable[[Config, Paths, Mapping[str, str]], Platform] = driver.opened
-    return opened(config, paths, environ)
+    opened: Platform = _of(config).opened(config, paths, environ)
+    return opened
+
+
+def apps_opened(config: Config, paths: Paths, credential: str, apps: Sequence[str]) -> tuple[str, ...]:
+    """Those of these apps that the target's platform shows to whoever holds `credential`.
+
+    Of a sandbox that is down, none. Raises CheckFailed when the platform does not tell.
+    """
+    shown: tuple[str, ...] = _of(config).apps_opened(config, paths, credential, apps)
+    return shown
+
+
+def _of(config: Config) -> ModuleType:
+    return import_module(f"{__package__}.{DRIVERS[config.targets[config.target].platform]}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ...config import Config
-from ...errors import UsageError
+from ...errors import CheckFailed, RoadworthyError, UsageError
 from ...model import Paths
 from .driver import Heroku
 
@@ -35,3 +36,34 @@ def opened(config: Config, paths: Paths, environ: Mapping[str, str]) -> Heroku:
     return Heroku(
         api, key, limits=config.limits, poll=target.poll, urls=urls, registry=registry, environ=environ
     )
+
+
+def apps_opened(config: Config, paths: Paths, credential: str, apps: Sequence[str]) -> tuple[str, ...]:
+    """Those of these apps that the API shows to whoever holds `credential`; none where the sandbox is not up."""
+    from requests.auth import HTTPBasicAuth
+
+    from ... import http
+
+    api = config.targets[config.target].api
+    if config.target == "sandbox":
+        from ...sandbox import control
+
+        try:
+            here = control.find(paths.sandbox)
+        except RoadworthyError:
+            here = None
+        if here is None:
+            return ()
+        api = here.url
+    session = http.session(config.limits.http)
+    session.headers["Accept"] = "application/vnd.heroku+json; version=3"
+    session.auth = HTTPBasicAuth("", os.fsencode(credential))  # a variable may hold bytes that are no text
+    shown = []
+    for app in apps:
+        try:
+            status = session.get(f"{api}/apps/{app}").status_code
+        except OSError as error:
+            raise CheckFailed(f"whether it opens {app} cannot be told: {http.reason(error)}") from error
+        if status not in (401, 403, 404):
+            shown.append(app)
+    return tuple(shown)

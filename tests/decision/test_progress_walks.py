@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.test_progress import COMMIT, B, C, asked, row
+from decision.test_progress import COMMIT, B, C, asked, row
+from roadworthy.decision import progress as rules
+from roadworthy.decision.lines import Journal, Mark, Progress
+from roadworthy.decision.progress import progress
 from roadworthy.facts.running import CHANGES, running
 from roadworthy.journal.index import Settled
-from roadworthy.pipeline import progress as rules
-from roadworthy.pipeline.lines import Journal, Mark, Progress
-from roadworthy.pipeline.progress import progress
 
 HEAD = "0002"
 ENDS = (

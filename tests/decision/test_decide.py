@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from roadworthy.config import Acceptance, Slo
+from roadworthy.decision import contract_files, decide
+from roadworthy.decision.commit_stage import Drift, Stage
+from roadworthy.decision.times import Job, Times, slowest
 from roadworthy.facts.acceptance_checks import (
     API,
     BROWSER,
@@ -24,9 +27,6 @@ from roadworthy.facts.acceptance_checks import (
 from roadworthy.facts.scope import Scope
 from roadworthy.facts.standing import Done, Standing
 from roadworthy.model import CiState, Fact
-from roadworthy.pipeline import contract_files, decide
-from roadworthy.pipeline.commit_stage import Drift, Stage
-from roadworthy.pipeline.times import Job, Times, slowest
 
 NOW = "2030-01-01T00:00:00Z"
 RESULTS = st.sampled_from(["success", "failure", "skipped", "unknown", ""])

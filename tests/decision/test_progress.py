@@ -9,12 +9,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from roadworthy.decision.lines import LINES, Asked, Journal, Mark, Progress, State
+from roadworthy.decision.progress import progress
 from roadworthy.facts.migrations import Migration, Migrations
 from roadworthy.facts.standing import Done, Standing
 from roadworthy.journal.index import Settled
 from roadworthy.model import Fact
-from roadworthy.pipeline.lines import LINES, Asked, Journal, Mark, Progress, State
-from roadworthy.pipeline.progress import progress
 
 B, C = "b" * 64, "c" * 64
 COMMIT = {B: "b" * 40, C: "c" * 40}

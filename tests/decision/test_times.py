@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from roadworthy.decision.decide import Deployment
+from roadworthy.decision.times import Job, Times, of_release, slowest
 from roadworthy.journal.entry import Entry, Record
-from roadworthy.pipeline.decide import Deployment
-from roadworthy.pipeline.times import Job, Times, of_release, slowest
 from roadworthy.spans import seconds
 
 STAGES = {

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from roadworthy.config import Slo
+from roadworthy.decision import commit_stage
+from roadworthy.decision.commit_stage import DRIFTS, UNKNOWN, Drift, Stage
 from roadworthy.journal.entry import Entry, Evidence, Record
 from roadworthy.model import CiState, Fact, Proof, StageRun
-from roadworthy.pipeline import commit_stage
-from roadworthy.pipeline.commit_stage import DRIFTS, UNKNOWN, Drift, Stage
 
 NOW, COMMIT, TESTED = "2030-01-01T00:00:00Z", "c" * 40, "a" * 40
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from roadworthy.config import Slo
+from roadworthy.decision import commit_stage
+from roadworthy.decision.commit_stage import DRIFTS, UNKNOWN, Drift, Stage
 from roadworthy.model import CiState, Fact, StageRun
-from roadworthy.pipeline import commit_stage
-from roadworthy.pipeline.commit_stage import DRIFTS, UNKNOWN, Drift, Stage
 
 NOW = "2030-01-01T00:00:00Z"
 PARTS = ("runtime", "desktop", "infra", "identity")

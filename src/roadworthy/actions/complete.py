@@ -1,0 +1,139 @@
+"""Complete: ask every criterion of the Definition of Done, and compute the release decision with the answers.
+
+Nothing is changed on the platform. What was completed already is left alone, but by a replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from ..decision import decide, told
+from ..decision.reading import asked_of
+from ..errors import Held, RoadworthyError, UsageError
+from ..facts.observe import observe
+from ..facts.revision import revision_of
+from ..facts.standing import standing_of
+from ..journal.entry import JournalError
+from ..model import Confirmation, Facts, Plan, Receipt, Request
+from .running import addresses, ask
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+NAME = "completion"
+
+
+def plan(request: Request, facts: Facts, context: Context) -> Plan:
+    """Nothing changes: the plan has no steps. What was completed already is left alone, but by a replay.
+
+    Raises Held when `request.to` names a package and another one runs by now.
+    """
+    running = facts.history.value.running
+    if running is None:
+        raise UsageError(f"nothing was ever deployed to {request.environment}: there is nothing to complete")
+    package = running.package
+    built = standing_of(context, package.commit).digest
+    if built and built != package.digest:
+        raise UsageError(
+            f"what runs of {package.commit[:12]} is not all that was built and accepted of it (a component was "
+            "given up since): it cannot be completed, so deploy a newer commit"
+        )
+    if request.to and request.to != package.digest:
+        raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was completed")
+    done = facts.history.value.complete and not request.replay
+    already = (
+        f"the deployment of {package.commit[:12]} to {facts.environment.app} is complete" if done else ""
+    )
+    return Plan(
+        request=replace(request, commit=package.commit),
+        app=facts.environment.app,
+        steps=(),
+        package=package,
+        before={"deployment": running.seq},
+        after={"commit": package.commit, "digest": package.digest, "size": package.size},
+        already=already,
+    )
+
+
+def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+    """Ask every criterion, and compute the decision with the answers."""
+    if plan.package is None:
+        raise ValueError("a completion is about a package")
+    environment, commit = plan.request.environment, plan.package.commit
+    unmet = _unmet(context, plan)
+    details = {
+        "deployment": plan.before["deployment"],
+        "criteria": {name: unmet.get(name, "holds")[:300] for name in context.config.done.criteria},
+    }
+    try:
+        known = told.read(context, environment, commit, unmet)
+        decision = decide.release(known, context.config.slo)
+        attach = told.files_of(context, environment, known, decision)
+    except JournalError as error:  # what is known of the package is no evidence, now or later: it is no YES
+        return Confirmation((f"the decision cannot be computed: {error}",), {**details, "decision": "NO"})
+    problems = tuple(f"{code}: {said}" for code, said in decision.reasons.items())
+    return Confirmation(problems, {**details, "decision": decision.word}, attach)
+
+
+def _unmet(context: Context, plan: Plan) -> dict[str, str]:
+    """The criteria that do not hold, each with why. One that cannot be asked does not hold."""
+    found: dict[str, str] = {}
+    for name in context.config.done.criteria:
+        try:
+            why = CRITERIA[name](context, plan)
+        except RoadworthyError as error:
+            why = f"it cannot be told: {error}"
+        if why:
+            found[name] = why
+    return found
+
+
+def _stages_in_order(context: Context, plan: Plan) -> str:
+    standing = standing_of(context, plan.request.commit)
+    return standing.lacks("deploy") or next(iter(standing.invalid), "")
+
+
+def _package_runs(context: Context, plan: Plan) -> str:
+    if plan.package is None:
+        raise ValueError("a completion is about a package")
+    observed = observe(context, plan.request.environment).as_of(plan.package)
+    if observed.digest != plan.package.digest:
+        return f"the platform runs package {observed.digest[:12] or 'none'}"
+    return f"{plan.app} is in maintenance mode" if observed.maintenance else ""
+
+
+def _checks_pass(context: Context, plan: Plan) -> str:
+    environment = plan.request.environment
+    results = ask(context, environment, addresses(context, environment), plan.package)
+    return "; ".join(f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed")
+
+
+def _schema_is_current(context: Context, plan: Plan) -> str:
+    asked = asked_of(context, plan.request.environment, plan.request.commit)
+    seen = revision_of(context, plan.app)
+    if seen != asked.revision:
+        return f"the database is at {seen}, the journal says {asked.revision}: run `invoke migrate`"
+    pending = [m.revision for m in asked.pending()]
+    return f"{', '.join(pending)} was not migrated: run `invoke migrate`" if pending else ""
+
+
+def _evidence_is_kept(context: Context, plan: Plan) -> str:
+    log = context.log(plan.request.environment)
+    for entry in log.backwards():
+        for item in entry.record.evidence:
+            log.evidence(item.sha256)
+        if entry.seq < int(plan.before["deployment"]):
+            break
+    return ""
+
+
+CRITERIA: Final[Mapping[str, Callable[[Context, Plan], str]]] = {
+    "stages_in_order": _stages_in_order,
+    "package_runs": _package_runs,
+    "checks_pass": _checks_pass,
+    "schema_is_current": _schema_is_current,
+    "evidence_is_kept": _evidence_is_kept,
+}

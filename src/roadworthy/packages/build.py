@@ -1,0 +1,91 @@
+"""Build once: the package of a commit, found or made, and never made twice with other bytes.
+
+Its bytes depend on the commit's tree alone, for they are read from git and nothing runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
+
+from ..errors import UsageError
+from ..model import Package
+
+if TYPE_CHECKING:
+    from ..config import Config, Packaged
+    from ..model import Paths
+    from ..report.terminal import Screen
+    from .image import Image
+
+
+class Site(Protocol):
+    """What a build uses of a command's context."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def paths(self) -> Paths: ...
+    @property
+    def environ(self) -> Mapping[str, str]: ...
+    @property
+    def screen(self) -> Screen: ...
+
+
+def build(site: Site, commit: str) -> Package:
+    """The package of a full commit SHA. Raises UsageError when it cannot be built or was altered."""
+    parts = tuple(_build(site, commit, rules) for rules in site.config.packaged)
+    return replace(parts[0], component="") if len(parts) == 1 else Package.together(parts)
+
+
+def _build(site: Site, commit: str, rules: Packaged) -> Package:
+    """The package of one component."""
+    root, store = site.paths.root, store_of(site.config, site.paths, rules.component)
+    if rules.kind == "image":
+        from . import image, settings
+
+        if rules.platforms[1:]:
+            raise UsageError(f"package.platforms names {len(rules.platforms)}, and {settings.SEVERAL}")
+        with site.screen.step(f"building the image of {commit[:12]}, or finding it"):
+            built = image.find_or_build(root, commit, rules=rules, store=store, environ=site.environ)
+        package = of_image(built, rules.component)
+        live = site.config.target != "sandbox"
+        settings.check_releasable(built.ref, rules.platforms, site.environ, live=live)
+        if built.found:
+            site.screen.line(f"  {said_of_found(package)}")
+        return package
+    from . import slug
+
+    made = slug.find_or_build(root, commit, path=rules.path, store=store)
+    return Package(made.commit, made.digest, made.size, str(made.file), component=rules.component)
+
+
+def store_of(config: Config, paths: Paths, component: str) -> Path:
+    """The folder of a component's packages on this machine; "" is the first component."""
+    first = component in ("", config.package.component)
+    return paths.packages if first else paths.packages / component
+
+
+def of_image(built: Image, component: str) -> Package:
+    """The package of one component, which is this image."""
+    return Package(
+        built.commit,
+        built.digest.removeprefix("sha256:"),
+        built.size,
+        kind="image",
+        ref=built.ref,
+        config=built.config,
+        component=component,
+        found=built.found,
+    )
+
+
+def said_of_found(package: Package) -> str:
+    """What a person has to know of an image that was found rather than built."""
+    where = package.ref.partition("@")[0]
+    return (
+        f"the image was found in {where} under its tag, and was not built here: "
+        "whoever can push there may have put it there"
+    )
