@@ -3,7 +3,7 @@ from roadworthy.model import Facts, Plan
 
 
 def database_is_as_recorded(plan: Plan, facts: Facts) -> str | None:
-    """Nothing is deployed beside a schema that somebody changed past this road."""
+    """Nothing is deployed while the schema has a change made outside roadworthy."""
     history = facts.history.value
     if history.running is None:
         raise NotApplicable("nothing was ever verified here, so the journal does not know the database yet")

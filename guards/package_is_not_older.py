@@ -3,7 +3,7 @@ from roadworthy.model import Facts, Plan
 
 
 def package_is_not_older(plan: Plan, facts: Facts) -> str | None:
-    """A late run never puts an older commit over a newer one in production; going back is said as such."""
+    """A late run never replaces a newer commit in production; to go back, use `invoke rollback`."""
     if not facts.environment.production:
         raise NotApplicable(f"{facts.name} is where a package is proven")
     if plan.request.replay:

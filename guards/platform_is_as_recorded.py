@@ -3,7 +3,7 @@ from roadworthy.model import Facts, Plan
 
 
 def platform_is_as_recorded(plan: Plan, facts: Facts) -> str | None:
-    """Nothing happens on top of what somebody did to the platform past this road.
+    """Nothing is changed while the platform has a change made outside roadworthy.
 
     A rollback is not asked: it is a way out. So is a deploy of the package that the journal says should run,
     and of maintenance mode a deploy that ends it.

@@ -430,7 +430,7 @@ class History(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """One thing that somebody changed past this road; `what` is release or maintenance, `do` what to do next.
+    """One change made outside roadworthy; `what` is release or maintenance, `do` what to do next.
 
     `who` and `when` (UTC) are "" where the platform does not tell; `component` is "" of a project that has one.
     """

@@ -1,11 +1,11 @@
 """The commands, as Invoke tasks: each parses, builds a request and calls one function.
 
 `mount(root)` makes the namespace for a project's `tasks.py`. No task branches on an environment or guards
-anything: that is the road's work (`release.py`).
+anything: `execution/run.py` does that.
 """
 
 # mypy: allow-untyped-defs, allow-any-generics
-# Invoke makes the command line from names and defaults; annotations would only say them again.
+# Invoke builds the command line from names and defaults; annotations would only repeat them.
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ gc.freeze()
 gc.set_threshold(50_000)
 atexit.register(gc.freeze)
 
-ENV = "environment of release.toml, or its app's name"
-JSON = "print one JSON object on stdout, everything else on stderr"
-PLAN = "say what would be done, change nothing"
-COMMIT = "SHA, or enough of it to be the only one; default: HEAD"
-HELD_COMMIT = "SHA, for the journal of its package instead of an environment's"
-WHY = "why this is done; default for a deploy: the commit's subject"
-CHANGE = "id of the change, for example a work order or pull request"
-REPOSITORY = "where it is published: namespace/name on Docker Hub, or registry/name"
-TAG = "the version; default: git describe"
-LATEST = "say back to let latest name an older image; default: it stays where it would go back"
-APPROVAL = "where the approval of this migration is recorded"
-WAIT = "while another release holds the environment, wait at most this long, for example 10m"
+ENV = "environment name from release.toml, or its app name"
+JSON = "print the result as one JSON object on stdout; messages go to stderr"
+PLAN = "dry run: print what would be done and change nothing"
+COMMIT = "commit SHA, full or abbreviated; default: HEAD"
+HELD_COMMIT = "commit SHA: use the journal of its package instead of an environment's"
+WHY = "reason for the change, recorded in the journal; default for a deploy: the commit subject"
+CHANGE = "change ID, for example a ticket or pull request"
+REPOSITORY = "image repository: namespace/name on Docker Hub, or registry/name"
+TAG = "version tag; default: git describe"
+LATEST = "'back' allows the latest tag to move to an older image; by default it never does"
+APPROVAL = "reference to the recorded approval of this migration"
+WAIT = "if another action has locked the environment, wait up to this long, for example 10m"
 
 
 @task(
@@ -52,14 +52,14 @@ WAIT = "while another release holds the environment, wait at most this long, for
         "change": CHANGE,
         "approval": APPROVAL,
         "plan": PLAN,
-        "maintenance": "wrap the release and its migrations in maintenance mode",
+        "maintenance": "turn maintenance mode on during the release and its migrations",
         "wait": WAIT,
         "json": JSON,
     }
 )
 def deploy(c, env="staging", commit=None, why="", change="", approval="", maintenance=False, wait=None,
            plan=False, json=False):  # fmt: skip
-    """Release the package of one commit and verify it; what already runs is left alone."""
+    """Deploy the package of one commit and verify it. Does nothing if it already runs."""
     with session(json, plan) as context:
         request = asking(
             context, "deploy", env, commit, why, change, approval=approval, maintenance=maintenance, wait=wait
@@ -79,27 +79,27 @@ def deploy(c, env="staging", commit=None, why="", change="", approval="", mainte
     }
 )
 def migrate(c, env="staging", approval="", why="", change="", wait=None, plan=False, json=False):
-    """Run the pending migrations of the released package, as a step of their own."""
+    """Run the pending migrations of the deployed package, separately from a deploy."""
     with session(json, plan) as context:
         request = asking(context, "migrate", env, None, why, change, approval=approval, wait=wait)
         finish(context, look(context, request, plan))
 
 
-@task(help={"env": ENV, "to": "vNNN, a commit or a package digest; default: the last verified before this",
+@task(help={"env": ENV, "to": "release vNNN, commit or package digest; default: the previous verified one",
             "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})  # fmt: skip
 def rollback(c, env="staging", to=None, why="", change="", wait=None, plan=False, json=False):
-    """Go back to a package that was verified in this environment before."""
+    """Roll back to a package that was verified in this environment before."""
     with session(json, plan) as context:
         request = asking(context, "rollback", env, None, why, change, to=to, wait=wait)
         finish(context, look(context, request, plan))
 
 
 @task(iterable=["set", "unset"],
-      help={"env": ENV, "set": "a config var; its value is that of this command's environment. May be said again",
-            "unset": "a config var that is to go. May be said again", "component": "whose app; default: the first",
+      help={"env": ENV, "set": "NAME to set; the value is taken from your environment (repeatable)",
+            "unset": "NAME to remove (repeatable)", "component": "component to change; default: the first",
             "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})  # fmt: skip
 def config(c, set, unset, env="staging", component="", why="", change="", wait=None, plan=False, json=False):
-    """Change config vars of what runs; it is verified again, and they are put back when it does not do well."""
+    """Set or unset config vars, verify the app, and restore the old values if its checks fail."""
     from .commands.config import change_config
 
     with session(json, plan) as context:
@@ -109,17 +109,17 @@ def config(c, set, unset, env="staging", component="", why="", change="", wait=N
 
 @task(help={"env": ENV, "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})
 def certify(c, env="staging", why="", change="", wait=None, plan=False, json=False):
-    """Prove that what runs is fit for production, and write its certificate."""
+    """Check that the running package is fit for production, and write its certificate."""
     from .commands.certify import certify
 
     with session(json, plan) as context:
         finish(context, certify(context, asking(context, "certify", env, None, why, change, wait=wait), plan))
 
 
-@task(help={"env": ENV, "why": "why what was done past this road is accepted", "change": CHANGE, "plan": PLAN,
+@task(help={"env": ENV, "why": "why you accept the change made outside roadworthy", "change": CHANGE, "plan": PLAN,
             "json": JSON})  # fmt: skip
 def adopt(c, env="staging", why="", change="", plan=False, json=False):
-    """Accept, signed, what somebody did to the platform by hand; it is checked like a deploy."""
+    """Accept a manual change of the platform: check it like a deploy and sign it into the journal."""
     from .commands.adopt import adopt
 
     with session(json, plan) as context:
@@ -129,7 +129,7 @@ def adopt(c, env="staging", why="", change="", plan=False, json=False):
 
 
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "approval": APPROVAL,
-            "log": "also write everything to a log in EVIDENCE_DIR", "wait": WAIT, "plan": PLAN,
+            "log": "also write all output to a log file in EVIDENCE_DIR", "wait": WAIT, "plan": PLAN,
             "json": JSON})  # fmt: skip
 def ship(
     c,
@@ -143,7 +143,7 @@ def ship(
     plan=False,
     json=False,
 ):
-    """Take one commit through all seven stages, from intake to completion."""
+    """Run all seven stages for one commit, from intake to completion."""
     from .pipeline.ship import logged, ship
 
     with session(json, plan) as context, logged(context, env, log and not plan):
@@ -153,16 +153,16 @@ def ship(
 
 @task(help={"env": ENV, "json": JSON})
 def verify(c, env="staging", json=False):
-    """Compare platform, app and database with the journal."""
+    """Compare the platform, app and database with the journal."""
     from .pipeline.verify import report
 
     with session(json) as context:
         finish(context, report(context, context.config.name_of(env)))
 
 
-@task(help={"env": ENV, "junit": "also write a JUnit file here", "json": JSON})
+@task(help={"env": ENV, "junit": "also write a JUnit report to this file", "json": JSON})
 def smoke(c, env="staging", junit="", json=False):
-    """Ask a running environment the checks of release.toml, side by side."""
+    """Run the health checks of release.toml against an environment."""
     from .commands.smoke import report
 
     with session(json) as context:
@@ -171,7 +171,7 @@ def smoke(c, env="staging", junit="", json=False):
 
 @task(help={"commit": COMMIT, "plan": PLAN, "json": JSON})
 def test(c, commit=None, plan=False, json=False):
-    """Run the app's own tests on the package of a commit, and record the result."""
+    """Run the app's own tests on a commit's package, and record the result."""
     from .pipeline.test_run import report
 
     with session(json, plan) as context:
@@ -180,7 +180,7 @@ def test(c, commit=None, plan=False, json=False):
 
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
 def intake(c, env="staging", commit=None, why="", change="", plan=False, json=False):
-    """Stage 1: take a change in; its scope is what differs from what was last deployed there."""
+    """Stage 1: record a change and its scope, compared with what was last deployed there."""
     from .pipeline.intake import report
 
     with session(json, plan) as context:
@@ -189,7 +189,7 @@ def intake(c, env="staging", commit=None, why="", change="", plan=False, json=Fa
 
 @task(help={"env": ENV, "commit": COMMIT, "plan": PLAN, "json": JSON})
 def build(c, env="staging", commit=None, plan=False, json=False):
-    """Stage 2: build the package of a commit once and record it, or find it."""
+    """Stage 2: build the package of a commit and record it. A package is built only once."""
     from .pipeline.build import report
 
     with session(json, plan) as context:
@@ -202,13 +202,13 @@ def build(c, env="staging", commit=None, plan=False, json=False):
         "commit": COMMIT,
         "why": WHY,
         "change": CHANGE,
-        "again": "decide anew, though it was accepted before (not what this CI run has accepted)",
+        "again": "repeat the acceptance of an accepted package (except one accepted by this CI run)",
         "plan": PLAN,
         "json": JSON,
     }
 )
 def accept(c, env="staging", commit=None, why="", change="", again=False, plan=False, json=False):
-    """Stage 3: decide on the package, YES or NO, by the checks that its change requires."""
+    """Stage 3: run the checks that the change requires, and accept (YES) or reject (NO) the package."""
     from .pipeline.accept import accept
 
     with session(json, plan) as context:
@@ -217,7 +217,7 @@ def accept(c, env="staging", commit=None, why="", change="", again=False, plan=F
 
 @task(help={"env": ENV, "commit": COMMIT, "why": WHY, "change": CHANGE, "plan": PLAN, "json": JSON})
 def release(c, env="staging", commit=None, why="", change="", plan=False, json=False):
-    """Stage 4: mark an accepted package as eligible for deployment; this deploys nothing."""
+    """Stage 4: mark an accepted package as eligible for deployment. Deploys nothing."""
     from .pipeline.mark_released import mark_released
 
     with session(json, plan) as context:
@@ -226,7 +226,7 @@ def release(c, env="staging", commit=None, why="", change="", plan=False, json=F
 
 @task(help={"env": ENV, "why": WHY, "change": CHANGE, "plan": PLAN, "wait": WAIT, "json": JSON})
 def complete(c, env="staging", why="", change="", plan=False, wait=None, json=False):
-    """Stage 7: hold what runs against the Definition of Done; what is not complete goes back."""
+    """Stage 7: check the running release against the Definition of Done; roll back if it fails."""
     from .pipeline.complete import complete
 
     with session(json, plan) as context:
@@ -237,18 +237,18 @@ def complete(c, env="staging", why="", change="", plan=False, wait=None, json=Fa
 
 @task(help={"env": ENV, "commit": COMMIT, "json": JSON})
 def decide(c, env="staging", commit=None, json=False):
-    """The release decision on a commit, YES or NO, as the journals tell it now."""
+    """Show the release decision on a commit, YES or NO, from the journals."""
     from .pipeline.complete import decision_of
 
     with session(json) as context:
         finish(context, decision_of(context, asking(context, "decide", env, commit, "", "")))
 
 
-@task(help={"env": ENV, "sha": "SHA of a package that was released before; default: HEAD",
+@task(help={"env": ENV, "sha": "commit SHA of a package that was released before; default: HEAD",
             "why": WHY, "change": CHANGE, "approval": APPROVAL, "wait": WAIT, "plan": PLAN,
             "json": JSON})  # fmt: skip
 def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None, plan=False, json=False):
-    """Take an existing package through acceptance, deployment and completion again, without building."""
+    """Accept, deploy and complete an existing package again, without building it."""
     from .pipeline.ship import ship
 
     with session(json, plan) as context:
@@ -258,7 +258,7 @@ def replay(c, env="staging", sha=None, why="", change="", approval="", wait=None
 
 @task(help={"env": ENV, "plan": PLAN, "json": JSON})
 def reconcile(c, env="staging", plan=False, json=False):
-    """Settle an action whose outcome is unknown, by looking at the platform."""
+    """Find out what an unfinished action changed on the platform, and record its outcome."""
     from .commands.reconcile import report
 
     with session(json, plan) as context:
@@ -267,34 +267,34 @@ def reconcile(c, env="staging", plan=False, json=False):
 
 @task(help={"json": JSON})
 def status(c, json=False):
-    """What should run where, what does, and whether anything drifted."""
+    """Show what should run and what does run in each environment, and any drift."""
     from .commands.status import report
 
     with session(json) as context:
         finish(context, report(context))
 
 
-@task(help={"env": ENV, "limit": "how many entries", "json": JSON})
+@task(help={"env": ENV, "limit": "number of entries", "json": JSON})
 def history(c, env="staging", limit=20, json=False):
-    """What happened in an environment, newest first."""
+    """List what happened in an environment, newest first."""
     from .commands.status import report_history
 
     with session(json) as context:
         finish(context, report_history(context, context.config.name_of(env), limit))
 
 
-@task(help={"env": ENV, "at": "UTC day or ISO 8601 time; default: now", "json": JSON})
+@task(help={"env": ENV, "at": "UTC date or ISO 8601 time; default: now", "json": JSON})
 def why(c, env="staging", at="", json=False):
-    """What ran in an environment then, when it got there, who sent it and why."""
+    """Show what ran in an environment at a time, since when, who deployed it and why."""
     from .commands.why import report
 
     with session(json) as context:
         finish(context, report(context, context.config.name_of(env), at))
 
 
-@task(help={"keep": "leave the sandbox up and print its addresses", "plan": PLAN, "json": JSON})
+@task(help={"keep": "leave the sandbox running and print its addresses", "plan": PLAN, "json": JSON})
 def rehearse(c, keep=False, plan=False, json=False):
-    """Take HEAD down the whole road on the sandbox: staging, production, rollback, evidence."""
+    """Rehearse a full release of HEAD on the sandbox: staging, production, rollback, evidence."""
     from .commands.rehearse import rehearse
 
     with session(json, plan) as context:
@@ -303,7 +303,12 @@ def rehearse(c, keep=False, plan=False, json=False):
 
 @task(
     name="up",
-    help={"port": "0 for any free port", "database": "sqlite or postgres", "plan": PLAN, "json": JSON},
+    help={
+        "port": "port to listen on; 0: any free port",
+        "database": "sqlite or postgres",
+        "plan": PLAN,
+        "json": JSON,
+    },
 )
 def sandbox_up(c, port=0, database="sqlite", plan=False, json=False):
     """Start the local platform with the apps of release.toml."""
@@ -315,7 +320,7 @@ def sandbox_up(c, port=0, database="sqlite", plan=False, json=False):
 
 @task(name="down", help={"plan": PLAN, "json": JSON})
 def sandbox_down(c, plan=False, json=False):
-    """End the local platform and everything that it started; its data stays."""
+    """Stop the local platform and all its processes; keep its data."""
     from .commands import sandbox
 
     with session(json, plan) as context:
@@ -324,18 +329,16 @@ def sandbox_down(c, plan=False, json=False):
 
 @task(name="status", help={"json": JSON})
 def sandbox_status(c, json=False):
-    """Addresses, releases and processes of the local platform."""
+    """Show the addresses, releases and processes of the local platform."""
     from .commands import sandbox
 
     with session(json) as context:
         finish(context, sandbox.status(context))
 
 
-@task(
-    name="logs", help={"app": "the app's name, or its environment's", "num": "how many lines", "json": JSON}
-)
+@task(name="logs", help={"app": "app or environment name", "num": "number of lines", "json": JSON})
 def sandbox_logs(c, app="staging", num=100, json=False):
-    """The last log lines of an app on the local platform."""
+    """Show the last log lines of an app on the local platform."""
     from .commands import sandbox
 
     with session(json) as context:
@@ -344,14 +347,17 @@ def sandbox_logs(c, app="staging", num=100, json=False):
 
 @task(name="env", help={"json": JSON})
 def sandbox_env(c, json=False):
-    """Print the exports that point the platform's own command line at the local platform."""
+    """Print shell exports that point the platform's own CLI at the local platform."""
     from .commands import sandbox
 
     with session(json) as context:
         sandbox.env(context)
 
 
-@task(name="faults", help={"set": "JSON list of faults, or 'none' to clear them", "plan": PLAN, "json": JSON})
+@task(
+    name="faults",
+    help={"set": "JSON list of faults to inject; 'none' clears them", "plan": PLAN, "json": JSON},
+)
 def sandbox_faults(c, set="", plan=False, json=False):
     """Show or set the faults that the local platform injects."""
     from .commands import sandbox
@@ -363,16 +369,16 @@ def sandbox_faults(c, set="", plan=False, json=False):
 @task(name="explain", help={"env": ENV, "action": "deploy, migrate, rollback, certify or adopt", "commit": COMMIT,
                             "json": JSON})  # fmt: skip
 def guards_explain(c, env="staging", action="deploy", commit=None, json=False):
-    """Each rule, its verdict now, and the facts that it read."""
+    """Show each guard: its rule, its verdict now, and the facts it read."""
     from .commands.explain import explain
 
     with session(json) as context:
         finish(context, explain(context, asking(context, action, env, commit, "", "")))
 
 
-@task(name="approve", help={"env": ENV, "why": "what you looked at", "plan": PLAN, "json": JSON})
+@task(name="approve", help={"env": ENV, "why": "what you reviewed", "plan": PLAN, "json": JSON})
 def guards_approve(c, env="staging", why="", plan=False, json=False):
-    """Approve, signed, the rules of HEAD, for production that asks for another key's word on them."""
+    """Approve the release policy of HEAD with your key, where production requires a second signature."""
     from .commands.approve import approve
 
     with session(json, plan) as context:
@@ -383,7 +389,7 @@ def guards_approve(c, env="staging", why="", plan=False, json=False):
 
 @task(name="status", help={"env": ENV, "commit": HELD_COMMIT, "json": JSON})
 def lock_status(c, env="staging", commit=None, json=False):
-    """Who holds an environment, or the package of a commit."""
+    """Show who has locked an environment, or the package of a commit."""
     from .execution import holding
 
     with session(json) as context:
@@ -395,36 +401,36 @@ def lock_status(c, env="staging", commit=None, json=False):
     help={
         "env": ENV,
         "commit": HELD_COMMIT,
-        "token": "number of the start that holds it",
-        "reason": "why",
+        "token": "number of the start entry that holds the lock",
+        "reason": "how you know that its holder is dead",
         "plan": PLAN,
         "json": JSON,
     },
 )
 def lock_unlock(c, env="staging", commit=None, token=0, reason="", plan=False, json=False):
-    """Abandon an action whose holder is surely dead; a signed entry says who did it and why."""
+    """Release a lock whose holder is dead; a signed entry records who did it and why."""
     from .execution import holding
 
     with session(json, plan) as context:
         finish(context, holding.unlock(context, holding.place_held(context, env, commit), token, reason))
 
 
-@task(name="keys", help={"name": "name of the key", "folder": "where the private half goes",
-                         "import": "take in this private key file (OpenSSH, PEM); it stays in place",
-                         "policy": "write trust.toml for the keys build, verification, approval and deploy",
+@task(name="keys", help={"name": "key name", "folder": "folder for the private key",
+                         "import": "use this existing private key file (OpenSSH or PEM); it is not moved",
+                         "policy": "write a trust.toml for the keys build, verification, approval and deploy",
                          "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_keys(c, name="release", folder="", import_="", policy=False, plan=False, json=False):
-    """Make or import a signing key: the private half outside the project, the public half in .release/trust."""
+    """Create or import a signing key: private key outside the project, public key in .release/trust."""
     from .commands import evidence, trust
 
     with session(json, plan) as context:
         finish(context, trust.policy(context) if policy else evidence.keys(context, name, folder, import_))
 
 
-@task(name="revoke", help={"key": "its name, or its id SHA256:…", "why": "what happened", "plan": PLAN,
-                           "rule": "end this rule of trust.toml alone: 1, 2, …", "json": JSON})  # fmt: skip
+@task(name="revoke", help={"key": "key name, or key ID SHA256:…", "why": "what happened", "plan": PLAN,
+                           "rule": "end only this rule of trust.toml: 1, 2, …", "json": JSON})  # fmt: skip
 def evidence_revoke(c, key, why="", rule=0, plan=False, json=False):
-    """End a key, or one rule of it, at the heads that its journals have now: earlier entries stay good."""
+    """Revoke a key, or one of its rules, from now on; entries signed before stay valid."""
     from .commands import revoke
 
     with session(json, plan) as context:
@@ -433,11 +439,11 @@ def evidence_revoke(c, key, why="", rule=0, plan=False, json=False):
 
 
 @task(name="audit", iterable=["anchor"], help={
-    "env": "judge this environment's journal alone, with the proofs that it names in others; default: all journals",
-    "anchor": "FILE or git:REPOSITORY to compare heads with; may be given again",
-    "tsa": "certificates (PEM) of the authority that timestamped the anchor files", "json": JSON})  # fmt: skip
+    "env": "audit only this environment's journal, and the entries of others that it refers to; default: all",
+    "anchor": "FILE or git:REPOSITORY to compare heads with (repeatable)",
+    "tsa": "PEM certificates of the authority that timestamped the anchor files", "json": JSON})  # fmt: skip
 def evidence_audit(c, env=None, anchor=None, tsa="", json=False):
-    """Check every journal of the target: signatures, chain, evidence, anchors."""
+    """Audit every journal of the target: signatures, chain, evidence, anchors."""
     from .commands import audit
 
     with session(json) as context:
@@ -445,21 +451,21 @@ def evidence_audit(c, env=None, anchor=None, tsa="", json=False):
         finish(context, audit.audit(context, anchor or (), tsa, only))
 
 
-@task(name="anchor", help={"env": ENV, "to": "a file, for example for a CI artifact; default: a git tag",
-                           "timestamp": "address of an RFC 3161 authority for the file", "plan": PLAN,
+@task(name="anchor", help={"env": ENV, "to": "file to write, for example for a CI artifact; default: a git tag",
+                           "timestamp": "URL of an RFC 3161 authority to timestamp the file", "plan": PLAN,
                            "json": JSON})  # fmt: skip
 def evidence_anchor(c, env="staging", to="", timestamp="", plan=False, json=False):
-    """Note the journal's head outside of its store, so that a cut tail or an old copy can be seen."""
+    """Save the journal's head outside its store, to detect removed entries or an old copy later."""
     from .execution.anchor import anchor as to_anchor
 
     with session(json, plan) as context:
         finish(context, to_anchor(context, context.config.name_of(env), to, timestamp))
 
 
-@task(name="clock", help={"env": ENV, "commit": HELD_COMMIT, "why": "how you know that it is right",
+@task(name="clock", help={"env": ENV, "commit": HELD_COMMIT, "why": "how you know that the clock is right",
                           "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_clock(c, env="staging", commit=None, why="", plan=False, json=False):
-    """Say that this machine's clock is right, where a journal's newest entry is from one that was ahead."""
+    """Confirm that this machine's clock is right, when the newest entry was written by one that was ahead."""
     from .commands import evidence
     from .execution import holding
 
@@ -469,10 +475,10 @@ def evidence_clock(c, env="staging", commit=None, why="", plan=False, json=False
         finish(context, evidence.clock(context, place, why))
 
 
-@task(name="accept-loss", help={"env": ENV, "why": "what became of it, and why it cannot be put back",
+@task(name="accept-loss", help={"env": ENV, "why": "what happened to the entries, and why they cannot be restored",
                                 "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_accept_loss(c, env="staging", why="", plan=False, json=False):
-    """Accept, signed, that entries of a journal were lost; it goes on at a higher number, and audits tell of it."""
+    """Accept the loss of journal entries: the journal continues at a higher number, and audits report it."""
     from .commands import accept_loss
 
     with session(json, plan) as context:
@@ -481,10 +487,10 @@ def evidence_accept_loss(c, env="staging", why="", plan=False, json=False):
         finish(context, accept_loss.accept(context, environment, why))
 
 
-@task(name="export", help={"env": ENV, "release": "vNNN, or its number in the journal", "to": "the folder to make",
+@task(name="export", help={"env": ENV, "release": "vNNN, or its journal entry number", "to": "folder to create",
                            "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_export(c, env="staging", release="", to="", plan=False, json=False):
-    """Write one release as in-toto links, layout and predicates, for the stock in-toto-verify."""
+    """Export one release as in-toto layout, links and predicates, for the standard in-toto-verify."""
     from .commands import evidence
 
     with session(json, plan) as context:
@@ -492,10 +498,10 @@ def evidence_export(c, env="staging", release="", to="", plan=False, json=False)
 
 
 @task(name="release", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON,
-                            "platforms": "separated by commas; default: linux/amd64,linux/arm64",
+                            "platforms": "comma-separated; default: linux/amd64,linux/arm64",
                             "latest": LATEST})  # fmt: skip
 def dockerhub_release(c, commit=None, repository="", tag="", platforms="", latest="", plan=False, json=False):
-    """Publish the image of a commit for several platforms, under four tags, and note its digest."""
+    """Build and publish a commit's image for several platforms under four tags, and record its digest."""
     from .commands import dockerhub
 
     with session(json, plan) as context:
@@ -505,7 +511,7 @@ def dockerhub_release(c, commit=None, repository="", tag="", platforms="", lates
 @task(name="push", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "latest": LATEST, "plan": PLAN,
                          "json": JSON})  # fmt: skip
 def dockerhub_push(c, commit=None, repository="", tag="", latest="", plan=False, json=False):
-    """Publish the image of a commit for this machine's platform, and note its digest."""
+    """Build and publish a commit's image for this machine's platform, and record its digest."""
     from .commands import dockerhub
 
     with session(json, plan) as context:
@@ -514,7 +520,7 @@ def dockerhub_push(c, commit=None, repository="", tag="", latest="", plan=False,
 
 @task(name="build", help={"commit": COMMIT, "repository": REPOSITORY, "tag": TAG, "plan": PLAN, "json": JSON})
 def dockerhub_build(c, commit=None, repository="", tag="", plan=False, json=False):
-    """Build the image of a commit on this machine alone, under its version and latest."""
+    """Build a commit's image on this machine, tagged with its version and latest; publish nothing."""
     from .commands import dockerhub
 
     with session(json, plan) as context:
@@ -523,10 +529,10 @@ def dockerhub_build(c, commit=None, repository="", tag="", plan=False, json=Fals
 
 @task(
     name="local",
-    help={"commit": COMMIT, "image": "name and tag that it gets here", "plan": PLAN, "json": JSON},
+    help={"commit": COMMIT, "image": "name:tag of the local image", "plan": PLAN, "json": JSON},
 )
 def dockerhub_local(c, commit=None, image="autorisen:local", plan=False, json=False):
-    """Build the image of a commit on this machine alone, under one name."""
+    """Build a commit's image on this machine under one name; publish nothing."""
     from .commands import dockerhub
 
     with session(json, plan) as context:
@@ -535,7 +541,7 @@ def dockerhub_local(c, commit=None, image="autorisen:local", plan=False, json=Fa
 
 @task(name="login", help={"repository": REPOSITORY, "plan": PLAN, "json": JSON})
 def dockerhub_login(c, repository="", plan=False, json=False):
-    """Log the engine in, with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN."""
+    """Log in to the image registry with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN."""
     from .commands import dockerhub
 
     with session(json, plan) as context:
@@ -544,7 +550,7 @@ def dockerhub_login(c, repository="", plan=False, json=False):
 
 @task(name="logout", help={"repository": REPOSITORY, "plan": PLAN, "json": JSON})
 def dockerhub_logout(c, repository="", plan=False, json=False):
-    """Let the engine forget its login."""
+    """Log out of the image registry."""
     from .commands import dockerhub
 
     with session(json, plan) as context:
@@ -560,10 +566,10 @@ def mount(root: Path) -> Collection:
     use(root)
     answer_in_our_words()
     groups = {
-        "The stages, in their order": (intake, build, accept, release, deploy, migrate, complete),
-        "Several stages at once": (ship, replay, rehearse),
-        "Beside the road": (test, certify, config, rollback, reconcile, adopt),
-        "What is so, and why": (status, verify, smoke, history, why, decide),
+        "Pipeline stages, in order": (intake, build, accept, release, deploy, migrate, complete),
+        "Several stages in one command": (ship, replay, rehearse),
+        "Other changes and tests": (test, certify, config, rollback, reconcile, adopt),
+        "Reports": (status, verify, smoke, history, why, decide),
     }
     list_in_groups({title: [one.name for one in tasks] for title, tasks in groups.items()})
     commands = [one for tasks in groups.values() for one in tasks]

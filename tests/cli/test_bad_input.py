@@ -95,11 +95,11 @@ TABLE: dict[str, Row] = {
     "number of 5000 digits": Row(("history", "--limit", "9" * 5000), 2, ".*, not one of thousands of digits"),
     "unknown database": Row(("sandbox.up", "--database", "oracle"), 2, "unknown database 'oracle': .*"),
     "port that is none": Row(("sandbox.up", "--port", "99999"), 2, "Port 99999 cannot be used.*"),
-    "faults that are no JSON": Row(("sandbox.faults", "--set", "{"), 2, "--set is no JSON: .*"),
-    "faults that are no list": Row(("sandbox.faults", "--set", "3"), 2, "--set is no JSON list: .*"),
-    "faults nested too deeply": Row(("sandbox.faults", "--set", "[" * 100_000), 2, "--set is no JSON: .*"),
+    "faults that are no JSON": Row(("sandbox.faults", "--set", "{"), 2, "--set is not valid JSON: .*"),
+    "faults that are no list": Row(("sandbox.faults", "--set", "3"), 2, "--set is not a JSON list: .*"),
+    "faults nested too deeply": Row(("sandbox.faults", "--set", "[" * 100_000), 2, "--set is not valid JSON: .*"),
     "faults that are none": Row(("sandbox.faults", "--set", '[{"x": 1}]'), 2, ".*These are no faults.*"),
-    "unlocking what nobody holds": Row(("lock.unlock", "--token", "1", "--reason", "x"), 2, "nobody holds staging"),
+    "unlocking what is free": Row(("lock.unlock", "--token", "1", "--reason", "x"), 2, "staging is not locked"),
     # ---- Docker Hub (tests/packages/test_versions.py knows every form of a TAG): nothing is asked of port 9
     **{
         f"tag {said[:12]!r}": Row((*PUBLISH, f"--tag={said}"), 2, rf"TAG '.*' {why}.*")
@@ -228,7 +228,7 @@ TABLE: dict[str, Row] = {
         ("deploy",), 1, rf"{DISTRUST} .*00000002\.json is missing", moved(f"{JOURNAL}/00000002.json")
     ),
     "altered package": Row(("deploy",), 2, ".*package.*", altered_package),
-    "second release at the same time": Row(("deploy",), 5, "sandbox/staging is held by .*: wait, .*", held),
+    "a second release meanwhile": Row(("deploy",), 5, "sandbox/staging is locked by .*; wait for it, .*", held),
 }  # fmt: skip
 
 

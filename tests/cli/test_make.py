@@ -347,7 +347,7 @@ def test_an_unknown_target_is_one_line(copy: Copy):
 def test_a_revision_without_a_message_is_refused(copy: Copy):
     done = copy.make("migrate-revision")
     assert done.returncode == 2
-    assert done.stderr.startswith("say what it does: make migrate-revision message=")
+    assert done.stderr.startswith("message is missing: make migrate-revision message=")
 
 
 def test_clean_keeps_what_cannot_be_made_again(copy: Copy):

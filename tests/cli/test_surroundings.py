@@ -114,7 +114,8 @@ def test_a_server_that_was_killed_is_one_line(tmp_path: Path):
         status = project.json("status", code=1)
         assert [row["state"] for row in status["details"]["environments"]] == ["unknown", "unknown"]
         assert (
-            project.json("sandbox.status", code=1)["line"] == "the sandbox is down: run `invoke sandbox.up`"
+            project.json("sandbox.status", code=1)["line"]
+            == "the sandbox is not running: run `invoke sandbox.up`"
         )
         assert project.json("sandbox.up")["outcome"] == "succeeded"  # and its state survived
     finally:

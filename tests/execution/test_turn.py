@@ -13,7 +13,7 @@ from roadworthy.errors import OutcomeUnknown
 from roadworthy.execution import turn as module
 from roadworthy.journal.lock import Fate, HeldBy
 
-DEAD, ALIVE = Fate(False, "that process is gone"), Fate(True, "that process runs")
+DEAD, ALIVE = Fate(False, "its process is gone"), Fate(True, "its process is running")
 
 
 class Log:

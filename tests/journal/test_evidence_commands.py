@@ -213,7 +213,7 @@ def test_a_head_is_anchored_as_a_tag_and_compared(live: Context, root: Path) -> 
     log.append(record("note", target="live"))
     anchors = [f"git:{root}"]
     assert audit.audit(live, anchors).outcome is Outcome.SUCCEEDED
-    assert audit.audit(live).line.endswith("compared with 1 anchors")  # the tags of this repository, unasked
+    assert audit.audit(live).line.endswith("compared with 1 anchor")  # the tags of this repository, unasked
     anchoring.anchor_head(live, "prod")
     (root / ".release/journal/live/prod/00000002.json").unlink()
     for asked in (anchors, ()):
@@ -234,7 +234,7 @@ def test_a_whole_log_that_went_is_named_by_its_anchor(live: Context, root: Path,
     assert audit.audit(live, [str(file)]).outcome is Outcome.SUCCEEDED
     shutil.rmtree(root / ".release/journal/live/prod")
     assert audit.audit(live, [str(file)]).reasons == (
-        "folder: there is no journal live/prod, but it was anchored",
+        "folder: no journal of live/prod found, but an anchor of it exists",
     )
     assert audit.audit(live, [str(tmp_path / "absent")]).code == 1
     assert audit.audit(live, [f"git:{root}"]).reasons[0].endswith("holds no anchor of live")
@@ -243,7 +243,7 @@ def test_a_whole_log_that_went_is_named_by_its_anchor(live: Context, root: Path,
 def test_a_log_that_went_is_named_by_what_it_left_behind(live: Context, root: Path) -> None:
     """Without an anchor at hand: a tag of this repository, or the beats of those who held the environment."""
     assert audit.audit(live).reasons == (
-        "there is no journal of live: nothing was done there yet, or all of it went",
+        "no journal of live found: either nothing was released yet, or the journal was deleted",
     )
     for place in ("prod", "staging"):
         live.log(place).append(record("note", target="live", environment=place))
@@ -256,7 +256,7 @@ def test_a_log_that_went_is_named_by_what_it_left_behind(live: Context, root: Pa
         (reason,) = audit.audit(live).reasons
         told = {
             "prod": "the journal live/prod lost entries up to #1: ",
-            "staging": "folder: there is no journal ",
+            "staging": "folder: no journal of live/staging found, ",
         }
         assert reason.startswith(told[place]) and left in reason
         shutil.move(moved, root / f".release/journal/live/{place}")
@@ -329,6 +329,6 @@ def test_a_journal_that_is_not_in_a_folder_is_audited_too(live: Context, root: P
     (root / ".release" / "journal").rename(root / "elsewhere")
     far = context(root)
     far.store = Elsewhere(Folder(root / "elsewhere"))
-    assert audit.audit(far).line.startswith("1 journals of live are whole")
+    assert audit.audit(far).line.startswith("1 journal of live is intact")
     next((root / "elsewhere" / "evidence").iterdir()).write_bytes(b"lime")
     assert "evidence: log.txt" in audit.audit(far).reasons[0]

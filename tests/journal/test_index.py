@@ -138,7 +138,7 @@ def test_every_entry_is_read_when_every_entry_is_asked_for(root: Path) -> None:
 
 def test_writing_goes_on_from_the_index(root: Path) -> None:
     log = opened(root)
-    with pytest.raises(RoadworthyError, match="is held by"):
+    with pytest.raises(RoadworthyError, match="is locked by"):
         log.append(record("start"))
     log.append(record("end", settles=6))
     assert log.append(record("start")).seq == 8

@@ -33,9 +33,7 @@ def test_a_holder_says_who_where_since_when_and_what(monkeypatch: pytest.MonkeyP
     assert (found.user, found.host, found.pid) == ("ada", os.uname().nodename, os.getpid())
     assert (found.place, found.action, found.token) == ("sandbox/prod", "deploy", 1)
     assert found.since == "2026-11-20T18:30:00.123456Z"
-    assert str(found) == (
-        f"ada at {found.host} (pid {found.pid}) since 2026-11-20T18:30:00.123456Z for deploy #1"
-    )
+    assert str(found) == (f"deploy #1 (ada@{found.host}, pid {found.pid}, since 2026-11-20T18:30:00.123456Z)")
 
 
 @pytest.mark.parametrize(("attempt", "known"), [("3", 3), ("", 1), ("x", 1), ("9" * 30, 1)])
@@ -62,7 +60,7 @@ def test_a_ci_run_is_named_by_its_address(monkeypatch: pytest.MonkeyPatch, attem
 )
 def test_a_holder_that_says_little_is_shown_and_counts_as_alive(actor: dict[str, object]) -> None:
     found = holder(start(**actor))
-    assert "somebody at an unknown host" in str(found)
+    assert "(unknown user@unknown host, pid unknown, since " in str(found)
     assert lives(found) is None
 
 
@@ -138,10 +136,10 @@ def test_a_process_that_cannot_be_read_is_not_proven_dead(monkeypatch: pytest.Mo
 
 
 def test_what_is_seen_of_a_holder_is_said() -> None:
-    assert seen_here(me()) == Fate(True, "that process runs")
-    assert seen_here(replace(me(), started=me().started + 1)) == Fate(False, "that process is gone")
+    assert seen_here(me()) == Fate(True, "its process is running")
+    assert seen_here(replace(me(), started=me().started + 1)) == Fate(False, "its process is gone")
     assert seen_here(replace(me(), host="another")) == Fate(
-        None, "whether it still runs cannot be seen from here"
+        None, "this machine cannot see whether it still runs"
     )
 
 
@@ -153,29 +151,31 @@ ABOUT_A_PACKAGE = replace(ENVIRONMENT, place=f"sandbox/package-{COMMIT}")
 @pytest.mark.parametrize(
     ("of", "alive", "do"),
     [
-        (ENVIRONMENT, True, "wait, as with `--wait 10m`"),
-        (ABOUT_A_PACKAGE, True, "wait"),
-        (ENVIRONMENT, False, "its outcome is unknown, run `invoke reconcile --env prod`"),
+        (ENVIRONMENT, True, "wait for it, for example with `--wait 10m`"),
+        (ABOUT_A_PACKAGE, True, "wait until it ends"),
+        (ENVIRONMENT, False, "to find out what happened, run `invoke reconcile --env prod`"),
         (ABOUT_A_PACKAGE, False, "run its command again"),
         (
             ENVIRONMENT,
             None,
-            "wait, as with `--wait 10m`, or if it is surely dead: run `invoke reconcile --env prod` on its "
-            "machine, else `invoke lock.unlock --env prod --token 7 --reason …`",
+            "wait for it, for example with `--wait 10m`; if you know that it is dead, run `invoke reconcile "
+            "--env prod` on its machine, or `invoke lock.unlock --env prod --token 7 --reason …` anywhere",
         ),
         (
             ABOUT_A_PACKAGE,
             None,
-            "wait, or if it is surely dead: run its command again on its machine, "
-            f"else `invoke lock.unlock --commit {COMMIT} --token 7 --reason …`",
+            "wait until it ends; if you know that it is dead, run its command again on its machine, "
+            f"or `invoke lock.unlock --commit {COMMIT} --token 7 --reason …` anywhere",
         ),
     ],
 )
 def test_what_to_do_follows_from_what_is_known_of_the_holder(of: Holder, alive: bool | None, do: str) -> None:
     assert to_do(of, Fate(alive)) == do
-    assert held(of, Fate(alive)) == f"{of.place} is held by {of}: {do}"
-    said = f"{of.place} is after 2.5 s still held by {of}; it was seen: {do}"
-    assert held(of, Fate(alive, "it was seen"), 2.5) == said
+    dead = alive is False
+    locked = f"{of.place}: {of} did not finish" if dead else f"{of.place} is locked by {of}"
+    assert held(of, Fate(alive)) == f"{locked}; {do}"
+    late = locked if dead else f"{of.place} is still locked after 2.5 s by {of}"
+    assert held(of, Fate(alive, "it was seen"), 2.5) == f"{late}: it was seen; {do}"
 
 
 @pytest.mark.parametrize(

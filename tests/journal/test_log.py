@@ -52,7 +52,9 @@ def test_an_empty_log_has_no_head(log: Log) -> None:
 
 def test_an_open_start_holds_the_environment(log: Log, tmp_path: Path) -> None:
     start = log.append(record("start", actor=this_process()))
-    with pytest.raises(Held, match=r"sandbox/prod is held by .*lock\.unlock --env prod --token 1") as caught:
+    with pytest.raises(
+        Held, match=r"sandbox/prod is locked by .*lock\.unlock --env prod --token 1"
+    ) as caught:
         log_of(tmp_path).append(record("start"))
     assert caught.value.code == 5
     assert caught.value.holder.token == start.seq  # type: ignore[attr-defined]

@@ -128,7 +128,7 @@ def _running(racers: list[Racer]) -> list[Racer]:
 
 def _is_told_who_holds(ran: Ran, start: Entry) -> None:
     assert ran.code == 5, ran.text
-    assert f"held by {holder(start)}" in ran.said["line"]
+    assert f"locked by {holder(start)}" in ran.said["line"]
     assert f"--token {start.seq} " in ran.said["line"]
 
 

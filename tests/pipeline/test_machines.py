@@ -198,7 +198,7 @@ def test_a_package_that_a_lost_machine_holds_is_given_up_by_a_person(project: Pr
     assert "does not hold" in project.json(*unlock, "1", "--reason", "x", code=2)["line"]
     line = project.json(*unlock, str(start.seq), "--reason", "the runner was destroyed")["line"]
     assert line.endswith("run its command again")
-    assert "nobody holds" in project.json("lock.status", "--commit", project.first)["line"]
+    assert "is not locked" in project.json("lock.status", "--commit", project.first)["line"]
     project.json("build")
     assert project.json("evidence.audit")["outcome"] == "succeeded"
 

@@ -49,8 +49,8 @@ def test_an_unknown_outcome_leaves_a_note_of_what_was_tried_again(project: Proje
 @pytest.mark.later
 def test_a_start_with_a_note_still_holds_and_is_reconciled(project: Project):
     unknown(project)
-    assert "token 1); that process is gone" in project.json("lock.status")["line"]
-    assert "deploy #1; that process is gone" in project.json("deploy", code=4)["line"]
+    assert ", token 1; to find out" in project.json("lock.status")["line"]
+    assert "did not finish: its process is gone; to find out" in project.json("deploy", code=4)["line"]
     rows = project.json("history")["details"]["entries"]
     assert [(row["kind"], row["action"]) for row in rows] == [("note", "deploy"), ("start", "deploy")]
     assert "nothing was changed" in project.json("reconcile")["reasons"][0]

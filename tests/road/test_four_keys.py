@@ -47,7 +47,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, platform: Path) -> Iterator[L
 
 def test_the_commands_of_the_runbook_lead_from_nothing_to_production_and_no_other_key_may(live: Live) -> None:
     assert live.project.runs("prod") == live.project.git("rev-parse", "HEAD")
-    assert "are whole" in live.must("invoke evidence.audit").text
+    assert "are intact" in live.must("invoke evidence.audit").text
     for place in ("staging", f"package-{live.project.runs('prod')}"):
         live.must(f"scripts/audit.sh .release/journal/live/{place}")
 
@@ -130,13 +130,13 @@ def test_what_a_key_left_open_that_expired_meanwhile_another_key_settles(live: L
         assert f"it expired at {now}; approval.pub may" in said
     live.as_("approval")
     assert "changed nothing" in live.must("invoke reconcile --env staging").text
-    assert "are whole" in live.must("invoke evidence.audit").text
+    assert "are intact" in live.must("invoke evidence.audit").text
 
 
 def test_a_stolen_key_is_revoked_by_the_commands_of_the_runbook(live: Live) -> None:
     for line in typed_in(section(PAGE, "## A key was stolen, or its holder left")):
         live.must(line)
-    assert "are whole" in live.must("invoke evidence.audit").text
+    assert "are intact" in live.must("invoke evidence.audit").text
     for place in ("prod", "staging"):
         live.must(f"scripts/audit.sh .release/journal/live/{place}")
     live.as_("deploy")

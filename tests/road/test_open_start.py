@@ -12,7 +12,8 @@ from road.test_wait import ELSEWHERE, give_up, hold
 from roadworthy.journal.entry import Entry, Record
 from roadworthy.journal.lock import Fate, Holder, held, holder, this_process
 
-GONE = "that process is gone: its outcome is unknown, run `invoke reconcile --env staging`"
+RECONCILE = "to find out what happened, run `invoke reconcile --env staging`"
+GONE = f"its process is gone; {RECONCILE}"
 WHY = ("--why", "x")
 ROAD = {
     "deploy": (),
@@ -55,8 +56,8 @@ def left(place: Project) -> Iterator[Entry]:
 
 def sentence(start: Entry) -> str:
     who = holder(start)
-    assert f"since {start.at} for deploy #{start.seq}" in str(who)
-    return f"sandbox/staging is held by {who}; {GONE}"
+    assert str(who).startswith(f"deploy #{start.seq} (") and f"since {start.at})" in str(who)
+    return f"sandbox/staging: {who} did not finish: {GONE}"
 
 
 def both(project: Project, *words: str, code: int) -> tuple[str, str]:
@@ -76,7 +77,11 @@ def test_a_command_that_would_act_stops_at_what_a_dead_one_left(place: Project, 
 @pytest.mark.parametrize("command", READS)
 def test_a_command_that_reads_goes_on_and_says_so(place: Project, left: Entry, command: str):
     for text in both(place, command, code=1 if command == "decide" else 0):
-        assert (GONE if command == "lock.status" else sentence(left)) in text
+        if command == "lock.status":
+            assert f"{holder(left)} did not finish: its process is gone, " in text
+            assert f", token {left.seq}; {RECONCILE}" in text
+        else:
+            assert sentence(left) in text
 
 
 def test_evidence_is_made_all_the_same_and_says_so(place: Project, left: Entry, tmp_path: Path):
@@ -126,7 +131,7 @@ def test_verify_of_a_first_deploy_that_was_cut_off(project: Project):
 
 def test_a_living_holder_is_to_be_waited_for(place: Project):
     start = hold(place)
-    wait = f"held by {holder(start)}; that process runs: wait, as with `--wait 10m`"
+    wait = f"locked by {holder(start)}: its process is running; wait for it, for example with `--wait 10m`"
     try:
         for command in ("deploy", "reconcile", "verify"):
             assert place.json(command, code=5)["line"].endswith(wait)
@@ -141,11 +146,13 @@ def test_a_living_holder_is_to_be_waited_for(place: Project):
 def test_of_one_who_cannot_be_seen_reconcile_and_unlock_are_offered(place: Project):
     start = hold(place, **ELSEWHERE)
     do = (
-        "cannot be seen from here: wait, as with `--wait 10m`, or if it is surely dead: run `invoke reconcile "
-        f"--env staging` on its machine, else `invoke lock.unlock --env staging --token {start.seq} --reason …`"
+        "; wait for it, for example with `--wait 10m`; if you know that it is dead, run `invoke reconcile "
+        f"--env staging` on its machine, or `invoke lock.unlock --env staging --token {start.seq} --reason …` "
+        "anywhere"
     )
     try:
         for command, code in (("deploy", 5), ("verify", 5), ("lock.status", 0)):
+            assert "this machine cannot see whether it still runs" in place.json(command, code=code)["line"]
             assert place.json(command, code=code)["line"].endswith(do)
         assert do in place.invoke("history", "--json").err.replace("...", "…")
     finally:
@@ -177,15 +184,15 @@ def test_what_a_dead_one_left_of_a_package_is_given_up_with_a_line(project: Proj
     words = ("intake", "intake", where, "sandbox", "none", "")
     start = project.log(where).append(Record("start", *words, {"actor": {**this_process(), **gone()}}))
     line = project.json("lock.status", "--commit", commit)["line"]
-    assert line.endswith("that process is gone: run its command again")
+    assert line.endswith("; run its command again")
     ran = project.invoke("intake", "--json")
     assert ran.code == 0
-    said = f"sandbox/{where} was held by {holder(start)}; that process is gone: it is given up, and intake begins"
-    assert said in ran.err
+    said = f"sandbox/{where}: {holder(start)} did not finish: its process is gone; "
+    assert f"{said}abandoning it and starting intake" in ran.err
     assert project.kinds(where) == ["start intake", "abandon intake", "start intake", "end intake"]
 
 
 def test_of_a_package_that_a_living_one_holds_nothing_but_waiting_is_said(project: Project):
     who = Holder("sandbox/package-abc", "build", 3, "T", "", "", "", "", 0, 0, "", "", 0)
-    assert held(who, Fate(True, "that process runs")).endswith("for build #3; that process runs: wait")
-    assert "or if it is surely dead: run its command again on its machine, else `invoke lock" in held(who)
+    assert held(who, Fate(True, "its process is running")).endswith("is running; wait until it ends")
+    assert "; if you know that it is dead, run its command again on its machine, or `invoke lock" in held(who)

@@ -70,6 +70,6 @@ def test_a_listing_that_lags_is_no_reason_to_distrust_a_journal(
     assert (head := context.log("prod").head()) and head.seq == 3
     audited = audit.audit(context)
     assert (audited.code, audited.reasons) == (0, ()), audited
-    assert audited.line.startswith("1 journals of sandbox are whole")
+    assert audited.line.startswith("1 journal of sandbox is intact")
     between.lags_behind = ()
     assert len(context.store.names("sandbox/prod")) == 3

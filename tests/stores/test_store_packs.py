@@ -196,5 +196,5 @@ def test_an_audit_says_which_packs_hold_no_entries_and_trusts_the_journal(
     assert (audited.code, audited.reasons) == (0, ()), audited
     said = [line.strip() for line in stream.getvalue().splitlines() if PACKS in line]
     assert said == [
-        f"{PACKS}/00000001-00000032 does not hold the entries: no reader uses it, it may be removed"
+        f"{PACKS}/00000001-00000032 differs from the entries: no reader uses it, you may delete it"
     ]

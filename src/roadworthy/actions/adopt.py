@@ -1,4 +1,4 @@
-"""Adopt: a signed statement that what somebody did past this road is accepted as it is.
+"""Adopt: a signed statement that accepts a change made outside roadworthy as it is.
 
 Nothing is changed on the platform. What is adopted is looked at like a deploy, with every check, before it
 counts as verified, and the database is asked for its revision, for the same hand may have changed that. Where

@@ -1,4 +1,4 @@
-"""Audit: every journal of the target, judged without the code that wrote it, and held against what is known."""
+"""Audit: verify every journal of the target with code that shares nothing with the writer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..journal.known import JournalLost
 from ..journal.packs import Packs
 from ..lost import newest_on_platform
 from ..model import Outcome, Result
+from ..words import count
 from .journal_copies import journals
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def _audited(
     problems: list[str] = []
     whose = f"{context.target}/{only}" if only else context.target
     if not places:
-        problems.append(f"there is no journal of {whose}: nothing was done there yet, or all of it went")
+        problems.append(
+            f"no journal of {whose} found: either nothing was released yet, or the journal was deleted"
+        )
     known, own, wrong = _anchors(context, whose, anchors, authority)
     accepted: dict[str, Sequence[Loss]] = {}
     for place in places:
@@ -48,41 +51,42 @@ def _audited(
         of_one = audited(place, _trust(context), [*known, *its_own] if only else its_own)
         accepted[place.name] = of_one.losses
         wrong += [f"{place.name}: {finding}" for finding in of_one.findings]
-        word = "not trusted" if of_one.findings else "whole"
-        context.screen.line(f"  {word}  {place.name}{', as anchored' * bool(its_own)}")
+        word = "NOT TRUSTED" if of_one.findings else "intact"
+        context.screen.line(f"  {word}  {place.name}{', matches its anchors' * bool(its_own)}")
         for loss in of_one.losses:
-            said = f"up to #{loss.last} were lost, as {loss.source}: {loss.why!r}"
-            context.screen.line(f"    #{loss.seq} accepts that entries {said}")
+            said = f"entries up to #{loss.last}, known from {loss.source}: {loss.why!r}"
+            context.screen.line(f"    #{loss.seq} accepts the loss of {said}")
         for line in read_beside(of_one) if only else ():
             context.screen.line(f"  {line}")
         for pack in _wrong_packs(context, folder, place.name):
-            context.screen.line(f"    {pack} does not hold the entries: no reader uses it, it may be removed")
+            context.screen.line(f"    {pack} differs from the entries: no reader uses it, you may delete it")
     there = {f"{context.target}/{place.name}" for place in places}
     names = [name for name in context.config.environments if only in ("", name)]
     lost = {name: _lost(context, folder, name, accepted.get(name, ())) for name in names}
-    gone = {anchor.place: "it was anchored" for anchor in (*known, *own)} | dict(_left_behind(context))
+    gone = {anchor.place: "an anchor of it exists" for anchor in (*known, *own)} | dict(_left_behind(context))
     problems = [*filter(None, lost.values()), *problems, *wrong]
     problems += [
-        f"folder: there is no journal {place}, but {why}"
+        f"folder: no journal of {place} found, but {why}"
         for place, why in sorted(gone.items())
         if place not in there and (not only or place == whose) and not lost.get(place.partition("/")[2])
     ]
     context.say_who_can_write(sorted(there))
     if problems:
-        line = f"{f'the journal {whose}' if only else f'the journals of {whose}'} cannot be trusted"
+        line = f"{'the journal' if only else 'the journals'} of {whose} cannot be trusted"
         return Result(Outcome.FAILED, line, reasons=tuple(problems), code=1)
-    many = len({*known, *own})
-    seen = f"compared with {many} anchors" if many else "not compared with any anchor"
+    anchored = len({*known, *own})
+    seen = f"compared with {count(anchored, 'anchor')}" if anchored else "not compared with any anchor"
     losses = sum(map(len, accepted.values()))
-    seen += f"; {losses} losses of entries were accepted" if losses else ""
-    which = f"the journal {whose} is" if only else f"{len(places)} journals of {whose} are"
-    return Result(Outcome.SUCCEEDED, f"{which} whole: signatures, chain and evidence; {seen}")
+    seen += f"; accepted losses of entries: {losses}" if losses else ""
+    which = f"the journal of {whose} is" if only else f"{count(len(places), 'journal')} of {whose}"
+    which += "" if only else " is" if len(places) == 1 else " are"
+    return Result(Outcome.SUCCEEDED, f"{which} intact: signatures, chain and evidence; {seen}")
 
 
 def _anchors(
     context: Context, whose: str, sources: Sequence[str], authority: Path | None
 ) -> tuple[list[Anchor], list[Anchor], list[str]]:
-    """What the sources anchor, what this repository's own tags do, and what is wrong with either."""
+    """The anchors from `sources`, those from this repository's own tags, and the problems with either."""
     known: list[Anchor] = []
     problems: list[str] = []
     for source in sources:
@@ -104,7 +108,7 @@ def _anchors(
 
 
 def _lost(context: Context, folder: Path, name: str, accepted: Sequence[Loss]) -> str:
-    """That this environment's journal lacks what is known of it, in words; "" where it does not."""
+    """The message that this environment's journal lost entries; "" if it did not."""
     heads = list(filter(None, (newest_on_platform(context, name),)))
     with suppress(AnchorError):  # a tag that is no anchor was named before
         heads += context.known(name).heads()
@@ -121,7 +125,7 @@ def _lost(context: Context, folder: Path, name: str, accepted: Sequence[Loss]) -
 
 
 def _wrong_packs(context: Context, folder: Path, place: str) -> Iterator[str]:
-    """Copies of entries that are none. They are no evidence, so they make no journal worse."""
+    """Packs that differ from their entries. Packs are no evidence, so they are no finding about the journal."""
 
     def entry(name: str) -> bytes | None:
         path = folder.parent / name
@@ -131,12 +135,12 @@ def _wrong_packs(context: Context, folder: Path, place: str) -> Iterator[str]:
 
 
 def _left_behind(context: Context) -> Iterator[tuple[str, str]]:
-    """Environments that release.toml names and that once had a journal, by the beats of those who held them."""
+    """Environments of release.toml that once had a journal, as their heartbeats show."""
     held = context.store.names(f"beats/{context.target}")
     for name in context.config.environments:
         place = f"{context.target}/{name}"
         if f"beats/{place}" in held:
-            yield place, f"its holders left their beats in beats/{place}"
+            yield place, f"its heartbeats are in beats/{place}"
 
 
 def _trust(context: Context) -> Path:

@@ -15,16 +15,17 @@ from ..drivers import SANDBOX
 from ..errors import UsageError
 from ..model import Outcome, Result
 from ..sandbox import control
+from ..words import count
 
 if TYPE_CHECKING:
     from ..context import Context
 
 
 def up(context: Context, port: int, database: str) -> Result:
-    """Start it with the apps that release.toml declares; what runs already is left alone."""
+    """Start the sandbox with the apps of release.toml; does nothing if it is already running."""
     if database not in ("sqlite", "postgres"):
         raise UsageError(f"unknown database {database!r}: expected sqlite or postgres")
-    context.changes("start the sandbox, unless it is up")
+    context.changes("start the sandbox unless it is running")
     config = context.config
     here = config.targets.get("sandbox")
     forwarded = {
@@ -41,19 +42,19 @@ def up(context: Context, port: int, database: str) -> Result:
         registry=here.registry if here else "",
         forwarded=forwarded,
     )
-    return _shown(context, f"the sandbox is up at {address.url}")
+    return _shown(context, f"the sandbox is running at {address.url}")
 
 
 def down(context: Context) -> Result:
-    """End it and everything that it started."""
-    context.changes("end the sandbox and everything that it started")
+    """Stop the sandbox and everything that it started."""
+    context.changes("stop the sandbox and everything that it started")
     ended = control.down(context.paths.sandbox)
-    return Result(Outcome.SUCCEEDED, "the sandbox is down" if ended else "the sandbox was not up")
+    return Result(Outcome.SUCCEEDED, "the sandbox is stopped" if ended else "the sandbox was not running")
 
 
 def status(context: Context) -> Result:
-    """Addresses, releases and processes; exit code 1 when it is down."""
-    return _shown(context, "the sandbox is up")
+    """Addresses, releases and processes; exit code 1 when the sandbox is not running."""
+    return _shown(context, "the sandbox is running")
 
 
 def logs(context: Context, app: str, num: int) -> None:
@@ -67,7 +68,7 @@ def logs(context: Context, app: str, num: int) -> None:
     lines = (mask(line.decode("utf-8", "replace")) for line in written[max(0, len(written) - num) :])
     if context.screen.json:
         found = list(lines)
-        said = f"{len(found)} lines of {app}"
+        said = f"{count(len(found), 'line')} of {app}"
         context.screen.emit({"outcome": Outcome.SUCCEEDED, "line": said, "code": 0, "lines": found})
         return
     for line in lines:
@@ -79,7 +80,7 @@ def env(context: Context) -> None:
     client = import_module(f"{control.__package__}.{SANDBOX}.client")
     exports: dict[str, str] = client.variables(context.paths.sandbox)
     if context.screen.json:
-        said = f"{len(exports)} variables"
+        said = count(len(exports), "variable")
         context.screen.emit({"outcome": Outcome.SUCCEEDED, "line": said, "code": 0, "environment": exports})
         return
     for name, value in exports.items():
@@ -87,20 +88,20 @@ def env(context: Context) -> None:
 
 
 def faults(context: Context, said: str) -> Result:
-    """Set the faults when some are said, and show what is armed."""
+    """Set the faults if `said` names any, and list the armed ones."""
     if said:
         try:
             wanted = [] if said == "none" else json.loads(said)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"--set is no JSON: {error}") from error
+            raise UsageError(f"--set is not valid JSON: {error}") from error
         if not isinstance(wanted, list):
-            raise UsageError("--set is no JSON list: say [{…}, …], or none")
-        context.changes(f"arm {len(wanted)} faults")
+            raise UsageError("--set is not a JSON list: write [{…}, …], or none")
+        context.changes(f"arm {count(len(wanted), 'fault')}")
         control.set_faults(context.paths.sandbox, wanted)
     armed = control.get_faults(context.paths.sandbox)
     for fault in armed:
         context.screen.line(f"  {json.dumps(fault)}")
-    return Result(Outcome.SUCCEEDED, f"{len(armed)} faults are armed", details={"faults": armed})
+    return Result(Outcome.SUCCEEDED, f"{count(len(armed), 'fault')} armed", details={"faults": armed})
 
 
 def _shown(context: Context, line: str) -> Result:
@@ -108,7 +109,7 @@ def _shown(context: Context, line: str) -> Result:
     if seen is None:
         return Result(
             Outcome.FAILED,
-            "the sandbox is down: run `invoke sandbox.up`",
+            "the sandbox is not running: run `invoke sandbox.up`",
             code=1,
             next=("invoke sandbox.up",),
         )

@@ -29,7 +29,7 @@ Told: TypeAlias = "tuple[Entry | None, str, History] | JournalLost"
 
 
 def status(context: Context) -> list[dict[str, Any]]:
-    """One row an environment: what should run, what runs, and whether something is open or drifted."""
+    """One row per environment: what should run, what runs, and whether it is open or drifted."""
     names = list(context.config.environments)
     context.say_who_can_write(f"{context.target}/{name}" for name in names)
     told = [_told(context, name) for name in names]
@@ -38,7 +38,7 @@ def status(context: Context) -> list[dict[str, Any]]:
 
 
 def _told(context: Context, name: str) -> Told:
-    """What the journal says: the action that is open, with the sentence about it, and what was done before."""
+    """What the journal says: the open action, the message about it, and the history."""
     log = context.log(name)
     try:
         start = log.open_start()
@@ -101,11 +101,11 @@ def _row(context: Context, name: str, told: Told, observed: Observed | Roadworth
     if running and runs(running.package, history, observed):
         return {**row, "state": "as recorded"}
     seen = ", ".join(f"{name} v{number}".strip() for name, number in numbers(observed).items())
-    return {**row, "state": "unverified", "problem": f"{seen} was never verified: deploy, or roll back"}
+    return {**row, "state": "unverified", "problem": f"{seen} was never verified: deploy or roll back"}
 
 
 def _progress(context: Context, name: str, start: Entry | None) -> dict[str, Any]:
-    """Where what should run stands: each stage, what is pending, and the commands that are left."""
+    """The pipeline state of what should run: each stage, pending migrations, and the commands still to run."""
     from ..decision.progress import while_open
     from ..decision.reading import mark_of, progress_of_what_runs
 
@@ -113,7 +113,7 @@ def _progress(context: Context, name: str, start: Entry | None) -> dict[str, Any
     try:
         found = progress_of_what_runs(context, name)
     except RoadworthyError as error:
-        return {"pending": [f"it cannot be told: {error}"], "left": first}
+        return {"pending": [f"unknown: {error}"], "left": first}
     if found is None:
         return {"pending": [], "left": first}
     stages = [{"stage": o.stage, "state": o.state, "entry": o.entry, "why": o.why} for o in found.lines]
@@ -153,14 +153,10 @@ def history(log: Log, limit: int) -> list[dict[str, Any]]:
 
 
 def report(context: Context) -> Result:
-    """Status, for the command; drift and open outcomes are failures."""
+    """The status command. Drift and open actions count as failures."""
     rows = status(context)
     for row in rows:
-        what = f"{row['commit'][:12] or 'nothing':12} {shown(row) or 'v0'}, schema {row['revision']}"
-        what += f" (pending: {', '.join(row['pending'])})" if row["pending"] else ""
-        what += ", complete" if row.get("complete") else ""
-        said = f"{row['state']}{': ' + row['open'] if row['open'] else ''} {row['url']}"
-        context.screen.fact(f"{row['environment']} ({row['app']})", f"{what}, {said}")
+        context.screen.fact(f"{row['environment']} ({row['app']})", f"{_runs(row)} {row['url']}".rstrip())
         for line in row["apart"]:
             context.screen.line(f"  {line}")
     odd = tuple(
@@ -169,7 +165,7 @@ def report(context: Context) -> Result:
         if r["state"] not in FINE
         for why in (*(str(Drift(**d)) for d in r["drift"]), *filter(None, (r["held"], r["problem"])))
     )
-    line = f"{len(rows) - len(odd)} of {len(rows)} environments on {context.target} are as recorded"
+    line = f"{len(rows) - len(odd)} of {len(rows)} environments on {context.target} match the journal"
     outcome = Outcome.FAILED if odd else Outcome.SUCCEEDED
     code = int(bool(odd))
     return Result(
@@ -177,8 +173,19 @@ def report(context: Context) -> Result:
     )
 
 
+def _runs(row: dict[str, Any]) -> str:
+    """What should run in an environment, and its state, as one phrase: "875d21f7fca1 v6, schema 0003, complete"."""
+    state = f"{row['state']}: {row['open']}" if row["open"] else row["state"]
+    if not row["commit"]:
+        return f"nothing deployed yet{'' if row['state'] == 'empty' else f', {state}'}"
+    what = f"{row['commit'][:12]} {shown(row)}, schema {row['revision'] or 'unknown'}"
+    what += f" (pending: {', '.join(row['pending'])})" if row["pending"] else ""
+    what += ", complete" if row.get("complete") else ""
+    return f"{what}, {state}"
+
+
 def _next(context: Context, rows: list[dict[str, Any]]) -> tuple[str, ...]:
-    """What leads on where something is open, drifted or was never verified, environment by environment."""
+    """The next commands for each environment with an open action, drift or an unverified release."""
     from ..pipeline.what_next import of_drift
 
     commands: list[str] = []
@@ -196,7 +203,7 @@ def _next(context: Context, rows: list[dict[str, Any]]) -> tuple[str, ...]:
 
 
 def report_history(context: Context, environment: str, limit: int) -> Result:
-    """History, for the command."""
+    """The history command."""
     app = context.config.environment(environment).app
     context.screen.title(f"history of {app} ({environment}) on {context.target}")
     log = context.log(environment)
@@ -211,4 +218,8 @@ def report_history(context: Context, environment: str, limit: int) -> Result:
         context.screen.line(f"{line} {row['who']} {row['why'][:60]}".rstrip())
         for seen in row["adopted"]:
             context.screen.line(f"        adopted: {seen}")
-    return Result(Outcome.SUCCEEDED, f"{len(rows)} entries", details={"entries": rows})
+    return Result(
+        Outcome.SUCCEEDED,
+        f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'}",
+        details={"entries": rows},
+    )

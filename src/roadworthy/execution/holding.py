@@ -37,8 +37,8 @@ def fate(context: Context, holder: Holder) -> Fate:
                 context.config.github, holder.ci_run, holder.ci_attempt, holder.ci_url, token, session, limit
             )
     except RoadworthyError as error:
-        return lock.Fate(None, f"whether its run is over cannot be told: {error}")
-    return lock.Fate(state != "completed", f"its run is {state}, says GitHub")
+        return lock.Fate(None, f"cannot tell whether its CI run is over: {error}")
+    return lock.Fate(state != "completed", f"GitHub says its run is {state}")
 
 
 def said_of(context: Context, start: Entry | None) -> str:
@@ -75,17 +75,18 @@ def place_held(context: Context, env: str, commit: str | None) -> str:
 
 
 def status(context: Context, place: str) -> Result:
-    """Who holds an environment or a package, since when, when it was last heard of, whether it is proven dead."""
+    """Who has locked an environment or a package, since when, its last heartbeat and whether it is proven dead."""
     from ..journal import lock
 
     start = context.log(place).open_start()
     if start is None:
-        return Result(Outcome.SUCCEEDED, f"nobody holds {place}")
+        return Result(Outcome.SUCCEEDED, f"{place} is not locked")
     holder = lock.holder(start)
     seen = fate(context, holder)
     silent = _silent(context, start)
-    heard = "never heard of" if silent is None else f"last heard of {silent} s ago"
-    line = f"{place} is held by {holder}, {heard} (token {holder.token}); {seen.said}: {lock.to_do(holder, seen)}"
+    heard = "no heartbeat yet" if silent is None else f"last heartbeat {silent} s ago"
+    known = lock.Fate(seen.alive, f"{seen.said}, {heard}, token {holder.token}")
+    line = lock.held(holder, known)
     details = {
         "holder": {k: v for k, v in msgspec.to_builtins(holder).items() if v},
         "last_heard_of_seconds_ago": silent,
@@ -113,12 +114,12 @@ def unlock(context: Context, place: str, token: int, reason: str) -> Result:
     log = context.log(place)
     start = log.open_start()
     if start is None:
-        raise UsageError(f"nobody holds {place}")
+        raise UsageError(f"{place} is not locked")
     refuse_if_lost(context, log)
     if token != start.seq:
-        raise UsageError(f"--token {token} does not hold {place}: ask `invoke lock.status` who does")
+        raise UsageError(f"--token {token} does not hold the lock of {place}: see `invoke lock.status`")
     if not reason.strip() or not reason.isprintable():
-        raise UsageError("--reason is missing: say in one line why the holder is surely dead")
+        raise UsageError("--reason is missing: state in one line how you know that the holder is dead")
     require_settling(context, start)
     context.changes(f"abandon #{start.seq} of {place}")
     details = {"settles": start.seq, "reason": reason.strip(), "actor": lock.this_process()}

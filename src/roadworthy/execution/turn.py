@@ -64,7 +64,7 @@ def _wait_for(context: Context, log: Log, request: Request, start: Entry, deadli
 
     every = FOLDER_POLL if isinstance(context.store, Folder) else context.config.targets[context.target].poll
     with context.screen.step(f"waiting for {request.environment}, at most {request.wait:g} s") as say:
-        say(f"held by {holder}")
+        say(f"locked by {holder}")
         if until(look, within=deadline - time.monotonic(), every=every) is None:
             raise lock.HeldBy(holder, fate(context, holder), request.wait)
 

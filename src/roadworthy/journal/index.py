@@ -99,7 +99,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
     def only(self, components: Sequence[str]) -> Settled:
-        """What it says without the components that are not among these."""
+        """A copy limited to these components."""
         parts = tuple(part for part in self.parts if part.component in components)
         if len(parts) == len(self.parts):
             return self

@@ -48,24 +48,26 @@ class Holder(msgspec.Struct, frozen=True):
         return self.ci_attempt > 1
 
     def __str__(self) -> str:
-        where = self.ci_url or f"{self.host or 'an unknown host'} (pid {self.pid or 'unknown'})"
-        return f"{self.user or 'somebody'} at {where} since {self.since} for {self.action} #{self.token}"
+        user = self.user or "unknown user"
+        where = self.ci_url or f"{self.host or 'unknown host'}, pid {self.pid or 'unknown'}"
+        by = f"{user}, {where}" if self.ci_url else f"{user}@{where}"
+        return f"{self.action} #{self.token} ({by}, since {self.since})"
 
 
 class Fate(NamedTuple):
-    """Does a holder live? None when nobody can tell. `said` tells what is known of it."""
+    """Whether a holder is alive (None: unknown), and in `said` how that is known."""
 
     alive: bool | None = None
     said: str = ""
 
     @property
     def dead(self) -> bool:
-        """Only what is *proven* dead is."""
+        """Whether the holder is proven to be dead; a holder of unknown fate is not."""
         return self.alive is False
 
 
 UNTOLD: Final = Fate()
-"""Nobody was asked."""
+"""The fate of a holder that was not looked up."""
 
 
 class HeldBy(Held):
@@ -77,31 +79,33 @@ class HeldBy(Held):
 
 
 def held(holder: Holder, fate: Fate = UNTOLD, waited: float = 0.0) -> str:
-    """What every command says that meets an open start: which it is, whose, since when, and what to do."""
-    after = f" after {waited:g} s still" if waited else ""
-    known = f"; {fate.said}" if fate.said else ""
-    return f"{holder.place} is{after} held by {holder}{known}: {to_do(holder, fate)}"
+    """The message about an open start, in every command: which action, whose, since when, and what to do next."""
+    known = f": {fate.said}" if fate.said else ""
+    if fate.dead:
+        return f"{holder.place}: {holder} did not finish{known}; {to_do(holder, fate)}"
+    still = f"still locked after {waited:g} s" if waited else "locked"
+    return f"{holder.place} is {still} by {holder}{known}; {to_do(holder, fate)}"
 
 
 def to_do(holder: Holder, fate: Fate) -> str:
-    """How to go on past an open start: wait for the living, look at what the dead left, else ask a person."""
+    """What to do about an open start: wait for a live holder, reconcile after a dead one, else ask a person."""
     name = holder.place.rpartition("/")[2]
     commit = name.removeprefix("package-")
     package = commit != name
-    wait = "wait" if package else "wait, as with `--wait 10m`"
+    wait = "wait until it ends" if package else "wait for it, for example with `--wait 10m`"
     if fate.alive:
         return wait
-    # Of a package nothing has to be looked for: whoever comes next gives up what a dead one left (on_package.py).
+    # An action on a package changes nothing outside the journal: the next command abandons it (on_package.py).
     look = "run its command again" if package else f"run `invoke reconcile --env {name}`"
     if fate.dead:
-        return look if package else f"its outcome is unknown, {look}"
+        return look if package else f"to find out what happened, {look}"
     where = f"--commit {commit}" if package else f"--env {name}"
     unlock = f"`invoke lock.unlock {where} --token {holder.token} --reason …`"
-    return f"{wait}, or if it is surely dead: {look} on its machine, else {unlock}"
+    return f"{wait}; if you know that it is dead, {look} on its machine, or {unlock} anywhere"
 
 
 def holder(entry: Entry) -> Holder:
-    """Who wrote the open start `entry`. Reads leniently: what is missing or malformed counts as unknown."""
+    """Who wrote the open start `entry`. Missing or malformed fields count as unknown."""
     actor = entry.record.details.get("actor")
     actor = actor if isinstance(actor, Mapping) else {}
     ci = actor.get("ci")
@@ -179,11 +183,11 @@ def lives(holder: Holder) -> bool | None:
 
 
 def seen_here(holder: Holder) -> Fate:
-    """What this machine alone sees of the holder's process."""
+    """The holder's fate as far as this machine can see."""
     alive = lives(holder)
     if alive is None:
-        return Fate(None, "whether it still runs cannot be seen from here")
-    return Fate(alive, "that process runs" if alive else "that process is gone")
+        return Fate(None, "this machine cannot see whether it still runs")
+    return Fate(alive, "its process is running" if alive else "its process is gone")
 
 
 def _is_zombie(pid: int) -> bool:

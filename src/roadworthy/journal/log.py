@@ -392,7 +392,7 @@ class Log:
 
 @contextlib.contextmanager
 def _distrust(advice: str = "") -> Iterator[None]:
-    """What is wrong with an entry is wrong with the whole log."""
+    """Turn an error in one entry into an error of the log."""
     try:
         yield
     except JournalError as error:

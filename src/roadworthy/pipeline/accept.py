@@ -79,7 +79,7 @@ def accept(context: Context, request: Request, *, again: bool = False) -> Result
     if lacks := standing.lacks("accept"):
         raise Refused(f"{commit[:12]} cannot be accepted: {lacks}")
     if standing.build is None:
-        raise ValueError("what lacks nothing was built")
+        raise ValueError("the package has no build entry")
     say_open(context, context.log(request.environment))
     scope = scope_of(context, request.environment, commit)
     required = required_checks(scope, context.config.acceptance)

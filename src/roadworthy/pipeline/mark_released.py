@@ -23,7 +23,7 @@ def mark_released(context: Context, request: Request) -> Result:
     if lacks := standing.lacks("release"):
         raise Refused(f"{commit[:12]} cannot be released: {lacks}")
     if standing.build is None or standing.accepted is None:
-        raise ValueError("what lacks nothing was built and accepted")
+        raise ValueError("the package has no build or acceptance entry")
     if known := standing.released:
         line = f"{commit[:12]} was released already (journal #{known.seq})"
         return Result(Outcome.SUCCEEDED, line, seq=known.seq)
@@ -31,5 +31,5 @@ def mark_released(context: Context, request: Request) -> Result:
     told = {"change": {"id": request.change, "why": request.why}, "accepted": standing.accepted.seq}
     with begin(context, commit, NAME, "release", package, **told) as turn:
         entry = turn.done(package, told)
-    line = f"{commit[:12]} is released: it may be deployed, and nothing was deployed"
+    line = f"{commit[:12]} is eligible for deployment; not deployed yet"
     return Result(Outcome.SUCCEEDED, line, seq=entry.seq, evidence=turn.evidence(entry))

@@ -90,7 +90,7 @@ def begin(
             raise lock.HeldBy(holder, seen)
         require_settling(context, left)
         context.screen.line(
-            f"{holder.place} was held by {holder}; {seen.said}: it is given up, and {action} begins"
+            f"{holder.place}: {holder} did not finish: {seen.said}; abandoning it and starting {action}"
         )
         _give_up(context, commit, left, f"its process is gone; {action} begins")
     said = {"actor": lock.this_process(), FIELD: digests(context.policy_files), **details}
