@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import subprocess
 import tarfile
@@ -14,10 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roadworthy.errors import UsageError
-from roadworthy.packages import slug
+from roadworthy.packages import archive, slug, ustar
 
 from .repository import CLEAN, PROCFILE, Repository
 
+# As git-lfs writes it.
+LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d7a' * 16}\nsize 12345\n"
 APP = {
     **PROCFILE,
     "app/run.sh*": "#!/bin/sh\n",
@@ -131,10 +134,9 @@ def test_a_subfolder_of_a_repository_is_a_project_of_its_own(repository: Reposit
             "'a/x' -> 'up/../secret' leaves the package",
         ),
         (PROCFILE, {"app/x": "y", "app/y": "x"}, "never ends"),
-        (PROCFILE, {"app/x": "t" * 101}, "over 100 bytes"),
-        ({**PROCFILE, "app/" + "n" * 101: ""}, {}, "too long for a package"),
-        ({**PROCFILE, "app/" + "d/" * 130 + "x": ""}, {}, "too long for a package"),
-        ({**PROCFILE, "app/evil\nname" + "n" * 101: ""}, {}, r"evil\nname"),
+        (PROCFILE, {"app/x": "t" * 256}, "over 255 bytes between two slashes"),
+        (PROCFILE, {"app/x": "t/" * 2050}, "over 4095 in all"),
+        ({**PROCFILE, "app/large.bin": LFS_POINTER}, {}, "'large.bin' is a pointer of Git LFS"),
         ({"other/Procfile": ""}, {}, "no folder 'app'"),
         ({"app": "a file"}, {}, "no folder 'app'"),
     ],
@@ -198,13 +200,47 @@ def test_only_a_full_known_commit_is_built(repository: Repository, tmp_path: Pat
 def test_names_up_to_the_formats_limit_are_kept(repository: Repository, tmp_path: Path) -> None:
     # "./app/" stands in front; the prefix takes 155 bytes and the name 100, cut at a slash.
     names = {"a" * 94, "a" * 100, "d" * 74 + "/" + "e" * 74 + "/" + "n" * 100, "x/" * 60 + "leaf"}
-    longest = "d" * 74 + "/" + "e" * 75 + "/" + "n" * 100
     commit = repository.commit({**PROCFILE, **{f"app/{name}": name for name in names}})
     made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert all(slug.read(made.file, name) == name.encode() for name in names)
-    commit = repository.commit({**PROCFILE, f"app/{longest}": ""})
-    with pytest.raises(UsageError, match="too long"):
-        slug.build(repository.root, commit, "app", file=tmp_path / "long.tgz")
+    assert b"PaxHeader" not in gzip.decompress(made.file.read_bytes())
+
+
+# Lengths around the point where the number of digits of a record's own length changes, too.
+@pytest.mark.parametrize(
+    ("folder", "long"),
+    [
+        ("", "n" * 101),
+        ("", "é" * 60),
+        ("d/" * 130, "x"),
+        ("e\n" * 40 + "/", "y" * 255),
+        ("d" * 200 + "/", "z"),
+    ],
+)
+def test_what_ustar_cannot_hold_stands_in_a_pax_header_that_every_tar_reads(
+    repository: Repository, tmp_path: Path, folder: str, long: str
+) -> None:
+    name = f"{folder}{long}"
+    links = {"app/link": name} if len(name.encode()) <= 255 or folder else {}
+    commit = repository.commit({**PROCFILE, f"app/{name}": "inside"}, links=links)
+    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    assert slug.build(repository.root, commit, "app", file=tmp_path / "again.tgz").digest == made.digest
+    assert slug.read(made.file, name) == b"inside"
+    assert sum(f" ./app/{name}" in line for line in names_by_gnu_tar(made.file)) >= ("\n" not in name)
+    by_tar, by_us = tmp_path / "tar", tmp_path / "us"
+    by_tar.mkdir()
+    subprocess.run(["tar", "-xf", made.file, "-C", by_tar], check=True, env=CLEAN)
+    archive.unpack(made.file, by_us)
+    for app in (by_tar / "app", by_us):
+        assert (app / name).read_text() == "inside"
+        assert (app / "link").readlink() == Path(name)
+
+
+@pytest.mark.parametrize("length", range(101, 255))
+def test_a_record_counts_its_own_length(length: int) -> None:
+    file = io.BytesIO(ustar.header(b"./app/" + b"n" * length, ustar.FILE, 0o644) + bytes(2 * ustar.BLOCK))
+    with tarfile.open(fileobj=file, mode="r:") as read:
+        assert read.getnames() == ["./app/" + "n" * length]
 
 
 part = st.binary(min_size=1, max_size=12).map(lambda raw: raw.replace(b"\0", b"0").replace(b"/", b"|"))

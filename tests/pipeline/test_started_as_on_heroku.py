@@ -50,3 +50,13 @@ def test_a_procfile_that_cannot_be_read_stops_the_build_with_file_and_line(
     project.json("intake")
     assert project.json("build", code=2)["line"].startswith("app/Procfile:")
     assert project.json("deploy", code=2)["line"].startswith("app/Procfile:")
+
+
+def test_a_slugignore_is_not_applied_and_a_build_says_so(project: Project) -> None:
+    project.commit("Ignore", {"app/.slugignore": "web.py\n"})
+    project.json("intake")
+    ran = project.invoke("build", "--json")
+    assert ".slugignore is not applied" in ran.err, ran.text
+    project.commit("Ignore no more", {"app/.slugignore": None})
+    project.json("intake")
+    assert "is not applied" not in project.invoke("build", "--json").err

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
+from .. import git
 from ..errors import UsageError
 from ..model import Package
 
@@ -59,6 +60,8 @@ def _build(site: Site, commit: str, rules: Packaged) -> Package:
     from . import slug
 
     made = slug.find_or_build(root, commit, path=rules.path, store=store)
+    if any(entry.name == b".slugignore" for entry in git.entries(root, commit, rules.path, recursive=False)):
+        site.screen.line("  .slugignore is not applied: the package holds every file of the commit")
     return Package(made.commit, made.digest, made.size, str(made.file), component=rules.component)
 
 

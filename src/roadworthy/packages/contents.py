@@ -17,6 +17,8 @@ from .ustar import shown
 STAMP: Final = b"COMMIT"  # the file that a build adds: the commit's SHA and a newline
 STAMPED: Final = Entry("100644", "blob", "", STAMP)  # its place in the order; git has no such object
 MAX_FILES: Final = 100_000
+LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"  # how a pointer begins (git-lfs, spec.md)
+MAX_POINTER: Final = 1024  # bytes that a pointer has at most
 _MAX_HOPS: Final = 40  # as many as Linux follows in one path
 # Git knows of permissions only whether a file is executable.
 SYMLINK: Final = "120000"

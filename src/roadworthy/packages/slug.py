@@ -150,7 +150,7 @@ def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = proc
                     )
                 if entry.mode != contents.SYMLINK:
                     archive.add(ustar.header(inside, ustar.FILE, contents.MODES[entry.mode], size))
-                    archive.copy(_read(source, size, path) if name == needed else source, size)
+                    archive.copy(_looked_at(source, size, path, name, needed), size)
                 else:
                     links[name] = source.read(min(size, MAX_TARGET))
                     archive.add(ustar.header(inside, ustar.SYMLINK, 0o777, 0, links[name]))
@@ -160,6 +160,21 @@ def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = proc
     digest = sink.end()
     files = sum(entry is not None for entry in names.values())
     return Manifest("1", "slug", commit, digest, sink.size, path, files)
+
+
+def _looked_at(source: IO[bytes], size: int, path: str, name: bytes, needed: bytes | None) -> IO[bytes]:
+    """The file's bytes; what git holds in place of a file that is kept elsewhere is refused by name."""
+    if name == needed:
+        return _read(source, size, path)
+    if size > contents.MAX_POINTER:
+        return source
+    data = source.read(size)
+    if data.startswith(contents.LFS_POINTER):
+        raise UsageError(
+            f"{ustar.shown(name)} is a pointer of Git LFS, and its bytes are not in the commit: "
+            "a package holds what git holds; commit the file itself, or have the app fetch it"
+        )
+    return io.BytesIO(data)
 
 
 def _read(source: IO[bytes], size: int, path: str) -> IO[bytes]:
