@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import UsageError
-from ..http import is_loopback
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -83,13 +82,14 @@ def take(ref: str, environ: Mapping[str, str]) -> Settings:
 
     Raises CheckFailed with podman's own words, UsageError for an image of a platform that cannot be run here.
     """
-    from .. import references
+    # The sandbox's server needs none of them to start, and http takes long to import.
+    from .. import http, references
     from . import engine, handover, registry, settings
 
     found = settings.settings_of(registry.read(ref, environ=environ), environ)
     if why := settings.foreign(found):
         raise UsageError(why)
-    plain = "--tls-verify=false" if is_loopback(f"http://{ref}") else "--tls-verify=true"
+    plain = "--tls-verify=false" if http.is_loopback(f"http://{ref}") else "--tls-verify=true"
     words = ("podman", "pull", "--cgroup-manager=cgroupfs", "--quiet", plain, ref)
     with tempfile.TemporaryDirectory(prefix="roadworthy-") as work:
         at = references.reference(ref).repository
