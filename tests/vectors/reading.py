@@ -49,6 +49,11 @@ def read(file: str) -> dict[str, Any]:
     return json.loads((FOLDER / f"{file}.json").read_text("utf-8"))
 
 
+def read_from(system: str, file: str) -> dict[str, Any]:
+    """A whole file of vectors of another system's folder."""
+    return json.loads((FOLDER.parent / system / f"{file}.json").read_text("utf-8"))
+
+
 def files() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
