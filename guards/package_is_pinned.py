@@ -22,11 +22,11 @@ def package_is_pinned(plan: Plan, facts: Facts) -> str | None:
             return f"a step would release {part.digest[:12]}, the plan says {package.digest[:12]}: plan again"
         if part.kind == "image" and not part.ref.endswith(f"@sha256:{part.digest}"):
             return f"{part.ref or 'no reference'!r} does not name the image by its digest: plan again"
-        if not step.slug:
+        if not step.artifact:
             continue  # the road uploads this very package
-        if not SLUG_ID.fullmatch(step.slug):
-            return f"{step.slug!r} is no slug id of the platform: plan again"
+        if not SLUG_ID.fullmatch(step.artifact):
+            return f"{step.artifact!r} is no slug id of the platform: plan again"
         deployed = facts.history.value.of(part.component).deployed
-        if {d.package.digest for d in deployed if d.slug == step.slug} - {part.digest}:
-            return f"slug {step.slug} is another package in the journal: look with invoke history"
+        if {d.package.digest for d in deployed if d.artifact == step.artifact} - {part.digest}:
+            return f"slug {step.artifact} is another package in the journal: look with invoke history"
     return None

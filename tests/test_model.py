@@ -19,9 +19,13 @@ from roadworthy.journal.sign import Signer, own_key
 from roadworthy.model import (
     CiState,
     Fact,
+    Observed,
     Outcome,
     Package,
     Plan,
+    PlatformRelease,
+    Process,
+    ReleasePackage,
     Request,
     Result,
     SetConfig,
@@ -113,3 +117,13 @@ def test_what_could_not_be_read_once_is_no_end_of_the_journal() -> None:
         with pytest.raises(UsageError, match="the disk is gone"):
             assert 1 not in newest
     assert newest[:2] == (3, 2)
+
+
+def test_guards_of_before_still_read_the_old_names():
+    release = PlatformRelease(12, "succeeded", True, "an-artifact", "", "", datetime(2030, 1, 1, tzinfo=UTC))
+    assert (release.slug, release.version) == ("an-artifact", 12)
+    assert Observed("", False, (), (Process("web.1", "web", "up", 12),)).dynos[0].name == "web.1"
+    assert ReleasePackage(Package("c" * 40, "d" * 64, 1), "an-artifact").slug == "an-artifact"
+    for nothing in ("dynos", "sulg"):
+        with pytest.raises(AttributeError, match=nothing):
+            getattr(release, nothing)

@@ -12,6 +12,7 @@ from roadworthy import record
 from roadworthy.journal.claims import claim, components_of, of_component
 from roadworthy.journal.entry import Entry
 from roadworthy.model import Claim, Observed, Package, Plan, PlatformRelease, Receipt, Request
+from roadworthy.platforms.heroku.releases import recognised
 from roadworthy.platforms.mark import made_by
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -21,7 +22,9 @@ PAIR = replace(PACKAGE, parts=(WEB, WORKER))
 
 
 def release(version: int, description: str = "", status: str = "succeeded") -> PlatformRelease:
-    return PlatformRelease(version, status, False, "", description, "", AT)
+    return PlatformRelease(
+        version, status, False, "", description, "", AT, f"v{version}", **recognised(description)
+    )
 
 
 def start(action: str = "deploy", **details: object) -> Entry:
@@ -33,7 +36,7 @@ def plan(package: Package = PACKAGE) -> Plan:
 
 
 def receipt(component: str, number: int) -> Receipt:
-    return replace(Receipt("release", 5), release=number, slug=f"slug-{number}", component=component)
+    return replace(Receipt("release", 5), release=number, artifact=f"slug-{number}", component=component)
 
 
 TOKEN = f"roadworthy prod#4 {'ab' * 6}"

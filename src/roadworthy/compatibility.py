@@ -7,7 +7,31 @@ spells them.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 PROCESSES: Final = "dynos"
 """Key of an app's processes in what `sandbox.status --json` prints and the sandbox's server answers."""
+ARTIFACT: Final = "slug"
+"""Key of the artifact in `to` of an entry, in its components and in its receipts (docs/journal-format.md)."""
+
+
+def release_name(number: int) -> str:
+    """How people name a release of which an entry holds no more than the number; "" of none (0)."""
+    return f"v{number}" if number else ""
+
+
+class Renamed:
+    """What guards of before may still ask by its old name: they are the team's files, which no upgrade rewrites."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            new = _RENAMED.get(name, "")
+            if new not in self.__struct_fields__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return getattr(self, new)
+
+
+_RENAMED: Final = {"slug": "artifact", "dynos": "processes", "version": "order"}

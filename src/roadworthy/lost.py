@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from .journal.log import Log
     from .model import PlatformRelease
 
-_TOKEN: Final = re.compile(r"\(roadworthy ([a-z0-9][a-z0-9._-]{0,99})#([1-9][0-9]{0,7}) ([0-9a-f]{12})\)$")
+_TOKEN: Final = re.compile(r"roadworthy ([a-z0-9][a-z0-9._-]{0,99})#([1-9][0-9]{0,7}) ([0-9a-f]{12})")
 
 
 def head_of(environment: str, app: str, release: PlatformRelease) -> Head | None:
-    """The start that a release's description names; None where it names none of this environment."""
-    found = _TOKEN.search(release.description)
+    """The start whose mark is on a release; None where it names none of this environment."""
+    found = _TOKEN.fullmatch(release.mark)
     if found is None or found[1] != environment:
         return None
-    return Head(int(found[2]), found[3], f"release v{release.version} of {app} carries its token")
+    return Head(int(found[2]), found[3], f"release {release.name} of {app} carries its token")
 
 
 def newest_on_platform(context: Context, environment: str) -> Head | None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
+from .compatibility import ARTIFACT, Renamed, release_name
 from .errors import RoadworthyError
 from .mask import Masked
 
@@ -185,28 +186,35 @@ class Fact(Generic[T]):
         return self.known  # type: ignore[return-value]  # a fact without `missing` was read; None may be its value
 
 
-class PlatformRelease(msgspec.Struct, frozen=True):
-    """One release as the platform lists it; `version` is its number (12 for v12).
+class PlatformRelease(Renamed, msgspec.Struct, frozen=True):
+    """One release as the platform lists it; the newer of two has the higher `order`, and people say its `name`.
 
-    `slug` is the id of what it runs: a slug's UUID, or the first 12 digits of the digest of an image's config.
+    `artifact` is the platform's own id of what it runs, "" where nobody can tell. `deploys` is the image that this
+    very release brought, as its claim names it; "" of one that only changed settings, and of any other kind of
+    package. `mark` is the token that a start of ours left on it. `sets_mark` says that it changed settings and left
+    its token among them.
     """
 
-    version: int
+    order: int
     status: str
     current: bool
-    slug: str
+    artifact: str
     description: str
     user: str
     created_at: datetime
+    name: str = ""
+    deploys: str = ""
+    mark: str = ""
+    sets_mark: bool = False
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What a start says by which its release can be recognised: its `token`, for the platform's description.
+    """What a start says by which its release can be recognised: its `token`, which stands on the release.
 
     `before` is the newest release when the start was written: a list that does not reach back to it tells nothing.
-    0 is untold. A release of an image takes no description. It is recognised by being newer than `before`, and of
-    `image` (12 digits); "" is that of a slug. `marked` is a change of config vars: one of them carries the token,
-    and the release names it.
+    0 is untold. A release of an image takes no token. It is recognised by being newer than `before`, and of
+    `image` (12 digits of its config's digest); "" is that of a source archive. `marked` is a change of settings:
+    one of them carries the token, and the release says that it set that one.
     """
 
     token: str
@@ -215,8 +223,8 @@ class Claim(msgspec.Struct, frozen=True):
     marked: bool = False
 
 
-class Dyno(msgspec.Struct, frozen=True):
-    """One process as the platform lists it; `release` is the number of the release that it runs."""
+class Process(msgspec.Struct, frozen=True):
+    """One process as the platform lists it; `release` is the order of the release that it runs."""
 
     name: str
     type: str
@@ -225,7 +233,7 @@ class Dyno(msgspec.Struct, frozen=True):
     command: str = ""
 
 
-class Observed(msgspec.Struct, frozen=True):
+class Observed(Renamed, msgspec.Struct, frozen=True):
     """What the platform says about one app: newest release first, and the package that the newest one is.
 
     Of an environment with several components it is what their first app shows, with the `digest` of what all of
@@ -235,7 +243,7 @@ class Observed(msgspec.Struct, frozen=True):
     url: str
     maintenance: bool
     releases: tuple[PlatformRelease, ...]
-    dynos: tuple[Dyno, ...]
+    processes: tuple[Process, ...]
     digest: str = ""  # of the newest release's package, "" when it has none
     commit: str = ""
     parts: Mapping[str, Observed] = {}
@@ -271,21 +279,25 @@ class Observed(msgspec.Struct, frozen=True):
         """The address of each component; "" is the only one, or the first."""
         return {"": self.url, **{component: seen.url for component, seen in self.parts.items()}}
 
+    def name_of(self, order: int) -> str:
+        """How people name the release of this order; "" of none (0)."""
+        return next((r.name for r in self.releases if r.order == order), release_name(order))
+
     @property
     def current(self) -> PlatformRelease | None:
         """The newest release that did not fail; None before the first."""
         return next((r for r in self.releases if r.status != "failed"), None)
 
 
-class Deployed(msgspec.Struct, frozen=True):
+class Deployed(Renamed, msgspec.Struct, frozen=True):
     """A package that the journal says was verified in an environment; `revision` is the database's, then.
 
-    `release` and `slug` are those of the first component's app; `parts` are those of each of several.
+    `release` and `artifact` are those of the first component's app; `parts` are those of each of several.
     """
 
     package: Package
     release: int
-    slug: str
+    artifact: str
     seq: int
     at: str
     revision: str | None = None
@@ -391,7 +403,7 @@ class History(msgspec.Struct, frozen=True):
     (digests) whose newest completion said NO, each with the number of the entry that says so.
 
     `known` are the releases that may be the platform's current one, newest first, each as its number and its
-    slug: the last verified, and what failed after it. `claims` are those of starts since then
+    artifact: the last verified, and what failed after it. `claims` are those of starts since then
     whose release may be there unrecorded: given up, or open. `maintenance` says that an action of ours may have
     left maintenance mode on. `parts` is the same of each of several components: `deployed`, `known` and `claims`
     are then those of its own packages and its own app. `given_up` are the components that were deployed with what
@@ -560,14 +572,14 @@ class Facts(msgspec.Struct, frozen=True):
 # ---- what would be done ----------------------------------------------------------------------------------
 
 
-class ReleasePackage(msgspec.Struct, frozen=True):
-    """Step: make `package` the app's release. `slug` is its id on the platform when it is already there.
+class ReleasePackage(Renamed, msgspec.Struct, frozen=True):
+    """Step: make `package` the app's release. `artifact` is its id on the platform when it is already there.
 
     `app` is the component's; "" is the plan's own.
     """
 
     package: Package
-    slug: str = ""
+    artifact: str = ""
     app: str = ""
 
 
@@ -648,7 +660,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What a step left behind: the platform's release number and slug id, or a one-off's status and output.
+    """What a step left behind: the platform's release number and artifact, or a one-off's status and output.
 
     `component` is the one that was released, "" of a project that has one.
     """
@@ -656,7 +668,7 @@ class Receipt(msgspec.Struct, frozen=True):
     step: str
     millis: int
     release: int = 0
-    slug: str = ""
+    artifact: str = msgspec.field(default="", name=ARTIFACT)
     component: str = ""
     exit_status: int | None = None
     output: tuple[str, ...] = ()

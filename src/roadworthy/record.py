@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .compatibility import ARTIFACT, release_name
 from .journal.entry import place_of
 from .model import (
     Facts,
@@ -111,8 +112,8 @@ def before(observed: Observed) -> dict[str, Any]:
     told: dict[str, Any] = {
         "commit": observed.commit,
         "digest": observed.digest,
-        "release": observed.current.version if observed.current else 0,
-        "newest": observed.releases[0].version if observed.releases else 0,
+        "release": observed.current.order if observed.current else 0,
+        "newest": observed.releases[0].order if observed.releases else 0,
     }
     if observed.parts:
         told["components"] = [{"name": name, **before(part)} for name, part in observed.parts.items()]
@@ -122,7 +123,13 @@ def before(observed: Observed) -> dict[str, Any]:
 def numbers(observed: Observed) -> dict[str, int]:
     """The number of the release that each component runs; "" is the only one, 0 is none."""
     shown = observed.parts or {"": observed}
-    return {name: one.current.version if one.current else 0 for name, one in shown.items()}
+    return {name: one.current.order if one.current else 0 for name, one in shown.items()}
+
+
+def names(observed: Observed) -> str:
+    """The names of those releases, for people: "v3", or "web v3, worker v2"."""
+    shown = {name: observed.of(name).name_of(number) for name, number in numbers(observed).items()}
+    return ", ".join(f"{component} {name or 'no release'}".strip() for component, name in shown.items())
 
 
 def numbers_before(was: Mapping[str, Any]) -> dict[str, int]:
@@ -149,7 +156,7 @@ def released(plan: Plan, receipts: Sequence[Receipt], failed: Collection[str] = 
     made = {
         r.component: {
             "release": r.release,
-            "slug": r.slug,
+            ARTIFACT: r.artifact,
             **({"status": "failed"} if r.component in failed else {}),
         }
         for r in receipts
@@ -161,8 +168,8 @@ def released(plan: Plan, receipts: Sequence[Receipt], failed: Collection[str] = 
     if not told:
         return {**plan.after, **made[""]}
     components = [{**one, **made.get(one["name"], {})} for one in told]
-    first = {"release": 0, "slug": ""} | {
-        key: components[0][key] for key in ("release", "slug", "status") if key in components[0]
+    first = {"release": 0, ARTIFACT: ""} | {
+        key: components[0][key] for key in ("release", ARTIFACT, "status") if key in components[0]
     }
     return {**plan.after, **first, "components": components}
 
@@ -177,8 +184,12 @@ def releases(plan: Plan, receipts: Sequence[Receipt]) -> dict[str, int]:
 
 def shown(to: Mapping[str, Any]) -> str:
     """The releases that `to` of an entry names, for people: "v3", or "web v3, worker v2"; "" for none."""
-    parts = [f"{one['name']} v{one['release']}" for one in to.get("components", ()) if one.get("release")]
-    return ", ".join(parts) or (f"v{to['release']}" if to.get("release") else "")
+    parts = [
+        f"{one['name']} {release_name(one['release'])}"
+        for one in to.get("components", ())
+        if one.get("release")
+    ]
+    return ", ".join(parts) or release_name(to.get("release", 0))
 
 
 def evidence_of(context: Context, environment: str, entry: Entry) -> str:

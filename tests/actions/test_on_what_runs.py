@@ -58,7 +58,8 @@ def test_what_is_adopted_is_asked_once_it_has_started(monkeypatch: pytest.Monkey
 def test_of_what_is_no_package_the_release_must_be_the_same(
     monkeypatch: pytest.MonkeyPatch, version: int, digest: str, same: bool
 ):
-    current = SimpleNamespace(version=version) if version else None
+    current = SimpleNamespace(order=version, name=f"v{version}") if version else None
     monkeypatch.setattr(adopt, "observe", lambda *_: SimpleNamespace(current=current, digest=digest))
-    problem = f"the platform runs v{version} by now: look with invoke status"
+    shown = f"v{version}" if version else "no release"
+    problem = f"the platform runs {shown} by now: look with invoke status"
     assert adopt.confirm(CONTEXT, plan(), ()).problems == (() if same else (problem,))

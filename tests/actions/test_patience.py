@@ -9,12 +9,12 @@ import pytest
 
 from roadworthy.actions.patience import Patience, over
 from roadworthy.errors import Unreachable
-from roadworthy.model import Dyno, Observed
+from roadworthy.model import Observed, Process
 
 
 def seen(*states: str, maintenance: bool = False, kind: str = "web") -> Observed:
-    dynos = tuple(Dyno(f"{kind}.{n}", kind, state, 1) for n, state in enumerate(states, 1))
-    return Observed("http://x", maintenance, (), dynos)
+    processes = tuple(Process(f"{kind}.{n}", kind, state, 1) for n, state in enumerate(states, 1))
+    return Observed("http://x", maintenance, (), processes)
 
 
 @pytest.mark.parametrize(

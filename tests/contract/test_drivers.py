@@ -71,7 +71,7 @@ def apply(driver: Platform, app: str, step: Step, token: str = "") -> Receipt:
 
 def newest(driver: Platform, app: str) -> int:
     releases = driver.observe(app).releases
-    return releases[0].version if releases else 0
+    return releases[0].order if releases else 0
 
 
 def settings(token: str, before: int) -> Claim:
@@ -88,16 +88,16 @@ def test_a_release_runs_when_it_is_done_and_is_observed_and_found_by_its_mark(
     receipt = driver.apply(app, ReleasePackage(package), token=token, progress=said.append)
     seen = driver.observe(app)
     assert seen.current is not None
-    assert (seen.current.version, seen.digest, seen.commit) == (
+    assert (seen.current.order, seen.digest, seen.commit) == (
         receipt.release,
         package.digest,
         package.commit,
     )
-    assert [(process.release, process.state) for process in seen.dynos] == [(receipt.release, "up")]
+    assert [(process.release, process.state) for process in seen.processes] == [(receipt.release, "up")]
     assert requests.get(driver.url(app), timeout=5).ok, "it answers at once"
     assert driver.find(app, Claim(token)) == seen.current
     assert driver.package_of(app, seen.current) == (package.digest, package.commit)
-    assert receipt.slug == seen.current.slug
+    assert receipt.artifact == seen.current.artifact
     assert said, "progress says what comes next"
 
 
@@ -107,7 +107,7 @@ def test_an_artifact_that_the_platform_holds_is_released_without_the_packages_by
     source, package = running
     there = driver.observe(source).current
     assert there is not None
-    apply(driver, app, ReleasePackage(replace(package, file=""), there.slug))
+    apply(driver, app, ReleasePackage(replace(package, file=""), there.artifact))
     assert driver.observe(app).digest == package.digest
 
 
@@ -160,7 +160,7 @@ def test_a_process_that_dies_after_its_start_is_observed(
     while time.monotonic() < deadline:
         with suppress(requests.RequestException):  # a platform may start it again, once or more
             requests.get(f"{url}/die", timeout=5)
-        if any(process.state == "crashed" for process in driver.observe(app).dynos):
+        if any(process.state == "crashed" for process in driver.observe(app).processes):
             return
     pytest.fail("nothing shows that it died")
 
@@ -175,7 +175,7 @@ def test_a_release_whose_answer_is_lost_is_found_by_its_mark_and_made_once(
     token, before = mark(), newest(driver, app)
     site.trouble(app, "release", trouble)
     receipt = apply(driver, app, ReleasePackage(site.package(tmp_path)), token)
-    assert [r.version for r in driver.observe(app).releases if r.version > before] == [receipt.release]
+    assert [r.order for r in driver.observe(app).releases if r.order > before] == [receipt.release]
     assert driver.find(app, Claim(token)) == driver.observe(app).current
 
 
@@ -213,7 +213,7 @@ def test_settings_whose_answer_is_lost_are_found_by_their_mark_and_set_once(
     assert newest(driver, app) == receipt.release == before + 1
     found = driver.find(app, settings(token, before))
     assert found is not None
-    assert found.version == receipt.release
+    assert found.order == receipt.release
 
 
 def test_settings_that_never_arrived_are_unknown_and_then_surely_not_there(site: Site, app: str) -> None:
@@ -392,7 +392,7 @@ def test_what_a_second_writer_did_is_not_taken_for_ours(site: Site, driver: Plat
     site.others_change(app)
     found = driver.find(app, settings(token, before))
     assert found is not None
-    assert found.version == ours.release == newest(driver, app) - 1
+    assert found.order == ours.release == newest(driver, app) - 1
     assert driver.find(app, settings(mark(), before)) is None, "another start's mark is another's"
 
 

@@ -22,7 +22,7 @@ Row = tuple[str, str, str] | tuple[str, str, str, dict[str, object]]
 
 
 def row(seq: int, kind: str, action: str, digest: str, **more: object) -> Settled:
-    nothing = {"package": "slug", "certificate": "", "certificate_sha256": "", "expires": "", "slug": ""}
+    nothing = {"package": "slug", "certificate": "", "certificate_sha256": "", "expires": "", "artifact": ""}
     return Settled(
         **{
             "seq": seq, "sha256": f"{seq:064x}", "at": f"2030-01-01T00:00:{seq:02}.000000Z", "kind": kind,

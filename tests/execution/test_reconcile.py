@@ -110,7 +110,7 @@ class Recording:
 
     def find(self, _app: str, _claim: object) -> object:
         self.looks += 1
-        return SimpleNamespace(version=5) if self.looks >= self.from_look else None
+        return SimpleNamespace(order=5, name="v5") if self.looks >= self.from_look else None
 
 
 @pytest.mark.parametrize(("from_look", "looks"), [(1, 1), (3, 3), (99, module.LOOKS)])
@@ -138,7 +138,7 @@ def test_who_only_asks_for_the_revision_is_not_waited_for():
     ]
     context = SimpleNamespace(
         config=SimpleNamespace(commands=SimpleNamespace(revision="alembic current")),
-        platform=SimpleNamespace(observe=lambda _: SimpleNamespace(dynos=dynos)),
+        platform=SimpleNamespace(observe=lambda _: SimpleNamespace(processes=dynos)),
     )
     assert module._busy(context, "capecraft") == ["run.2"]  # type: ignore[arg-type]
 
@@ -231,7 +231,7 @@ def test_what_was_settled_is_said_and_what_is_nowhere_too(
     plan = plan_of(action, **{"from": {"revision": "0001", "deployment": 4}})
     monkeypatch.setattr(module, "_plan_of", lambda *_: plan)
     monkeypatch.setattr(
-        module, "_found", lambda *_: {"": SimpleNamespace(version=5, slug="s", status="failed")}
+        module, "_found", lambda *_: {"": SimpleNamespace(order=5, name="v5", artifact="s", status="failed")}
     )
     monkeypatch.setattr(module, "_released", lambda *_: seen)
     monkeypatch.setattr(module, "_migrated", lambda *_: seen)

@@ -27,7 +27,7 @@ from roadworthy.model import (
 
 NEW, OLD, OLDER = (Package(c * 40, c * 64, 1) for c in "abc")
 BEFORE, AFTER = (
-    Observed("", False, (PlatformRelease(n, "succeeded", True, "", "", "", datetime.now(UTC)),), ())
+    Observed("", False, (PlatformRelease(n, "succeeded", True, "", "", "", datetime.now(UTC), f"v{n}"),), ())
     for n in (7, 8)
 )
 HISTORY = History(tuple(Deployed(p, 7 - n, "", 7 - n, "") for n, p in enumerate((OLD, OLDER))))

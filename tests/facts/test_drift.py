@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from roadworthy.facts.drift import drift
 from roadworthy.model import Claim, Deployed, History, Observed, Package, PlatformRelease
+from roadworthy.platforms.heroku.releases import recognised
 
 AT = datetime(2030, 1, 2, 12, tzinfo=UTC)
 PACKAGE = Package("c" * 40, "d" * 64, 1000)
@@ -15,7 +16,8 @@ CLAIM = "roadworthy prod#9 0123456789ab"
 
 def release(version: int, slug: str = "s1", **other: object) -> PlatformRelease:
     known = PlatformRelease(version, "succeeded", False, slug, f"Deploy v{version}", "ann@example.org", AT)
-    return replace(known, **other)
+    known = replace(known, **other)
+    return replace(known, name=f"v{version}", **recognised(known.description))
 
 
 def observed(*releases: PlatformRelease, digest: str = PACKAGE.digest, maintenance: bool = False) -> Observed:

@@ -32,7 +32,7 @@ def settled(
     revised: bool = False,
     revision: str = "",
 ) -> Settled:
-    nothing = {"package": "slug", "certificate": "", "certificate_sha256": "", "expires": "", "slug": ""}
+    nothing = {"package": "slug", "certificate": "", "certificate_sha256": "", "expires": "", "artifact": ""}
     return Settled(
         seq=seq,
         sha256=f"{seq:064x}",
@@ -276,7 +276,7 @@ def ran(package: Package, release: int) -> History:
 
 
 def shows(*releases: int, **parts: Observed) -> Observed:
-    found = tuple(PlatformRelease(n, "succeeded", False, "", "", "", MOMENT) for n in releases)
+    found = tuple(PlatformRelease(n, "succeeded", False, "", "", "", MOMENT, f"v{n}") for n in releases)
     return Observed("", False, found, (), A, "a" * 40, parts)
 
 
@@ -311,8 +311,8 @@ def test_of_two_components_each_must_run_on_an_app_of_its_own():
 
 def test_what_was_deployed_of_several_components_names_each_package_with_its_component():
     parts = (
-        Part(component="web", digest=A, size=1, release=7, slug="x", claim=None),
-        Part(component="worker", digest=B, size=2, release=3, slug="y", claim=None),
+        Part(component="web", digest=A, size=1, release=7, artifact="x", claim=None),
+        Part(component="worker", digest=B, size=2, release=3, artifact="y", claim=None),
     )
     row = replace(DONE, parts=parts, digest=C)
     (found,) = left(row).deployed
@@ -320,7 +320,7 @@ def test_what_was_deployed_of_several_components_names_each_package_with_its_com
         ("web", A, 1, A[:40]),
         ("worker", B, 2, A[:40]),
     ]
-    assert [(name, one.release, one.slug) for name, one in found.parts.items()] == [
+    assert [(name, one.release, one.artifact) for name, one in found.parts.items()] == [
         ("web", 7, "x"),
         ("worker", 3, "y"),
     ]

@@ -40,8 +40,8 @@ STAGING = Environment(app="autorisen")
 BOTH = Keys("1", "YES")
 
 
-def deployed(package: Package, revision: str | None = "0002", slug: str = "") -> Deployed:
-    return Deployed(package, 7, slug, 3, "2030-01-01T00:00:00Z", revision)
+def deployed(package: Package, revision: str | None = "0002", artifact: str = "") -> Deployed:
+    return Deployed(package, 7, artifact, 3, "2030-01-01T00:00:00Z", revision)
 
 
 def migration(

@@ -56,8 +56,8 @@ def test_a_step_of_no_component_of_the_package_is_not_pinned():
 
 
 def test_a_slug_that_another_package_of_the_component_had_is_not_pinned():
-    steps = (STEPS[0], replace(STEPS[1], slug=SLUG))
-    ran = History((deployed(replace(WORKER, digest="7" * 64), slug=SLUG),))
+    steps = (STEPS[0], replace(STEPS[1], artifact=SLUG))
+    ran = History((deployed(replace(WORKER, digest="7" * 64), artifact=SLUG),))
     history = replace(HISTORY, parts={"web": History(), "worker": ran})
     assert refused(verdict("package_is_pinned", whole(steps=steps), history), SLUG)
     assert verdict("package_is_pinned", whole(steps=steps)).outcome == "pass"

@@ -109,11 +109,11 @@ def with_slug(slug: str, history: History):
 
 
 def test_a_slug_on_the_platform_is_pinned_when_the_journal_knows_it_as_this_package():
-    assert with_slug(SLUG, History((deployed(OLD), deployed(NEW, slug=SLUG)))).outcome == "pass"
+    assert with_slug(SLUG, History((deployed(OLD), deployed(NEW, artifact=SLUG)))).outcome == "pass"
 
 
 def test_a_slug_that_the_journal_knows_as_another_package_refuses():
-    assert refused(with_slug(SLUG, History((deployed(OLD, slug=SLUG),))), SLUG)
+    assert refused(with_slug(SLUG, History((deployed(OLD, artifact=SLUG),))), SLUG)
 
 
 @pytest.mark.parametrize("slug", ["latest", SLUG.upper(), SLUG + "\n", "../" + SLUG])

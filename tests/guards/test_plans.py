@@ -32,7 +32,6 @@ from roadworthy.errors import NoPackage
 from roadworthy.model import (
     CiState,
     Deployed,
-    Dyno,
     Eligibility,
     Fact,
     History,
@@ -40,6 +39,7 @@ from roadworthy.model import (
     Observed,
     Package,
     PlatformRelease,
+    Process,
     Proof,
     ReleasePackage,
     RollbackTarget,
@@ -55,7 +55,7 @@ UNWATCHED = replace(PROD, watch=0.0)
 
 
 def release(version: int, slug: str = "", current: bool = False) -> PlatformRelease:
-    return PlatformRelease(version, "succeeded", current, slug, "", "", AT)
+    return PlatformRelease(version, "succeeded", current, slug, "", "", AT, f"v{version}")
 
 
 def seen(
@@ -152,9 +152,9 @@ BACK = RollbackTarget(ran(OLD, 7), True, "", frozenset({OLD.digest}))
 
 def test_a_rollback_releases_the_old_slug_where_the_platform_has_it_and_else_its_bytes():
     observed = seen(release(8, "x", True), of=NEW)
-    assert [step.slug for step in planned("rollback", back=BACK, observed=observed).steps] == [SLUG]
+    assert [step.artifact for step in planned("rollback", back=BACK, observed=observed).steps] == [SLUG]
     gone = replace(BACK, on_platform=frozenset())
-    assert [step.slug for step in planned("rollback", back=gone, observed=observed).steps] == [""]
+    assert [step.artifact for step in planned("rollback", back=gone, observed=observed).steps] == [""]
 
 
 def test_a_rollback_ends_maintenance_mode_for_it_must_be_seen_healthy():
@@ -204,7 +204,7 @@ def pair(action: str, worker: int, left: tuple[int, ...] = (4,), state: str = "u
     """
     web = seen(release(8, "x", True), of=NEW)
     other = seen(release(worker, SLUG, True), of=WORKER)
-    other = replace(other, dynos=(Dyno("web.1", "web", state, worker),))
+    other = replace(other, processes=(Process("web.1", "web", state, worker),))
     observed = replace(web, digest="0" * 64, parts={"web": web, "worker": other})
     parts = {"web": ran(WEB, 7), "worker": ran(WORKER, 4)}
     whole = ran(PAIR, 7, **parts)
@@ -220,7 +220,7 @@ def pair(action: str, worker: int, left: tuple[int, ...] = (4,), state: str = "u
 
 def test_components_are_deployed_in_their_order_each_on_its_app():
     steps = pair("deploy", 4).steps
-    assert [(s.package.component, s.app, s.slug) for s in steps] == [
+    assert [(s.package.component, s.app, s.artifact) for s in steps] == [
         ("web", "capecraft", ""),
         ("worker", "capecraft-worker", SLUG),
     ]
@@ -228,7 +228,7 @@ def test_components_are_deployed_in_their_order_each_on_its_app():
 
 def test_components_go_back_in_the_opposite_order_and_what_is_back_already_is_left():
     both = pair("rollback", 5)
-    assert [(s.package.component, s.app, s.slug) for s in both.steps] == [
+    assert [(s.package.component, s.app, s.artifact) for s in both.steps] == [
         ("worker", "capecraft-worker", ""),
         ("web", "capecraft", SLUG),
     ]

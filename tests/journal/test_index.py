@@ -121,7 +121,7 @@ def test_the_answers_are_those_of_the_entries(root: Path) -> None:
     settled = [settled_by(entries[1], entries[0]), settled_by(entries[3], entries[2])]
     expected = (entries[-1], entries[-1], settled, entries[::-1])
     assert answers(opened(root)) == expected == answers(whole)
-    assert [(s.seq, s.release, s.slug, s.revision) for s in opened(root).settled()] == [
+    assert [(s.seq, s.release, s.artifact, s.revision) for s in opened(root).settled()] == [
         (2, 1, "s1", "0001"),
         (4, 3, "s3", "0003"),
     ]
@@ -256,7 +256,9 @@ def test_who_has_even_the_key_of_the_index_cannot_make_an_unsigned_entry_count(r
 
 
 def row(seq: int) -> Settled:
-    text = dict.fromkeys(("sha256", "at", "kind", "action", "environment", "digest", "commit", "slug"), "")
+    text = dict.fromkeys(
+        ("sha256", "at", "kind", "action", "environment", "digest", "commit", "artifact"), ""
+    )
     more = dict.fromkeys(("package", "certificate", "certificate_sha256", "expires"), "")
     numbers = {"seq": seq, "size": 0, "release": 0, "deployment": 0}
     return Settled(**text, **more, **numbers, revised=False, revision=None, claim=None, closed=False)

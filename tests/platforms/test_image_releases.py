@@ -11,7 +11,7 @@ from roadworthy.config import Limits
 from roadworthy.errors import OutcomeUnknown
 from roadworthy.model import Claim, PlatformRelease
 from roadworthy.platforms.heroku.api import Api
-from roadworthy.platforms.heroku.releases import RELEASES, Releases, with_images
+from roadworthy.platforms.heroku.releases import RELEASES, Releases, recognised, with_images
 from roadworthy.platforms.mark import made_by
 
 AT = datetime(2030, 1, 2, 12, tzinfo=UTC)
@@ -20,7 +20,9 @@ CLAIM = Claim("roadworthy prod#9 0123456789ab", 7, OURS)
 
 
 def release(version: int, said: str, *, slug: str = "", status: str = "succeeded") -> PlatformRelease:
-    return PlatformRelease(version, status, False, slug, said, "ann@example.org", AT)
+    return PlatformRelease(
+        version, status, False, slug, said, "ann@example.org", AT, f"v{version}", **recognised(said)
+    )
 
 
 def web(version: int, image: str = OURS, status: str = "succeeded") -> PlatformRelease:
@@ -33,7 +35,7 @@ def config(version: int) -> PlatformRelease:
 
 def shown(*oldest_first: PlatformRelease) -> list[str]:
     """The image of each release, oldest first."""
-    return [r.slug for r in reversed(with_images(oldest_first[::-1]))]
+    return [r.artifact for r in reversed(with_images(oldest_first[::-1]))]
 
 
 def find(claim: Claim, *oldest_first: PlatformRelease) -> int | None:
@@ -42,7 +44,7 @@ def find(claim: Claim, *oldest_first: PlatformRelease) -> int | None:
     releases.app = lambda app: app  # type: ignore[method-assign]
     releases.of = lambda here: with_images(oldest_first[::-1])  # type: ignore[method-assign]
     found = releases.find("app", claim)
-    return found.version if found else None
+    return found.order if found else None
 
 
 def test_a_release_keeps_the_image_before_it_unless_it_names_one():

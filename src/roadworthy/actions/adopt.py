@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from ..compatibility import ARTIFACT
 from ..facts.observe import observe
 from ..facts.revision import revision_of
 from ..model import Confirmation, Drift, Facts, MissingFact, Plan, Receipt, Request
@@ -39,8 +40,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
             "name": name,
             "digest": seen.digest,
             "size": 0,
-            "release": seen.current.version if seen.current else 0,
-            "slug": seen.current.slug if seen.current else "",
+            "release": seen.current.order if seen.current else 0,
+            ARTIFACT: seen.current.artifact if seen.current else "",
         }
         for name, seen in observed.parts.items()
     ]
@@ -58,8 +59,8 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
             "commit": package.commit if package else observed.commit,
             "digest": observed.digest,
             "size": package.size if package else 0,
-            "release": current.version if current else 0,
-            "slug": current.slug if current else "",
+            "release": current.order if current else 0,
+            ARTIFACT: current.artifact if current else "",
             "drift": [msgspec.to_builtins(d) for d in drifts],
             **({"components": components} if components else {}),
         },
@@ -77,11 +78,10 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     """It still is what was accepted, answers every check, and the database tells its revision."""
     if plan.package is None:
         observed = observe(context, plan.request.environment)
-        seen = (observed.current.version if observed.current else 0, observed.digest)
+        seen = (observed.current.order if observed.current else 0, observed.digest)
         same = seen == (plan.after["release"], plan.after["digest"])
-        return Confirmation(
-            () if same else (f"the platform runs v{seen[0]} by now: look with invoke status",)
-        )
+        name = observed.current.name if observed.current else "no release"
+        return Confirmation(() if same else (f"the platform runs {name} by now: look with invoke status",))
     wait_for_start(context, plan.request.environment, plan.package)
     found = look(context, plan, releases(plan, ()))
     return replace(found, details={**found.details, "revision": revision_of(context, plan.app)})

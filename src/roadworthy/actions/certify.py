@@ -7,7 +7,6 @@ journal entry that names its digest; editing it opens nothing.
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -108,14 +107,11 @@ def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:
     since = current.created_at
     with context.screen.step(f"scanning the log since {_utc(since)}"):
         try:
-            lines = list(logs.since(context.platform.logs(app, since), since))
+            lines = list(logs.since(context.platform.logs(app, since, current), since))
         except RoadworthyError as error:
             return [f"the log cannot be read: {error}"]
-        # The platform tells the second only; its own line tells where in that second the release began.
-        begins = re.compile(rb"\S+ app\[api\]: Release v%d created by " % current.version)
-        first = next((number for number, line in enumerate(lines) if begins.match(line)), 0)
         try:
-            found = logs.scan(lines[first:], context.config.logs.rules)
+            found = logs.scan(lines, context.config.logs.rules)
         except RoadworthyError as error:
             return [f"the log cannot be scanned: {error}"]
     if not found.hits:

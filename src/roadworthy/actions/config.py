@@ -1,6 +1,6 @@
 """Config: change config vars of what runs, on the road: guarded, verified, and put back when it does harm.
 
-On Heroku a change of config vars is a release of the package that runs. It carries the token of its start in a
+A change of config vars is a release of the package that runs. It carries the token of its start in a
 config var of its own, so that it is recognised whatever words the platform has for it. The journal has names and
 never values: who goes back after a kill needs the old values from elsewhere.
 """
@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from ..compatibility import ARTIFACT
 from ..errors import NoPackage, UsageError
 from ..model import Confirmation, Facts, Plan, Receipt, Request, SetConfig
 from ..record import after, before, releases
@@ -58,7 +59,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     to = after(package)
     for told in to.get("components", ()):
         ran = running.of(told["name"])
-        told |= {"release": ran.release, "slug": ran.slug}
+        told |= {"release": ran.release, ARTIFACT: ran.artifact}
     apps = context.config.apps(facts.name)
     component = request.component or (next(iter(apps)) if package.parts else "")
     app = apps[component] if component else ""

@@ -40,16 +40,16 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     Several components are released one after the other, in the order in which release.toml declares them.
 
     What already runs, verified, is left alone; a release of somebody else's is not verified, even when its
-    package is the same (a change of config vars makes one). A slug that the platform has for this app is
-    released again rather than uploaded a second time.
+    package is the same (a change of config vars makes one). An artifact that the platform has for this app
+    is released again rather than uploaded a second time.
     """
     package, observed, history = facts.package.value, facts.observed.value, facts.history.value
     pending = migrate.pending_in(facts) or ()
-    version = observed.current.version if observed.current else 0
+    name = observed.current.name if observed.current else ""
     already = ""
     closed = request.maintenance and observed.maintenance  # then there is maintenance mode to end
     if runs(package, history, observed) and not closed:
-        already = f"{package.commit[:12]} already runs on {facts.environment.app} as v{version}"
+        already = f"{package.commit[:12]} already runs on {facts.environment.app} as {name}"
         already += migrate.said_of(pending, facts.name)
     apps = apps_of(context, facts.name, package)
     steps: tuple[Step, ...] = tuple(
@@ -84,13 +84,13 @@ def package_of(context: Context, commit: str) -> Package:
 
 
 def _known(part: Package, history: History, observed: Observed) -> str:
-    """The slug of this very package, where the platform has it for this app; else ""."""
+    """The artifact of this very package, where the platform has it for this app; else ""."""
     seen = observed.of(part.component).releases
-    oldest = min((r.version for r in seen), default=0)
+    oldest = min((r.order for r in seen), default=0)
     # What was released before the oldest that the platform lists is not looked for: a journal may be long.
     listed = takewhile(lambda d: d.release >= oldest, history.of(part.component).deployed)
-    known = next((d.slug for d in listed if d.package.digest == part.digest), "")
-    return known if part.kind == "slug" and known in {r.slug for r in seen} else ""
+    known = next((d.artifact for d in listed if d.package.digest == part.digest), "")
+    return known if part.kind == "slug" and known in {r.artifact for r in seen} else ""
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:

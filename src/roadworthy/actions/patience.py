@@ -46,7 +46,7 @@ def over(observed: Observed) -> str:
     """Why an app that looks like this will not answer by itself; "" when it may."""
     if observed.maintenance:
         return "its app is in maintenance mode"
-    states = [dyno.state for dyno in observed.dynos if dyno.type == "web"]
+    states = [one.state for one in observed.processes if one.type == "web"]
     if not states:
         return "it has no web process"
     if all(state in ("crashed", "down") for state in states):

@@ -1,6 +1,6 @@
 """Rollback: a deploy of a package that was verified in this environment before. Config vars are left alone.
 
-Heroku's own rollback would also bring back old config vars, rotated secrets among them; releasing the old
+A platform's own rollback may also bring back old config vars, rotated secrets among them; releasing the old
 package as a new release does not.
 
 It is not watched afterwards as a deploy is: its package was, the release to compare with is the one that is
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..compatibility import ARTIFACT
 from ..errors import NoPackage
 from ..facts.history import runs
 from ..facts.observe import apps_of
@@ -37,7 +38,7 @@ NAME = "rollback"
 
 
 def plan(request: Request, facts: Facts, context: Context) -> Plan:
-    """Release the target's package again: its slug when the platform has it, else its bytes from where they are.
+    """Release the target's package again: its artifact where the platform has it, else its bytes.
 
     A component that is no part of it is left as it runs, but for maintenance mode, which is of ours.
     """
@@ -54,7 +55,9 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     left = {part.component for part, _ in apps if part.component and _back_already(part, history, observed)}
     left = left if len(left) < len(apps) else set()  # and yet it is not well: all of them are started anew
     steps: list[Step] = [
-        ReleasePackage(part, there.of(part.component).slug if part.digest in target.on_platform else "", app)
+        ReleasePackage(
+            part, there.of(part.component).artifact if part.digest in target.on_platform else "", app
+        )
         for part, app in reversed(apps)
         if part.component not in left
     ]
@@ -65,7 +68,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     for told in to.get("components", ()):
         if told["name"] in left:
             current = observed.of(told["name"]).current
-            told |= {"release": current.version, "slug": current.slug} if current else {}
+            told |= {"release": current.order, ARTIFACT: current.artifact} if current else {}
     return Plan(
         request=request,
         app=facts.environment.app,
@@ -81,10 +84,10 @@ def _back_already(part: Package, history: History, observed: Observed) -> bool:
     """Whether one component runs this package as a release that the journal knows, and all its processes do."""
     seen, known = observed.of(part.component), history.of(part.component).known
     current = seen.current
-    if current is None or seen.digest != part.digest or (current.version, current.slug) not in known:
+    if current is None or seen.digest != part.digest or (current.order, current.artifact) not in known:
         return False
-    served = [dyno for dyno in seen.dynos if dyno.type not in ("run", "release")]
-    return all((dyno.state, dyno.release) == ("up", current.version) for dyno in served)
+    served = [one for one in seen.processes if one.type not in ("run", "release")]
+    return all((one.state, one.release) == ("up", current.order) for one in served)
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:

@@ -15,7 +15,7 @@ from ..checks.rounds import checks_of
 from ..errors import RoadworthyError
 from ..facts.observe import observe
 from ..model import Confirmation, Observed, Package, Plan, ReleasePackage
-from ..record import numbers
+from ..record import names
 from ..wait import side_by_side, until
 
 if TYPE_CHECKING:
@@ -75,9 +75,11 @@ def misplaced(plan: Plan, expected: Mapping[str, int], observed: Observed) -> li
     for part in package_of(plan).each:
         seen, release = observed.of(part.component), expected[part.component]
         of = f"component {part.component}: " if part.component else ""
-        current = seen.current.version if seen.current else 0
+        current = seen.current.order if seen.current else 0
         if current != release:
-            problems.append(f"{of}the platform runs v{current}, not v{release}")
+            problems.append(
+                f"{of}the platform runs {seen.name_of(current) or 'no release'}, not {seen.name_of(release)}"
+            )
         if seen.digest != part.digest:
             problems.append(f"{of}the platform runs package {seen.digest[:12]}, not {part.digest[:12]}")
         if seen.maintenance:
@@ -94,7 +96,7 @@ def runs_now(context: Context, environment: str) -> str:
         seen = observe(context, environment)
     except (RoadworthyError, KeyboardInterrupt) as error:
         return f"what {app} runs now was not seen ({error or 'interrupted'}): run `invoke status`"
-    shown = ", ".join(f"{name} v{number}".strip() for name, number in numbers(seen).items())
+    shown = names(seen)
     closed = ", in maintenance mode" if seen.maintenance else ""
     return f"{app} runs {seen.commit[:12] or 'no package'} as {shown} now{closed}"
 
@@ -104,8 +106,8 @@ def wait_for_start(context: Context, environment: str, package: Package) -> None
 
     def settled() -> bool | None:
         seen = observe(context, environment).as_of(package)
-        dynos = [dyno for one in (seen.parts or {"": seen}).values() for dyno in one.dynos]
-        return None if any(d.state == "starting" and d.type != "run" for d in dynos) else True
+        processes = [process for one in (seen.parts or {"": seen}).values() for process in one.processes]
+        return None if any(d.state == "starting" and d.type != "run" for d in processes) else True
 
     until(settled, within=context.config.limits.boot, every=context.config.targets[context.target].poll)
 

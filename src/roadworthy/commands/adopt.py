@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ..compatibility import release_name
 from ..execution import run as release
 from ..model import Request, Result
 
@@ -19,4 +20,4 @@ def adopt(context: Context, request: Request, only_plan: bool) -> Result:
     if not result.seq or result.plan is None or result.code:
         return result
     counts = "" if result.plan.package else ", which counts as no verified package: deploy next"
-    return replace(result, line=f"{result.line} as v{result.plan.after['release']}{counts}")
+    return replace(result, line=f"{result.line} as {release_name(result.plan.after['release'])}{counts}")

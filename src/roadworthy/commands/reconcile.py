@@ -40,7 +40,7 @@ def _runs(context: Context, environment: str, app: str) -> str:
         runs = observe(context, environment)
     except RoadworthyError as error:
         return f"what {app} runs now was not seen ({error})"
-    now = f"v{runs.current.version}, {runs.commit[:12] or 'no package'}" if runs.current else "nothing"
+    now = f"{runs.current.name}, {runs.commit[:12] or 'no package'}" if runs.current else "nothing"
     return f"{app} runs {now}{' in maintenance mode' if runs.maintenance else ''}"
 
 

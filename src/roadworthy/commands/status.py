@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from ..compatibility import release_name
 from ..errors import RoadworthyError
 from ..execution.holding import said_of, say_open
 from ..facts.drift import apart, drift
@@ -15,7 +16,7 @@ from ..facts.history import history_of, runs
 from ..facts.observe import observe
 from ..journal.known import JournalLost
 from ..model import Drift, History, Observed, Outcome, Result
-from ..record import numbers, shown
+from ..record import names, shown
 from ..wait import side_by_side
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ def _row(context: Context, name: str, told: Told, observed: Observed | Roadworth
         return {**row, "state": "empty"}
     if running and runs(running.package, history, observed):
         return {**row, "state": "as recorded"}
-    seen = ", ".join(f"{name} v{number}".strip() for name, number in numbers(observed).items())
-    return {**row, "state": "unverified", "problem": f"{seen} was never verified: deploy or roll back"}
+    problem = f"{names(observed)} was never verified: deploy or roll back"
+    return {**row, "state": "unverified", "problem": problem}
 
 
 def _progress(context: Context, name: str, start: Entry | None) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def report_history(context: Context, environment: str, limit: int) -> Result:
     say_open(context, log)
     rows = history(log, limit)
     for row in rows:
-        release = f"v{row['release']}" if row["release"] else ""
+        release = release_name(row["release"])
         commit = str(row["commit"])[:12]
         line = (
             f"{row['seq']:>4}  {row['at'][:19]}Z  {row['action']:8} {row['kind']:7} {commit:12} {release:5}"

@@ -68,7 +68,7 @@ def reconcile(context: Context, environment: str) -> Result | None:
     if start.record.action in ("deploy", "rollback", "config"):
         found = _found(context, plan, start)
         receipts = tuple(
-            Receipt("release", 0, one.version, one.slug, component)
+            Receipt("release", 0, one.order, one.artifact, component)
             for component, one in found.items()
             if one is not None and one.status != "failed"
         )
@@ -155,9 +155,9 @@ def _released(
         if made is None:
             problems.append(f"the platform has no release{of}: it was cut off before")
         elif made.status == "pending":
-            raise OutcomeUnknown(f"v{made.version}{of} is still pending: look again later")
+            raise OutcomeUnknown(f"{made.name}{of} is still pending: look again later")
         elif made.status != "succeeded":
-            problems.append(f"v{made.version}{of} {made.status}, says the platform")
+            problems.append(f"{made.name}{of} {made.status}, says the platform")
     if problems:
         return Confirmation(tuple(problems))
     wait_for_start(context, plan.request.environment, package_of(plan))
@@ -183,7 +183,9 @@ def _revision(context: Context, plan: Plan) -> str | None:
 def _busy(context: Context, app: str) -> list[str]:
     """The one-off processes that run; who only asks for the revision, as we do, changes nothing."""
     asking = context.config.commands.revision
-    return [d.name for d in context.platform.observe(app).dynos if d.type == "run" and d.command != asking]
+    return [
+        d.name for d in context.platform.observe(app).processes if d.type == "run" and d.command != asking
+    ]
 
 
 def _migrated(context: Context, plan: Plan) -> Confirmation:

@@ -295,7 +295,7 @@ def settle(
     """Write the outcome of an open start: `end` when the second look found no problem, else `failed`."""
     request = plan.request
     left = _left_behind(context, plan, start, receipts)
-    behind = (Receipt("release", 0, one.version, one.slug, component) for component, one in left.items())
+    behind = (Receipt("release", 0, one.order, one.artifact, component) for component, one in left.items())
     failed = {component for component, one in left.items() if one.status == "failed"}
     to = released(plan, (*receipts, *behind), failed)
     details: dict[str, Any] = {

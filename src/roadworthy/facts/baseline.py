@@ -25,8 +25,8 @@ def read_baseline(context: Context, history: History, observed: Observed) -> Map
     running, current = history.running, observed.current
     if running is None or current is None:
         raise MissingFact("nothing ran before")
-    if current.version != running.release:
-        raise MissingFact(f"v{current.version} runs, which was not verified")
+    if current.order != running.release:
+        raise MissingFact(f"{current.name} runs, which was not verified")
     rounds: list[Sequence[CheckResult]] = []
     pace = Pace(0.0)
 

@@ -1,6 +1,6 @@
 """What drifted: where the platform is not as the journal left it. Pure; status, verify and the guards ask here.
 
-A release of ours is recognised by its number and slug, as its `end` or `failed` recorded them, or by what
+A release of ours is recognised by its number and artifact, as its `end` or `failed` recorded them, or by what
 a start claimed that is open or was given up. So what failed and was left behind is no drift, and neither is
 what is under way; a release that arrived after its start was settled without it is, and is named as that start's.
 Every change of an app's code or config makes a release, so a config var that was changed by hand shows, too.
@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ..compatibility import release_name
 from ..model import Drift, History, Observed, PlatformRelease
 from ..platforms.mark import made_by
 
@@ -43,7 +44,7 @@ def apart(environment: str, history: History, observed: Observed) -> tuple[str, 
     package = history.running.package
     lines: list[str] = []
     for name, seen in observed.apart_from(package).items():
-        runs = f"v{seen.current.version}" if seen.current and seen.digest else "no package"
+        runs = seen.current.name if seen.current and seen.digest else "no package"
         runs += f" ({seen.commit[:12]})" if seen.digest and seen.commit else ""
         strange = next((one.seen for one in _drift(environment, history.of(name), seen)), "")
         by = f", which this road did not leave: {strange}" if strange else ""
@@ -54,7 +55,9 @@ def apart(environment: str, history: History, observed: Observed) -> tuple[str, 
 def _drift(environment: str, history: History, observed: Observed) -> tuple[Drift, ...]:
     found = [_release(environment, history, observed, release) for release in _unknown(history, observed)]
     if observed.current is None and history.known:
-        found.append(Drift("release", f"v{history.known[0][0]}", "none", "", "", _back(environment, history)))
+        found.append(
+            Drift("release", release_name(history.known[0][0]), "none", "", "", _back(environment, history))
+        )
     if observed.maintenance and not history.maintenance:
         do = f"turn it off on the platform, or {_back(environment, history) or 'deploy with --maintenance'}"
         found.append(Drift("maintenance", "off", "on", "", "", do))
@@ -68,33 +71,38 @@ def _unknown(history: History, observed: Observed) -> list[PlatformRelease]:
         return []
     if any(made_by(claim, current) for claim in history.claims):
         return []
-    if not history.known and not current.slug:
+    if not history.known and not current.artifact:
         return []  # a new app: nobody has deployed anything yet
-    newest = max((number for number, _ in history.known), default=current.version)
-    later = [r for r in observed.releases if r.version > newest and r.status != "failed" and r != current]
+    newest = max((number for number, _ in history.known), default=current.order)
+    later = [r for r in observed.releases if r.order > newest and r.status != "failed" and r != current]
     return [current, *later]
 
 
 def _recorded(history: History, observed: Observed, current: PlatformRelease) -> bool:
     running = history.running
-    if running and (current.version, current.slug) == (running.release, running.slug):
+    if running and (current.order, current.artifact) == (running.release, running.artifact):
         return observed.digest == running.package.digest
-    return (current.version, current.slug) in history.known
+    return (current.order, current.artifact) in history.known
 
 
 def _release(environment: str, history: History, observed: Observed, release: PlatformRelease) -> Drift:
     running = history.running
-    back, journal = _back(environment, history), f"v{history.known[0][0]}" if history.known else "nothing"
-    if running and (release.version, release.slug) == (running.release, running.slug) and not observed.digest:
-        gone = (
-            f"v{release.version}, whose image is not found in its registry (any more): it cannot start again"
-        )
+    back, journal = (
+        _back(environment, history),
+        release_name(history.known[0][0]) if history.known else "nothing",
+    )
+    if (
+        running
+        and (release.order, release.artifact) == (running.release, running.artifact)
+        and not observed.digest
+    ):
+        gone = f"{release.name}, whose image is not found in its registry (any more): it cannot start again"
         return Drift("release", f"{journal} with package {running.package.digest[:12]}", gone, "", "", back)
     who = repr(release.user[:SHOWN])[1:-1] or "somebody unknown"
     when = release.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    seen = f"v{release.version} {release.description[:SHOWN]!r} by {who}, {when}"
+    seen = f"{release.name} {release.description[:SHOWN]!r} by {who}, {when}"
     if late := history.late(release):
-        seen = f"v{release.version} of {when}, the late effect of our own {late}"
+        seen = f"{release.name} of {when}, the late effect of our own {late}"
     if release == observed.current and (running is None or observed.digest != running.package.digest):
         seen += f", with package {observed.digest[:12] or 'none'}"
     accept = f"accept it with `invoke adopt --env {environment} --why …`"

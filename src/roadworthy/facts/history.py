@@ -141,7 +141,9 @@ def _verified(settled: Reversible[Settled]) -> Iterator[tuple[Settled, str | Non
             changed = changed or one
         if ended and ran and one.digest:
             released = (
-                {"release": changed.release, "slug": changed.slug, "parts": changed.parts} if changed else {}
+                {"release": changed.release, "artifact": changed.artifact, "parts": changed.parts}
+                if changed
+                else {}
             )
             end, changed = replace(one, **released), None
             if since:
@@ -185,13 +187,13 @@ def _left(settled: Reversible[Settled]) -> tuple[tuple[tuple[int, str], ...], tu
     closed = False
     for one in reversed(settled):
         if one.kind == "end" and one.action in RELEASES:
-            known.append((one.release, one.slug))
+            known.append((one.release, one.artifact))
             break
         closed = closed or one.closed
         if one.claim:
             claims.append(one.claim)
         if one.kind == "failed" and one.action != "adopt" and one.release:
-            known.append((one.release, one.slug))
+            known.append((one.release, one.artifact))
     return tuple(known), tuple(claims), closed
 
 
@@ -215,7 +217,7 @@ def runs_part(part: Package, of_all: History, seen: Observed) -> bool:
     running, shown = of_all.of(part.component).running, seen.of(part.component)
     if running is None or shown.current is None or (part.kind == "image" and shown.digest != part.digest):
         return False
-    return (running.package.digest, running.release) == (part.digest, shown.current.version)
+    return (running.package.digest, running.release) == (part.digest, shown.current.order)
 
 
 def _deployed(end: Settled, revision: str | None, component: str) -> Deployed:
@@ -223,7 +225,7 @@ def _deployed(end: Settled, revision: str | None, component: str) -> Deployed:
         part.component: Deployed(
             Package(end.commit, part.digest, part.size, kind=end.package, component=part.component),
             part.release,
-            part.slug,
+            part.artifact,
             end.seq,
             end.at,
             revision,
@@ -239,7 +241,7 @@ def _deployed(end: Settled, revision: str | None, component: str) -> Deployed:
         component=component,
         parts=tuple(part.package for part in parts.values()),
     )
-    return Deployed(package, end.release, end.slug, end.seq, end.at, revision, parts)
+    return Deployed(package, end.release, end.artifact, end.seq, end.at, revision, parts)
 
 
 def _certified(end: Settled, found: str) -> Certified:

@@ -26,7 +26,7 @@ def releasable(context: Context, app: str, package: Package) -> None:
 def lost(context: Context, app: str, seen: Observed) -> str:
     """Why what runs could not be started again, where it is an image; "" when it could, and of a slug."""
     current = seen.current
-    if not seen.digest or current is None or "-" in current.slug:  # a slug's id is a UUID
+    if not seen.digest or current is None or "-" in current.artifact:  # a slug's id is a UUID
         return ""
     from ..packages import registry
 

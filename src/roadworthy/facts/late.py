@@ -2,7 +2,7 @@
 
 Its request was still on its way when somebody settled the start. So it is no stranger's: it is recognised as
 start #N, by the token in its description or, of a change of config vars, in the config var that it set. An image's
-release has no token, for Heroku describes it in words of its own: once its start is settled it is a stranger's.
+release has no token, for the platform words it itself: once its start is settled it is a stranger's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def late_effect(context: Context, log: Log, app: str, release: PlatformRelease) 
     if match is None:
         return ""
     if match[1] == log.environment:
-        told = f"release v{release.version} of {app} carries its token"
+        told = f"release {release.name} of {app} carries its token"
         refuse(context, log, Head(int(match[2]), match[3], told))
     settled: Entry | None = None
     for entry in log.backwards():
@@ -53,10 +53,9 @@ def late_effect(context: Context, log: Log, app: str, release: PlatformRelease) 
 
 
 def _token_of(context: Context, app: str, release: PlatformRelease) -> str:
-    described = re.search(r"\((roadworthy [^()]+)\)$", release.description)
-    if described:
-        return described[1]
-    if MARKER not in re.findall(r"\w+", release.description):
+    if release.mark:
+        return release.mark
+    if not release.sets_mark:
         return ""
     try:
         return context.platform.config(app).get(MARKER, "")

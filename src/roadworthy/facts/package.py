@@ -164,7 +164,12 @@ def fetched(context: Context, plan: Plan) -> Plan:
 
 
 def _with_bytes(context: Context, step: Step) -> Step:
-    if not isinstance(step, ReleasePackage) or step.slug or step.package.file or step.package.kind != "slug":
+    if (
+        not isinstance(step, ReleasePackage)
+        or step.artifact
+        or step.package.file
+        or step.package.kind != "slug"
+    ):
         return step
     if not bring(context, step.package):
         raise UsageError(

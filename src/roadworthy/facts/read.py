@@ -247,7 +247,7 @@ def _still(context: Context, app: str, deployed: Deployed, observed: Observed) -
     if package.kind == "image":
         return image_target(context, app, deployed)
     releases = observed.of(package.component).releases
-    release = next((r for r in releases if r.slug == deployed.slug), None)
+    release = next((r for r in releases if r.artifact == deployed.artifact), None)
     still_there = release is not None and context.platform.package_of(app, release)[0] == package.digest
     from .package import bring, here
 
@@ -267,16 +267,16 @@ def _left_behind(history: History, observed: Observed) -> bool:
         return any(_left_behind(history.of(one.component), observed.of(one.component)) for one in ours)
     current, running = observed.current, history.running
     failed = [release for release in history.known if running is None or release[0] != running.release]
-    return current is not None and (current.version, current.slug) in failed
+    return current is not None and (current.order, current.artifact) in failed
 
 
 def _asked(context: Context, to: str, app: str, history: History, observed: Observed) -> Deployed:
     """The verified package that a person named: by release number, commit or digest."""
     digest = to
     if match := _RELEASE.fullmatch(to):
-        release = next((r for r in observed.releases if r.version == int(match[1])), None)
+        release = next((r for r in observed.releases if r.order == int(match[1])), None)
         if release is None:
-            newest = f"v{observed.releases[0].version}" if observed.releases else "none"
+            newest = observed.releases[0].name if observed.releases else "none"
             raise UsageError(f"{app} has no release {to} (the newest is {newest}): see `invoke history`")
         digest = context.platform.package_of(app, release)[0]
         if not digest:

@@ -78,7 +78,7 @@ def read_revision(
     runs a process on the platform. What counts in the place of an answer is `assumed`.
     """
     name, current, recorded = "revision", observed.current, f"it counts as at {history.revision}, as recorded"
-    there = current is not None and bool(current.slug)
+    there = current is not None and bool(current.artifact)
 
     def assumed(why: str) -> Fact[str | None]:
         return Fact(name, history.revision, assumed=f"{why}: {recorded}")

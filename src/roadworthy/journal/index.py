@@ -30,6 +30,7 @@ from typing import Any, overload
 import msgspec
 
 from .. import __version__
+from ..compatibility import ARTIFACT
 from ..model import Claim, digest_of
 from .chain import State
 from .claims import claim, components_of, of_component
@@ -44,7 +45,7 @@ LONG = 5000
 """Entries of a log that takes longer to list than to note that it was listed."""
 PIECE = 1000
 """Rows that are decoded at once."""
-_FORM = f"9 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"10 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -54,7 +55,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: str
     size: int
     release: int
-    slug: str
+    artifact: str
     claim: Claim | None
 
 
@@ -71,8 +72,8 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     commit: str
     size: int
     release: int  # the platform's number; 0 of one that it failed
-    slug: str
-    package: str  # slug or image
+    artifact: str
+    package: str  # its kind
     certificate: str  # a certificate's file name, the sha256 of its text, and its end
     certificate_sha256: str
     expires: str
@@ -93,7 +94,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
             digest=part.digest if self.digest else "",
             size=part.size,
             release=part.release,
-            slug=part.slug,
+            artifact=part.artifact,
             claim=part.claim,
             parts=(),
         )
@@ -297,7 +298,7 @@ def settled_by(entry: Entry, start: Entry) -> Settled:
         commit=_text(to.get("commit")),
         size=_number(to.get("size")),
         release=_ran(to),
-        slug=_text(to.get("slug")),
+        artifact=_text(to.get(ARTIFACT)),
         package=record.subject.partition(":")[0],
         certificate=certificate,
         certificate_sha256=next((e.sha256 for e in record.evidence if e.name == certificate), ""),
@@ -318,7 +319,7 @@ def _part(name: str, to: Mapping[str, Any], given_up: Entry | None) -> Part:
         digest=_text(said.get("digest")),
         size=_number(said.get("size")),
         release=_ran(said),
-        slug=_text(said.get("slug")),
+        artifact=_text(said.get(ARTIFACT)),
         claim=claim(given_up, name) if given_up else None,
     )
 

@@ -66,16 +66,16 @@ def verify(context: Context, environment: str) -> tuple[Difference, ...]:
 def _component(ran: Deployed, observed: Observed, strange: bool) -> Iterator[Difference]:
     """What is not as it was deployed in one app; `strange` when its release is somebody else's, and was named."""
     name, current = ran.package.component, observed.current
-    if not strange and current and current.version != ran.release:
-        left = f"v{current.version}, which failed"
-        yield Difference(_of("release", name), f"v{ran.release}", left)
+    if not strange and current and current.order != ran.release:
+        left = f"{current.name}, which failed"
+        yield Difference(_of("release", name), observed.name_of(ran.release), left)
     if observed.digest != ran.package.digest:
         seen = observed.digest[:12] or "none"
         yield Difference(_of("package", name), ran.package.digest[:12], seen)
-    for dyno in observed.dynos:
-        if dyno.type not in ("run", "release") and (dyno.state, dyno.release) != ("up", ran.release):
-            seen = f"{dyno.name} {dyno.state} on v{dyno.release}"
-            yield Difference(_of("processes", name), f"up on v{ran.release}", seen)
+    for one in observed.processes:
+        if one.type not in ("run", "release") and (one.state, one.release) != ("up", ran.release):
+            seen = f"{one.name} {one.state} on {observed.name_of(one.release)}"
+            yield Difference(_of("processes", name), f"up on {observed.name_of(ran.release)}", seen)
 
 
 def _of(what: str, component: str) -> str:

@@ -81,8 +81,11 @@ class Platform(Protocol):
         """
         ...
 
-    def logs(self, app: str, since: datetime) -> Sequence[bytes]:
-        """The app's log lines, oldest first. A read. Raises CheckFailed when they do not reach back to `since`."""
+    def logs(self, app: str, since: datetime, release: PlatformRelease | None = None) -> Sequence[bytes]:
+        """The app's log lines, oldest first; with `release`, from where the log itself says that it began.
+
+        A read. Raises CheckFailed when they do not reach back to `since`.
+        """
         ...
 
     @property

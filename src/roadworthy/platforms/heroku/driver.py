@@ -7,6 +7,7 @@ its JSON hyper-schema.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,10 +20,10 @@ from ...errors import CheckFailed, OutcomeUnknown, Unreachable
 from ...mask import Mask
 from ...model import (
     Claim,
-    Dyno,
     Maintenance,
     Observed,
     PlatformRelease,
+    Process,
     Receipt,
     ReleasePackage,
     RunCommand,
@@ -77,17 +78,19 @@ class Heroku:
             url=self._urls.get(app) or str(here.web_url).rstrip("/"),
             maintenance=bool(here.maintenance),
             releases=releases,
-            dynos=tuple(Dyno(d.name, d.type, d.state, int(d.release.version or 0), d.command) for d in dynos),
+            processes=tuple(
+                Process(d.name, d.type, d.state, int(d.release.version or 0), d.command) for d in dynos
+            ),
         )
         digest, commit = self.package_of(app, seen.current) if seen.current else ("", "")
         return replace(seen, digest=digest, commit=commit)
 
     def package_of(self, app: str, release: PlatformRelease) -> tuple[str, str]:
-        if not release.slug:
+        if not release.artifact:
             return "", ""
-        if "-" in release.slug:  # a UUID; an image's id has none
-            return slugs.package_of(self._api, app, release.slug)
-        return self._images.package_of(app, release.slug)
+        if "-" in release.artifact:  # a UUID; an image's id has none
+            return slugs.package_of(self._api, app, release.artifact)
+        return self._images.package_of(app, release.artifact)
 
     def find(self, app: str, claim: Claim) -> PlatformRelease | None:
         if claim.marked and self.config(app).get(MARKER) != claim.token:
@@ -100,8 +103,11 @@ class Heroku:
     def query(self, app: str, command: str) -> Receipt:
         return self._dynos.run(app, command, again=True)
 
-    def logs(self, app: str, since: datetime) -> Sequence[bytes]:
-        return self._dynos.logs(app, since)
+    def logs(self, app: str, since: datetime, release: PlatformRelease | None = None) -> Sequence[bytes]:
+        lines = self._dynos.logs(app, since)
+        # The API tells the second only; the log's own line tells where in that second the release began.
+        begins = re.compile(rb"\S+ app\[api\]: Release v%d created by " % (release.order if release else 0))
+        return lines[next((number for number, line in enumerate(lines) if begins.match(line)), 0) :]
 
     def config(self, app: str) -> Mapping[str, str]:
         here = self._releases.app(app)
@@ -148,7 +154,7 @@ class Heroku:
             raise CheckFailed(f"v{version} of {app} {status}, says the platform\n{tail}")
         progress(f"v{version} is starting")
         known(app, lambda: self._dynos.boot(app, version))
-        return Receipt("release", millis(started), release=version, slug=slug)
+        return Receipt("release", millis(started), release=version, artifact=slug)
 
     def _set_config(self, app: str, step: SetConfig, token: str, progress: Progress) -> Receipt:
         """Change config vars once. The answer names no release, so it is looked for, as after a lost answer."""
@@ -157,7 +163,7 @@ class Heroku:
             listed = self._releases.of(self._releases.app(app))
         except Unreachable as error:
             raise CheckFailed(f"{error}; so nothing was changed") from error
-        claim = Claim(token, listed[0].version if listed else 0, marked=True)
+        claim = Claim(token, listed[0].order if listed else 0, marked=True)
         progress(f"changing {', '.join(step.values)}")
         lost = ""
         try:
@@ -170,13 +176,13 @@ class Heroku:
             raise OutcomeUnknown(
                 f"{lost}no release of {app} since v{claim.before} changes its config vars so far"
             )
-        return self._settled(app, made.version, made.slug, started, progress)
+        return self._settled(app, made.order, made.artifact, started, progress)
 
     def _release_slug(
         self, app: str, step: ReleasePackage, token: str, progress: Progress
     ) -> tuple[int, str]:
         try:
-            slug = step.slug or slugs.upload(self._api, app, step.package, progress)
+            slug = step.artifact or slugs.upload(self._api, app, step.package, progress)
         except (Unreachable, OutcomeUnknown) as error:  # a slug that is not released changes nothing
             raise CheckFailed(f"the package was not uploaded, so nothing was released: {error}") from error
         commit = step.package.commit[:8]
@@ -191,4 +197,4 @@ class Heroku:
         except Unreachable as error:  # an image that is not released changes nothing
             raise CheckFailed(f"the image was not copied, so nothing was released: {error}") from error
         made = self._images.release(app, step.package, claim, progress)
-        return made.version, made.slug
+        return made.order, made.artifact

@@ -91,7 +91,7 @@ class Images:
     def claim(self, app: str, package: Package) -> Claim:
         """What a release of this package, made after now, can be recognised by."""
         listed = self._releases.of(self._releases.app(app))
-        return Claim("", listed[0].version if listed else 0, short(package.config))
+        return Claim("", listed[0].order if listed else 0, short(package.config))
 
     def release(self, app: str, package: Package, claim: Claim, progress: Progress) -> PlatformRelease:
         """Release the image once. The answer names no release, so it is looked for, as after a lost answer."""

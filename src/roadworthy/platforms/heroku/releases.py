@@ -6,6 +6,7 @@ A release of a slug says of itself which one it is. That of an image says so in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,11 +16,13 @@ from ...config import Limits
 from ...errors import OutcomeUnknown
 from ...model import Claim, PlatformRelease
 from ...wait import until
-from ..mark import image_named, made_by
+from ..mark import MARKER, made_by
 from .api import Api, known
 
 RELEASES: Final = 30  # how far back releases are read; Heroku destroys artifacts beyond 20
 BACK: Final = "Rollback to v"  # how the description of Heroku's own rollback begins
+_IMAGE: Final = re.compile(r"Deployed web \(([0-9a-f]{12})\)")
+_MARK: Final = re.compile(r"\((roadworthy [^()]+)\)$")
 LOOK: Final = 2.0  # seconds to look for an effect whose answer was lost
 
 
@@ -42,13 +45,15 @@ class Releases:
         return with_images(
             [
                 PlatformRelease(
-                    version=int(r.version),
+                    order=int(r.version),
+                    name=f"v{r.version}",
                     status=str(r.status),
                     current=bool(r.current),
-                    slug=str(r.slug.id or "") if r.slug else "",
+                    artifact=str(r.slug.id or "") if r.slug else "",
                     description=str(r.description or ""),
                     user=str(r.user.email or "") if r.user else "",
                     created_at=r.created_at,
+                    **recognised(str(r.description or "")),
                 )
                 for r in sorted(found, key=lambda r: -int(r.version))
             ]
@@ -61,7 +66,7 @@ class Releases:
         """
         releases = self.of(self.app(app))
         ours = [r for r in releases if made_by(claim, r)]
-        reaches = len(releases) < RELEASES or releases[-1].version <= claim.before + 1
+        reaches = len(releases) < RELEASES or releases[-1].order <= claim.before + 1
         if not claim.image:
             if not ours and claim.before and not reaches:
                 raise OutcomeUnknown(
@@ -75,7 +80,7 @@ class Releases:
             return ours[0]
         # What ran before is left alone by the platform, which then makes no release.
         current = next((r for r in releases if r.status != "failed"), None)
-        still = current is not None and current.version <= claim.before and current.slug == claim.image
+        still = current is not None and current.order <= claim.before and current.artifact == claim.image
         return current if still else None
 
     def look(self, app: str, claim: Claim) -> PlatformRelease | None:
@@ -96,23 +101,33 @@ class Releases:
         return status
 
 
+def recognised(description: str) -> dict[str, Any]:
+    """What a release's description tells of it: the fields `deploys`, `mark` and `sets_mark`."""
+    image, mark = _IMAGE.fullmatch(description), _MARK.search(description)
+    return {
+        "deploys": image[1] if image else "",
+        "mark": mark[1] if mark else "",
+        "sets_mark": MARKER in re.findall(r"\w+", description),
+    }
+
+
 def with_images(releases: Sequence[PlatformRelease]) -> tuple[PlatformRelease, ...]:
     """The releases, newest first, each that has no slug with the image that it runs; "" where that is not told."""
     shown: list[PlatformRelease] = []
     images: dict[int, str] = {}
     runs = ""
     for release in reversed(releases):
-        image = image_named(release.description)
-        if release.slug or image:
+        image = release.deploys
+        if release.artifact or image:
             pass
         elif release.description.startswith(BACK):
             image = _image_of(release.description.removeprefix(BACK), images)
         else:
             image = runs
-        images[release.version] = image
+        images[release.order] = image
         # Which of the two a change of config would keep after a release that failed is not documented.
         runs = image if release.status != "failed" or image == runs else ""
-        shown.append(release if release.slug else replace(release, slug=image))
+        shown.append(release if release.artifact else replace(release, artifact=image))
     return tuple(reversed(shown))
 
 

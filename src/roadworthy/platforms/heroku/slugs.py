@@ -60,4 +60,4 @@ def release(api: Api, releases: Releases, app: str, slug: str, description: str,
         found = releases.look(app, claim)
         if found is None:
             raise OutcomeUnknown(f"{error}; no release of {app} carries {claim.token!r} so far") from error
-        return found.version
+        return found.order
