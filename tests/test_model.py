@@ -13,7 +13,7 @@ from rich.pretty import pretty_repr
 
 from roadworthy import model
 from roadworthy.checks.http import Answer
-from roadworthy.commands.session import plain
+from roadworthy.commands.session import answer
 from roadworthy.errors import UsageError
 from roadworthy.journal.sign import Signer, own_key
 from roadworthy.model import (
@@ -91,7 +91,7 @@ def test_in_json_a_plan_is_plain_to_its_last_part():
     watch = Watch(1000, 5, 3, 50, {"health": Usual(10, 0, 7)})
     plan = Plan(Request("deploy", "prod"), "capecraft", (), package, {"at": datetime(2026, 1, 1, tzinfo=UTC)}, {},
                 watch=watch)  # fmt: skip
-    said = plain(Result(Outcome.SUCCEEDED, "done", plan))["plan"]
+    said = answer(Result(Outcome.SUCCEEDED, "done", plan), None)["plan"]
     assert said["watch"] == {
         "millis": 1000,
         "errors": 5,

@@ -11,18 +11,34 @@ from __future__ import annotations
 
 import atexit
 import gc
-from functools import partial
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from invoke.collection import Collection
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
-from .commands.session import asking, finish, look, require, session, use
+from .commands.session import asking, finish, look, require, running, session, use
 from .commands.usage import answer_in_our_words, list_in_groups
 
-# Invoke would make -h of --change and -a of four different options; here -h is help, everywhere.
-task = partial(invoke_task, auto_shortflags=False)
+
+def task(**options: Any) -> Callable[[Callable[..., None]], Task]:
+    """A command: Invoke's task that notes what runs, for the JSON object names it."""
+
+    def made(body: Callable[..., None]) -> Task:
+        @wraps(body)
+        def command(c: object, **said: Any) -> None:
+            running(body.__name__.replace("_", ".", 1).replace("_", "-"), said.get("env") or "")
+            return body(c, **said)
+
+        # Invoke would make -h of --change and -a of four different options; here -h is help, everywhere.
+        made_by_invoke: Task = invoke_task(auto_shortflags=False, **options)(command)
+        return made_by_invoke
+
+    return made
+
 
 # A command is short, and what it imports lives to its end. The collector would look at it again and again, and
 # twice more when the process ends: a sixth of the time of `invoke status`.

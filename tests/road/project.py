@@ -24,11 +24,13 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from invoke.parser import Parser
 from invoke.program import Program
 
 from roadworthy.journal.entry import Entry
 from roadworthy.journal.log import Log
+from roadworthy.report.answer import Answer
 from roadworthy.sandbox import control
 from roadworthy.tasks import mount
 
@@ -57,6 +59,7 @@ class Ran:
         assert len(lines) == 1, self
         found = json.loads(lines[0])
         assert isinstance(found, dict)
+        msgspec.convert(found, Answer)  # every command that a test runs answers in the one shape
         return found
 
     @property

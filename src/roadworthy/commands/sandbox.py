@@ -16,6 +16,7 @@ from ..errors import UsageError
 from ..model import Outcome, Result
 from ..sandbox import control
 from ..words import count
+from .session import stop
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -69,7 +70,7 @@ def logs(context: Context, app: str, num: int) -> None:
     if context.screen.json:
         found = list(lines)
         said = f"{count(len(found), 'line')} of {app}"
-        context.screen.emit({"outcome": Outcome.SUCCEEDED, "line": said, "code": 0, "lines": found})
+        stop(context.screen, Result(Outcome.SUCCEEDED, said, details={"lines": found}), context)
         return
     for line in lines:
         context.screen.line(line)
@@ -81,7 +82,7 @@ def env(context: Context) -> None:
     exports: dict[str, str] = client.variables(context.paths.sandbox)
     if context.screen.json:
         said = count(len(exports), "variable")
-        context.screen.emit({"outcome": Outcome.SUCCEEDED, "line": said, "code": 0, "environment": exports})
+        stop(context.screen, Result(Outcome.SUCCEEDED, said, details={"variables": exports}), context)
         return
     for name, value in exports.items():
         print(f"export {name}={shlex.quote(value)}")

@@ -21,9 +21,13 @@ from ..model import Outcome, Request, Result, outcome_of
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..model import Plan
     from ..report.terminal import Screen
 
 _PROJECT: Final[dict[str, Path]] = {}
+_RUNNING: Final[
+    dict[str, str]
+] = {}  # the command that runs in this process, and the environment it was given
 DEBUG: Final = "ROADWORTHY_DEBUG"  # set: an internal error shows its traceback on stderr
 OF_A_COMMIT: Final = {
     "deploy": "to",
@@ -45,6 +49,11 @@ def use(root: Path) -> None:
     _PROJECT["root"] = root
 
 
+def running(command: str, environment: str = "") -> None:
+    """From now on this command runs; `environment` is the one that was named, in whatever form."""
+    _RUNNING.update(command=command, environment=environment)
+
+
 @contextmanager
 def session(as_json: bool, plan: bool = False) -> Iterator[Context]:
     """A context for one command; with `plan` it changes nothing, and ends before the first change.
@@ -63,25 +72,25 @@ def session(as_json: bool, plan: bool = False) -> Iterator[Context]:
         context = Context(_PROJECT["root"], screen, planning=plan)
         yield context
     except Planned as would:
-        stop(screen, Outcome.SUCCEEDED, f"would {would}; nothing was changed", 0)
+        stop(screen, Result(Outcome.SUCCEEDED, f"would {would}; nothing was changed"), context)
     except RoadworthyError as error:
         ended = Result(outcome_of(error), str(error), code=error.code, next=error.next)
-        stop(screen, ended.outcome, ended.line, ended.code, _next(context, ended))
+        stop(screen, replace(ended, next=_next(context, ended)), context)
         raise Exit(code=error.code) from error
     except OSError as error:
         where = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
-        stop(screen, Outcome.FAILED, f"{where}{error.strerror or type(error).__name__}", 1, LOOK)
+        stop(screen, _failed(f"{where}{error.strerror or type(error).__name__}"), context)
         raise Exit(code=1) from error
     except Exit:
         raise  # a command that has said its last line
     except Exception as error:
-        stop(screen, Outcome.FAILED, _internal(error), 1, LOOK)
+        stop(screen, _failed(_internal(error)), context)
         if os.environ.get(DEBUG):
             traceback.print_exc()
         raise Exit(code=1) from error
     except KeyboardInterrupt as error:
         line = "interrupted between two steps: `invoke status` shows what is so"
-        stop(screen, Outcome.FAILED, line, 130, LOOK)
+        stop(screen, _failed(line, 130), context)
         raise Exit(code=130) from error
     finally:
         if context:
@@ -96,12 +105,16 @@ def _internal(error: Exception) -> str:
     return f"{what}; `invoke status` shows what is so, and {DEBUG}=1 with the command where it came from"
 
 
-def stop(screen: Screen, outcome: Outcome, line: str, code: int, next: tuple[str, ...] = ()) -> None:
-    """The next commands, the last line and the JSON object of a command that ends without a result."""
+def _failed(line: str, code: int = 1) -> Result:
+    return Result(Outcome.FAILED, line, code=code, next=LOOK)
+
+
+def stop(screen: Screen, result: Result, context: Context | None = None) -> None:
+    """The next commands, the last line and the JSON object of a command, which is over."""
+    screen.commands(result.next)
+    screen.final(result.outcome, result.line + (f" · evidence {result.evidence}" if result.evidence else ""))
     if screen.json:
-        screen.emit({"outcome": outcome, "line": line, "code": code, "next": list(next)})
-    screen.commands(next)
-    screen.final(outcome, line)
+        screen.emit(answer(result, context))
 
 
 def _next(context: Context | None, result: Result) -> tuple[str, ...]:
@@ -202,47 +215,63 @@ def finish(context: Context, result: Result) -> None:
     if result.outcome is not Outcome.REFUSED:  # the guards have said theirs
         for reason in result.reasons:
             screen.line(f"  {reason}")
-    result = replace(result, next=_next(context, result))
-    screen.commands(result.next)
-    line = result.line + (f" · evidence {result.evidence}" if result.evidence else "")
-    screen.final(result.outcome, line)
-    if screen.json:
-        screen.emit(plain(result))
+    stop(screen, replace(result, next=_next(context, result)), context)
     if result.code:
         raise Exit(code=result.code)
 
 
-def plain(result: Result) -> dict[str, Any]:
-    """A result as plain values for JSON."""
-    from ..execution.signing import works
+def answer(result: Result, context: Context | None) -> dict[str, Any]:
+    """The JSON object of a command, as `report/answer.py` describes it."""
+    from ..report.answer import SCHEMA
 
-    shown: dict[str, Any] = {
+    environment, target = _place(context) if context else (None, None)
+    shown = {
+        "schema": SCHEMA,
+        "command": _RUNNING.get("command", ""),
+        "environment": environment,
+        "target": target,
         "outcome": result.outcome,
-        "line": result.line,
         "code": result.code,
-        "evidence": result.evidence,
+        "line": result.line,
         "reasons": list(result.reasons),
         "next": list(result.next),
-        **({"seq": result.seq} if result.seq else {}),
-        **({"verdicts": [msgspec.to_builtins(v) for v in result.verdicts]} if result.verdicts else {}),
-        **({"details": result.details} if result.details else {}),
+        "evidence": result.evidence,
+        "details": result.details,
+        "seq": result.seq or None,
+        "verdicts": [msgspec.to_builtins(v) for v in result.verdicts],
+        "plan": _planned(result.plan) if result.plan else None,
     }
-    if plan := result.plan:
-        shown["plan"] = {
-            "action": plan.request.action,
-            "environment": plan.request.environment,
-            "app": plan.app,
-            "package": msgspec.to_builtins(plan.package) if plan.package else None,
-            "from": plan.before,
-            "to": plan.after,
-            "pending": plan.pending,
-            "migrations": [msgspec.to_builtins(one) for one in plan.migrations],
-            "already": plan.already,
-            "signs": [str(work) for work in works((plan.request.action,))],
-            **({"watch": msgspec.to_builtins(plan.watch)} if plan.watch else {}),
-        }
     loaded: dict[str, Any] = json.loads(json.dumps(shown, default=str))
     return loaded
+
+
+def _place(context: Context) -> tuple[str | None, str | None]:
+    """The environment, by its name, and the target; None for what cannot be told."""
+    try:
+        config = context.config
+    except UsageError:
+        return None, None
+    named = _RUNNING.get("environment", "")
+    names = (name for name, one in config.environments.items() if named in (name, *one.names))
+    return next(names, None), config.target
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    from ..execution.signing import works
+
+    return {
+        "action": plan.request.action,
+        "environment": plan.request.environment,
+        "app": plan.app,
+        "package": msgspec.to_builtins(plan.package) if plan.package else None,
+        "from": plan.before,
+        "to": plan.after,
+        "pending": plan.pending,
+        "migrations": [msgspec.to_builtins(one) for one in plan.migrations],
+        "already": plan.already,
+        "signs": [str(work) for work in works((plan.request.action,))],
+        **({"watch": msgspec.to_builtins(plan.watch)} if plan.watch else {}),
+    }
 
 
 def _seconds(name: str, text: str) -> float:

@@ -32,11 +32,14 @@ def _parse_argv(parser: Parser, argv: list[str]) -> Any:
     except (ParseError, ValueError) as error:
         if "--complete" in sys.argv:  # a shell completes a line that need not be a whole one yet
             raise
-        from ..model import Outcome
+        from ..model import Outcome, Result
         from ..report.terminal import Screen
-        from .session import stop
+        from .session import running, stop
 
-        stop(Screen(json="--json" in argv), Outcome.FAILED, _line(parser, error), UsageError.code)
+        running(_command(error))
+        stop(
+            Screen(json="--json" in argv), Result(Outcome.FAILED, _line(parser, error), code=UsageError.code)
+        )
         raise Exit(code=UsageError.code) from error
 
 
@@ -92,6 +95,12 @@ def _line(parser: Parser, error: Exception) -> str:
     if context and context.name:
         return f"{said}{_meant(said, context.flags)}: see `invoke {context.name} -h`"
     return f"{said}{_meant(said, parser.contexts)}: see `invoke --list`"
+
+
+def _command(error: Exception) -> str:
+    """The command whose options could not be read; empty when it is not known which was meant."""
+    context = error.context if isinstance(error, ParseError) else None
+    return (context.name if context else "") or ""
 
 
 def _meant(said: str, known: Iterable[str]) -> str:
