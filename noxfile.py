@@ -212,7 +212,7 @@ def bench(session: nox.Session) -> None:
     strict = [word for word in session.posargs if word == "--strict"]
     env = {"BARS_ARE_STRICT": str(len(strict))}
     session.run("python", "-m", "pytest", "-s", "-m", "bench", "tests/road", "tests/sandbox", env=env)
-    session.run("python", "tests/packages/bench_slug.py", *strict, env={"PYTHONPATH": "src"})
+    session.run("python", "tests/packages/bench_source.py", *strict, env={"PYTHONPATH": "src"})
 
 
 @nox.session

@@ -7,10 +7,19 @@ spells them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 PROCESSES: Final = "dynos"
 """Key of an app's processes in what `sandbox.status --json` prints and the sandbox's server answers."""
+SourceKind = Literal["slug"]
+SOURCE: Final[SourceKind] = "slug"
+"""The kind of package that is an archive of a commit's files: as release.toml, manifests and journals name it."""
+START_FILE: Final = "Procfile"
+"""The file of such a package that says how its processes are started."""
+IGNORE_FILE: Final = ".slugignore"
+"""The file that says what another build would leave out of such a package; ours leaves nothing out."""
+START_FACT: Final = "procfile"
+"""The name under which verdicts say that a guard read the start commands."""
 ARTIFACT: Final = "slug"
 """Key of the artifact in `to` of an entry, in its components and in its receipts (docs/journal-format.md)."""
 
@@ -34,4 +43,9 @@ class Renamed:
             return getattr(self, new)
 
 
-_RENAMED: Final = {"slug": "artifact", "dynos": "processes", "version": "order"}
+_RENAMED: Final = {
+    "slug": "artifact",
+    "dynos": "processes",
+    "version": "order",
+    "procfile": "start_commands",
+}

@@ -14,6 +14,7 @@ import msgspec
 
 from . import config_rules as rules
 from . import toml
+from .compatibility import SOURCE
 from .config_rules import APP_NAME as APP_NAME
 from .config_rules import HARMLESS as HARMLESS
 from .errors import UsageError
@@ -36,7 +37,7 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Packaged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which part of a commit becomes a package, and what that is.
 
-    `release_phase` is the one command that the Procfile's release phase may be; empty: it may have none.
+    `release_phase` is the one command that the release phase of the start commands may be; empty: it may have none.
 
     `component` is its name in the release package's manifest; `type` is one of the kinds of component that
     the deployment contract lets through this pipeline (section 3).
@@ -46,7 +47,7 @@ class Packaged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     engine's own) and `build_args`, which stand in the image for everybody to read.
     """
 
-    kind: str = "slug"
+    kind: str = SOURCE
     path: str = "."
     release_phase: str = ""
     component: str = "web"

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from . import globs, references
+from .compatibility import SOURCE, START_FILE
 from .drivers import DRIVERS
 from .errors import UsageError
 from .toml import Keys
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .config import Config, Environment, HttpCheck, Journal, Packaged
 
 # Patterns are compiled when first used: few projects need them all. Guards of projects use this one.
-APP_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")  # Heroku's own rule for app names
+APP_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")  # what platforms take as an app's name
 ENVIRONMENT_NAME: Final = r"[a-z][a-z0-9-]{0,30}"
 REPOSITORY: Final = r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+"
 ENGINES: Final = ("docker", "podman", "buildah")  # in the order in which they are looked for
@@ -128,8 +129,8 @@ def _package(config: Config) -> Broken:
 
 
 def _packaged(package: Packaged, at: Keys) -> Broken:
-    if package.kind not in ("slug", "image"):
-        yield (*at, "kind"), f"unknown package kind {package.kind!r}: expected 'slug' or 'image'"
+    if package.kind not in (SOURCE, "image"):
+        yield (*at, "kind"), f"unknown package kind {package.kind!r}: expected {SOURCE!r} or 'image'"
     for key, problem in _image(package):
         yield (*at, key), problem
     if not inside(package.path):
@@ -148,7 +149,7 @@ def _phase(package: Packaged) -> str:
     if said and package.kind == "image":
         return "an image has no release phase: take this out"
     if said and (not said.isprintable() or said != said.strip()):
-        return "expected the command as the Procfile has it, without blanks round it"
+        return f"expected the command as the {START_FILE} has it, without blanks round it"
     return ""
 
 

@@ -190,7 +190,7 @@ def _subject(raw: bytes) -> str:
 
 
 def _as_porcelain(line: str) -> str:
-    """A line of `status --porcelain=v2` in the words of v1, which people know, fit for a terminal."""
+    """A line of `status --porcelain=v2` in the words of the short form, which people know, fit for a terminal."""
     fields = {"?": 1, "u": 10}.get(line[0], 8)  # what stands before the path: see git-status(1)
     words = line.split(" ", fields)
     state = "??" if line[0] == "?" else words[1].replace(".", " ")

@@ -71,7 +71,7 @@ def _ask(guard: Guard, code: int, plan: Plan, facts: Facts) -> Verdict:
     watched = replace(facts, **noted)
     try:
         reason = guard(plan, watched)
-        assumed = next((fact.assumed for name, fact in noted.items() if fact.assumed and name in reads), "")
+        assumed = next((fact.assumed for fact in noted.values() if fact.assumed and fact.name in reads), "")
         outcome = "refuse" if reason else NOT_ASKED if assumed else "pass"
         reason = f"{reason} ({assumed})" if reason and assumed else reason or assumed
     except NotApplicable as why:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
-from .compatibility import ARTIFACT, Renamed, release_name
+from .compatibility import ARTIFACT, SOURCE, Renamed, release_name
 from .errors import RoadworthyError
 from .mask import Masked
 
@@ -61,7 +61,7 @@ class Package(msgspec.Struct, frozen=True):
     """What is deployed: built once per commit, named by digest.
 
     `file` is "" when it is not on this machine. `ref` is where an image is (`registry/name@sha256:…`), and
-    `config` the digest of its config (`sha256:…`), by which Heroku releases it; "" of one for several platforms.
+    `config` the digest of its config (`sha256:…`), by which it may be released; "" of one for several platforms.
 
     `found` says that an image was found under its tag, and that nobody knows on record who built it.
 
@@ -73,7 +73,7 @@ class Package(msgspec.Struct, frozen=True):
     digest: str
     size: int
     file: str = ""
-    kind: str = "slug"
+    kind: str = SOURCE
     ref: str = ""
     config: str = ""
     component: str = ""
@@ -535,14 +535,14 @@ class Eligibility(msgspec.Struct, frozen=True):
 
 
 class Processes(msgspec.Struct, frozen=True):
-    """What the Procfile of one component starts, by process type; `release_phase` is what release.toml declares."""
+    """The start commands of one component, by process type; `release_phase` is what release.toml declares."""
 
     commands: Mapping[str, str]
     release_phase: str = ""
     component: str = ""
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(Renamed, msgspec.Struct, frozen=True):
     """Everything a plan or a guard may look at, read once with one clock."""
 
     now: datetime
@@ -551,7 +551,7 @@ class Facts(msgspec.Struct, frozen=True):
     target: str
     tree: Fact[Tree]
     package: Fact[Package]
-    procfile: Fact[tuple[Processes, ...]]  # of each component; of an image, none
+    start_commands: Fact[tuple[Processes, ...]]  # of each component; of an image, none
     ci: Fact[CiState]
     certificate: Fact[Certified | None]
     migrations: Fact[Migrations]

@@ -23,7 +23,7 @@ from .model import (
     Step,
     Verdict,
 )
-from .packages.procfile import RELEASE
+from .packages.start_commands import RELEASE
 
 if TYPE_CHECKING:
     from .context import Context
@@ -102,7 +102,7 @@ def proofs(plan: Plan, facts: Facts) -> dict[str, Any]:
 
 def phases(facts: Facts) -> dict[str, Any]:
     """The release phase that runs when the package is released, of each component that has one; {} of none."""
-    found = {one.component: one.commands.get(RELEASE) for one in facts.procfile.known or ()}
+    found = {one.component: one.commands.get(RELEASE) for one in facts.start_commands.known or ()}
     said = {component: command for component, command in found.items() if command}
     return {"release_phase": said.get("", said)} if said else {}
 

@@ -67,7 +67,7 @@ STANDING = Standing(replace(PASSED, action="intake", digest=""), PASSED, ACCEPTE
 KNOWN = {
     "tree": Tree(NEW.commit, "main", True, (), False),
     "package": NEW,
-    "procfile": (Processes({"web": "python -m app", "release": "echo hi"}, "echo hi"),),
+    "start_commands": (Processes({"web": "python -m app", "release": "echo hi"}, "echo hi"),),
     "ci": CiState("success", "GitHub's check 'test'"),
     "certificate": CERTIFIED,
     "migrations": migrations(migration("0003", "0002")),

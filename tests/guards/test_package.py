@@ -21,7 +21,7 @@ from release_facts import (
 from roadworthy.errors import UsageError
 from roadworthy.git import Tree
 from roadworthy.model import History, Package, Processes, ReleasePackage, Verdict
-from roadworthy.packages.procfile import processes
+from roadworthy.packages.start_commands import processes
 
 
 def test_a_clean_tree_passes():
@@ -124,7 +124,7 @@ def test_a_slug_that_is_no_id_refuses(slug):
 def phase(line: str, declared: str = "", action: str = "deploy") -> Verdict:
     """The verdict on a Procfile with this line, read as a build reads it."""
     commands = processes(f"web: run\n{line}\nworker: python -m alembic_watcher\n".encode())
-    return asked("release_phase_is_disabled", action, procfile=(Processes(commands, declared),))
+    return asked("release_phase_is_disabled", action, start_commands=(Processes(commands, declared),))
 
 
 PLAYBOOK = "bash -lc \"echo 'Release phase disabled by policy. Use make heroku-run-migrate (guarded)'\""
@@ -183,8 +183,8 @@ def test_each_component_has_a_release_phase_of_its_own():
         Processes({"release": "echo a"}, "echo a", "web"),
         Processes({"release": "echo b"}, "echo a", "worker"),
     )
-    assert asked("release_phase_is_disabled", "deploy", procfile=both[:1]).outcome == "pass"
-    assert refused(asked("release_phase_is_disabled", "deploy", procfile=both), "echo b")
+    assert asked("release_phase_is_disabled", "deploy", start_commands=both[:1]).outcome == "pass"
+    assert refused(asked("release_phase_is_disabled", "deploy", start_commands=both), "echo b")
 
 
 def test_an_undeclared_release_phase_is_not_even_accepted():

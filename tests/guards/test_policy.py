@@ -21,7 +21,7 @@ BY_HAND = Drift("release", "v7", "v8", "bob@example.org", "2030-01-02T12:00:00Z"
 
 NEEDS = [
     ("deploy", "tree_is_clean", "tree"),
-    ("deploy", "release_phase_is_disabled", "procfile"),
+    ("deploy", "release_phase_is_disabled", "start_commands"),
     ("deploy", "ci_is_green", "ci"),
     ("deploy", "staging_is_certified", "certificate"),
     ("deploy", "package_is_not_older", "older"),
@@ -54,6 +54,11 @@ def test_a_fact_that_is_missing_refuses_with_its_reason(action, name, fact):
     verdict = asked(name, action, **{fact: Fact(fact, missing="the wire was cut")})
     assert (verdict.outcome, verdict.reason) == ("refuse", "cannot tell: the wire was cut")
     assert fact in verdict.reads
+
+
+def test_a_guard_of_before_reads_the_start_commands_by_their_old_name():
+    facts = facts_of("deploy")
+    assert facts.procfile is facts.start_commands
 
 
 @pytest.mark.parametrize("action", MUTATIONS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from roadworthy.errors import UsageError
-from roadworthy.packages import slug
+from roadworthy.packages import source
 
 from .repository import PROCFILE, Repository
 
@@ -28,9 +28,9 @@ def archive(file: Path, *members: tuple[str, bytes, str]) -> Path:
 
 def test_a_slug_unpacks_as_it_was_committed(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit({**PROCFILE, "app/bin/run*": "go", "app/e": ""}, links={"app/l": "bin/run"})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    made = source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     out = tmp_path / "new" / "folder"
-    slug.unpack(made.file, out)
+    source.unpack(made.file, out)
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*")) == [
         "COMMIT", "Procfile", "bin", "bin/run", "e", "l",
     ]  # fmt: skip
@@ -39,15 +39,15 @@ def test_a_slug_unpacks_as_it_was_committed(repository: Repository, tmp_path: Pa
     assert (out / "l").readlink() == Path("bin/run")
     assert (out / "COMMIT").read_text() == f"{commit}\n"
     with pytest.raises(UsageError, match="is not empty"):
-        slug.unpack(made.file, out)
+        source.unpack(made.file, out)
 
 
 def test_one_file_is_read_by_name(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit({**PROCFILE, "app/a/b.txt": "deep"}, links={"app/l": "a/b.txt"})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
-    assert slug.read(made.file, "a/b.txt") == b"deep"
-    assert slug.read(made.file, "Procfile") == PROCFILE["app/Procfile"].encode()
-    assert [slug.read(made.file, name) for name in ("a", "l", "nope", "../app/Procfile", "")] == [None] * 5
+    made = source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    assert source.read(made.file, "a/b.txt") == b"deep"
+    assert source.read(made.file, "Procfile") == PROCFILE["app/Procfile"].encode()
+    assert [source.read(made.file, name) for name in ("a", "l", "nope", "../app/Procfile", "")] == [None] * 5
 
 
 REG, DIR, SYM = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE
@@ -76,7 +76,7 @@ REG, DIR, SYM = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE
 def test_a_swapped_slug_writes_nothing_outside(tmp_path: Path, members: list[tuple[str, bytes, str]]) -> None:
     file = archive(tmp_path / "slug.tgz", *members)
     with pytest.raises(UsageError):
-        slug.unpack(file, tmp_path / "deep" / "out")
+        source.unpack(file, tmp_path / "deep" / "out")
     inside = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
     assert inside <= {"slug.tgz", "deep", "deep/out", "deep/out/x", "deep/out/d", "deep/out/l"}
 
@@ -86,14 +86,14 @@ def test_what_is_no_slug_says_so(tmp_path: Path, raw: bytes | None) -> None:
     file = tmp_path / "slug.tgz"
     if raw is not None:
         file.write_bytes(raw)
-    with pytest.raises(UsageError, match="cannot be read as a slug"):
-        slug.read(file, "Procfile")
+    with pytest.raises(UsageError, match="cannot be read as a package"):
+        source.read(file, "Procfile")
 
 
 def test_a_slug_cut_short_says_so(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit({**PROCFILE, "app/big": "x" * 5000})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    made = source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     cut = tmp_path / "cut.tgz"
     cut.write_bytes(made.file.read_bytes()[:4000])
     with pytest.raises(UsageError):
-        slug.unpack(cut, tmp_path / "out")
+        source.unpack(cut, tmp_path / "out")

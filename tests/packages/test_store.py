@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from roadworthy.errors import UsageError
-from roadworthy.packages import slug
+from roadworthy.packages import source
 
 from .repository import PROCFILE, Repository
 
 BUILD = """
 import sys
 from pathlib import Path
-from roadworthy.packages import slug
-print(slug.find_or_build(Path(sys.argv[1]), sys.argv[2], path="app", store=Path(sys.argv[3])).digest)
+from roadworthy.packages import source
+print(source.find_or_build(Path(sys.argv[1]), sys.argv[2], path="app", store=Path(sys.argv[3])).digest)
 """
 
 
@@ -31,19 +31,19 @@ def files_in(store: Path) -> list[str]:
 
 
 @pytest.fixture
-def built(repository: Repository, tmp_path: Path) -> tuple[Repository, slug.Slug]:
+def built(repository: Repository, tmp_path: Path) -> tuple[Repository, source.Archive]:
     commit = repository.commit(PROCFILE)
-    return repository, slug.find_or_build(
+    return repository, source.find_or_build(
         repository.root, commit, path="app", store=tmp_path / "a" / "packages"
     )
 
 
-def again(built: tuple[Repository, slug.Slug], path: str = "app") -> slug.Slug:
+def again(built: tuple[Repository, source.Archive], path: str = "app") -> source.Archive:
     repository, made = built
-    return slug.find_or_build(repository.root, made.commit, path=path, store=made.file.parent)
+    return source.find_or_build(repository.root, made.commit, path=path, store=made.file.parent)
 
 
-def test_a_package_is_built_once_and_described(built: tuple[Repository, slug.Slug]) -> None:
+def test_a_package_is_built_once_and_described(built: tuple[Repository, source.Archive]) -> None:
     repository, made = built
     stored = made.file.stat()
     assert again(built) == made
@@ -55,7 +55,8 @@ def test_a_package_is_built_once_and_described(built: tuple[Repository, slug.Slu
         "size": made.size, "path": "app", "files": 2,
     }  # fmt: skip
     assert (
-        slug.build(repository.root, made.commit, "app", file=made.file.parent / "x.tgz").digest == made.digest
+        source.build(repository.root, made.commit, "app", file=made.file.parent / "x.tgz").digest
+        == made.digest
     )
 
 
@@ -93,7 +94,7 @@ def test_an_altered_package_is_never_handed_out(built, suffix, damage) -> None: 
 
 
 def test_a_lost_archive_is_built_again_only_with_its_recorded_digest(
-    built: tuple[Repository, slug.Slug],
+    built: tuple[Repository, source.Archive],
 ) -> None:
     _, made = built
     made.file.unlink()
@@ -109,7 +110,7 @@ def test_a_lost_archive_is_built_again_only_with_its_recorded_digest(
     assert manifest.read_text() == recorded
 
 
-def test_an_archive_without_manifest_is_not_believed(built: tuple[Repository, slug.Slug]) -> None:
+def test_an_archive_without_manifest_is_not_believed(built: tuple[Repository, source.Archive]) -> None:
     _, made = built
     made.file.with_suffix(".json").unlink()
     made.file.unlink()
@@ -117,7 +118,9 @@ def test_an_archive_without_manifest_is_not_believed(built: tuple[Repository, sl
     assert again(built) == made
 
 
-def test_one_commit_is_one_package_whatever_folder_is_asked_for(built: tuple[Repository, slug.Slug]) -> None:
+def test_one_commit_is_one_package_whatever_folder_is_asked_for(
+    built: tuple[Repository, source.Archive],
+) -> None:
     with pytest.raises(UsageError, match="was built from 'app', not from 'other'"):
         again(built, path="other")
 
@@ -127,7 +130,7 @@ def test_a_name_that_is_no_commit_touches_no_file(
     repository: Repository, tmp_path: Path, commit: str
 ) -> None:
     with pytest.raises(UsageError, match="is no SHA-1"):
-        slug.find_or_build(repository.root, commit, path="app", store=tmp_path / "packages")
+        source.find_or_build(repository.root, commit, path="app", store=tmp_path / "packages")
     assert not (tmp_path / "packages").exists()
 
 
@@ -135,7 +138,7 @@ def test_a_store_that_cannot_be_written_says_so(repository: Repository, tmp_path
     commit = repository.commit(PROCFILE)
     (tmp_path / "packages").write_text("a file in the way")
     with pytest.raises(UsageError, match=r"package cannot be kept in .*packages: File exists"):
-        slug.find_or_build(repository.root, commit, path="app", store=tmp_path / "packages")
+        source.find_or_build(repository.root, commit, path="app", store=tmp_path / "packages")
 
 
 def test_a_full_disk_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
@@ -153,8 +156,8 @@ def test_many_builds_at_once_are_one_package(repository: Repository, tmp_path: P
     commit = repository.commit({**PROCFILE, **{f"app/{n}": str(n) * 999 for n in range(50)}})
     store = tmp_path / "packages"
 
-    def one(_: int) -> slug.Slug:
-        return slug.find_or_build(repository.root, commit, path="app", store=store)
+    def one(_: int) -> source.Archive:
+        return source.find_or_build(repository.root, commit, path="app", store=store)
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(one, range(12)))) == 1
@@ -172,6 +175,6 @@ def test_a_killed_build_leaves_only_what_the_next_one_sweeps(repository: Reposit
     child.wait()
     left = files_in(store)
     assert len(left) == 2 and left[0].startswith(".building-") and left[1] == ".lock"
-    made = slug.find_or_build(repository.root, commit, path="app", store=store)
+    made = source.find_or_build(repository.root, commit, path="app", store=store)
     assert files_in(store) == sorted([".lock", f"{commit}.json", f"{commit}.tgz"])
-    assert slug.find_or_build(repository.root, commit, path="app", store=store) == made
+    assert source.find_or_build(repository.root, commit, path="app", store=store) == made

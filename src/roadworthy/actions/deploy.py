@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from ..compatibility import SOURCE
 from ..facts.history import runs
 from ..facts.observe import apps_of
 from ..facts.package import known, recorded
@@ -90,7 +91,7 @@ def _known(part: Package, history: History, observed: Observed) -> str:
     # What was released before the oldest that the platform lists is not looked for: a journal may be long.
     listed = takewhile(lambda d: d.release >= oldest, history.of(part.component).deployed)
     known = next((d.artifact for d in listed if d.package.digest == part.digest), "")
-    return known if part.kind == "slug" and known in {r.artifact for r in seen} else ""
+    return known if part.kind == SOURCE and known in {r.artifact for r in seen} else ""
 
 
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:

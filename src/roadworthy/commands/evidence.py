@@ -87,7 +87,7 @@ def export(context: Context, environment: str, said: str, to: str) -> Result:
 
 
 def _product(context: Context, commit: str, product: Product) -> Path | bytes:
-    """What was deployed: the file of a slug, brought from the store where it must be, or an image's manifest."""
+    """What was deployed: a source package's file, from the store where it must be, or an image's manifest."""
     if product.kind == "image":
         from ..packages import registry
 

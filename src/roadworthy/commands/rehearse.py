@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .. import git
+from ..compatibility import START_FILE
 from ..errors import CheckFailed, UsageError
 from ..model import Outcome, Result
 from ..sandbox import control
@@ -65,7 +66,7 @@ def rehearse(context: Context, keep: bool) -> Result:
     root, screen = context.paths.root, context.screen
     head = git.resolve(root, None)
     before = git.parent(root, head)
-    if before is None or git.show(root, before, f"{context.config.package.path}/Procfile") is None:
+    if before is None or git.show(root, before, f"{context.config.package.path}/{START_FILE}") is None:
         raise UsageError(
             "a rehearsal needs a parent commit with the app in it, to roll back to: commit once more"
         )

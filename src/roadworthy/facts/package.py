@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from ..compatibility import SOURCE
 from ..errors import NoPackage, UsageError
 from ..journal.entry import place_of
 from ..model import Package, Plan, ReleasePackage, Step
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MANIFEST: Final = "manifest.json"
 """The evidence of a build that is the release package's manifest."""
 DESCRIBED: Final = "package.json"
-"""The evidence of a build that holds the slug's own description."""
+"""The evidence of a build that holds the package's own description."""
 
 
 def here(context: Context, package: Package) -> Package:
@@ -40,9 +41,9 @@ def unpack(context: Context, package: Package, folder: Path) -> None:
 
         rules = context.config.component(package.component)
         return image.export(context.paths.root, package.commit, rules, folder)
-    from ..packages import slug
+    from ..packages import source
 
-    return slug.unpack(Path(package.file), folder)
+    return source.unpack(Path(package.file), folder)
 
 
 def recorded(context: Context, commit: str, done: Done, *, keep: bool = True) -> Package:
@@ -82,12 +83,12 @@ def _recorded(
         return Package(
             commit, digest, there.size, kind="image", ref=there.ref, config=config, component=component
         )
-    from ..packages import slug
+    from ..packages import source
 
     store = store_of(context.config, context.paths, component)
-    found = slug.find(commit, store=store)
+    found = source.find(commit, store=store)
     if found is None:
-        data = context.store.get(stored_as(digest), slug.MAX_SIZE)
+        data = context.store.get(stored_as(digest), source.MAX_SIZE)
         if data is None:
             raise UsageError(f"the package of {commit[:12]} is neither here nor in the store: it is lost")
         if hashlib.sha256(data).hexdigest() != digest:
@@ -95,7 +96,7 @@ def _recorded(
         if not keep or context.planning:
             return Package(commit, digest, len(data), component=component)
         described = context.log(place_of(commit)).evidence(done.evidence[named(DESCRIBED, component)])
-        found = slug.keep(described, data, store=store)
+        found = source.keep(described, data, store=store)
     if found.digest != digest:
         raise UsageError(
             f"RELEASE_PACKAGE_DIGEST_MISMATCH: the package of {commit[:12]} here is {found.digest[:12]}, but "
@@ -149,14 +150,14 @@ def _found(context: Context, commit: str, rules: Packaged) -> Package | None:
         if built is None:
             return None
         return of_image(built, name)
-    from ..packages import slug
+    from ..packages import source
 
-    made = slug.find(commit, store=store, path=rules.path)
+    made = source.find(commit, store=store, path=rules.path)
     return Package(made.commit, made.digest, made.size, str(made.file), component=name) if made else None
 
 
 def fetched(context: Context, plan: Plan) -> Plan:
-    """The plan with the bytes of every slug that is to be uploaded on this machine: before anything is changed.
+    """The plan, with the bytes of all that is to be uploaded on this machine: before anything is changed.
 
     Raises UsageError when they are nowhere.
     """
@@ -168,7 +169,7 @@ def _with_bytes(context: Context, step: Step) -> Step:
         not isinstance(step, ReleasePackage)
         or step.artifact
         or step.package.file
-        or step.package.kind != "slug"
+        or step.package.kind != SOURCE
     ):
         return step
     if not bring(context, step.package):

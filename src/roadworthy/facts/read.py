@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec.structs import replace
 
 from .. import git
+from ..compatibility import START_FACT
 from ..errors import NoPackage, Overtaken, RoadworthyError, UsageError
 from ..journal.entry import place_of
 from ..model import (
@@ -32,7 +33,7 @@ from ..model import (
     RollbackTarget,
     Usual,
 )
-from ..packages import procfile
+from ..packages import start_commands
 from .adoptable import adoptable
 from .credentials import read_credentials
 from .drift import drift
@@ -83,7 +84,7 @@ def read_facts(context: Context, request: Request) -> Facts:
         target=context.target,
         tree=Fact("tree", tree),
         package=package,
-        procfile=_fact("procfile", lambda: _procfile(context, package.value)),
+        start_commands=_fact(START_FACT, lambda: _start_commands(context, package.value)),
         ci=_fact("ci", lambda: read_ci(context, package.value)),
         certificate=_fact(
             "certificate", lambda: _certificate(context, environment.certified_in, package.value)
@@ -116,7 +117,7 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
         target=context.target,
         tree=_fact("tree", lambda: git.read_tree(context.paths.root)),
         package=Fact("package", package),
-        procfile=_fact("procfile", lambda: _procfile(context, package)),
+        start_commands=_fact(START_FACT, lambda: _start_commands(context, package)),
         ci=_fact("ci", lambda: read_ci(context, package, with_run=True)),
         certificate=Fact("certificate", missing=no_platform),
         migrations=Fact("migrations", missing=no_platform),
@@ -296,18 +297,20 @@ def _name(context: Context, app: str) -> str:
     return next((n for n, e in context.config.environments.items() if app in e.names), app)
 
 
-def _procfile(context: Context, package: Package) -> tuple[Processes, ...]:
-    """What the Procfile of each component says. Raises UsageError where one is not there or cannot be read."""
+def _start_commands(context: Context, package: Package) -> tuple[Processes, ...]:
+    """The start commands of each component. Raises UsageError where one is not there or cannot be read."""
     if package.kind == "image":
         return ()  # its one process is what its Dockerfile says; it has no release phase
     found: list[Processes] = []
     for part in package.each:
         rules = context.config.component(part.component)
-        where = f"{rules.path}/{procfile.NAME}"
+        where = f"{rules.path}/{start_commands.NAME}"
         text = git.show(context.paths.root, package.commit, where)
         if text is None:
-            raise UsageError(f"the package of {package.commit[:12]} has no Procfile in {rules.path}/")
-        found.append(Processes(procfile.processes(text, where), rules.release_phase, part.component))
+            raise UsageError(
+                f"the package of {package.commit[:12]} has no {start_commands.NAME} in {rules.path}/"
+            )
+        found.append(Processes(start_commands.processes(text, where), rules.release_phase, part.component))
     return tuple(found)
 
 

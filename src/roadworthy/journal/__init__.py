@@ -22,7 +22,7 @@ after a kill -9, a lost race or a lost reply:
 An entry is read without any code of ours. The envelope is JSON, and so is what it signs:
 
     $ jq -r .payload .release/journal/sandbox/prod/00000002.json | base64 -d | jq '.subject, .predicate'
-    [ { "digest": { "sha256": "9f3c…" }, "name": "slug:4b1d…" } ]
+    [ { "digest": { "sha256": "9f3c…" }, "name": "image:4b1d…" } ]
     {
       "action": "deploy",
       "actor": { "host": "build-7", "pid": 4711, "user": "ada", … },

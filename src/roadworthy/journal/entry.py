@@ -1,6 +1,6 @@
 """One entry: the values a caller says, and the bytes that are kept. Bytes are made here and nowhere else.
 
-An entry's bytes are a DSSE envelope (PAE v1, one signature) over an in-toto Statement v1. Both layers are
+An entry's bytes are a DSSE envelope (PAE, one signature) over an in-toto Statement. Both layers are
 canonical JSON, and reading demands exactly the bytes that writing would have made: repeated keys, white
 space, floats, other escapes and unknown envelope fields are refused, so nobody can change an entry's bytes
 and keep its meaning. Only the predicate is open: its unknown fields are kept in `Entry.unknown`.
@@ -92,7 +92,7 @@ class Evidence(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """What a caller says.
 
-    `subject` is the package's name (`slug:<commit>`) and `digest` its sha256 in hex; an action that concerns
+    `subject` is the package's name (`<kind>:<commit>`) and `digest` its sha256 in hex; an action that concerns
     no package says "none" and "". `details` is plain JSON without floats; `settles` in it is the `seq` of the
     start that an end, failed or abandon closes.
     """
@@ -238,7 +238,7 @@ def _entry(statement: Any, keyid: str, sha256: str) -> Entry:
         } if kind == STATEMENT_TYPE and about == PREDICATE_TYPE and not (rest or extra or more):
             pass
         case _:
-            _refuse("it is not an in-toto Statement v1 of this journal about one subject")
+            _refuse("it is not an in-toto Statement of this journal about one subject")
     for key, shape in _TEXTS.items():
         if not (isinstance(said.get(key), str) and _form(shape)(said[key])):
             _refuse(f"its {key} is missing or malformed")

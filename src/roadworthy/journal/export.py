@@ -7,7 +7,7 @@
 - an artifact `entry/…` is a product of its link and a material of the next, so no link can be left out,
   swapped or repeated; whatever else a link names is disallowed;
 - what was deployed is the same from the first link to the files themselves, which an inspection compares: a
-  slug's archive or an image's manifest, one for each component.
+  source package's archive or an image's manifest, one for each component.
 
 Links and layout are signed by whoever exports, and say that the journal held these entries: the entries' own
 signatures are judged by `audit.sh`. DSSE envelopes throughout, so what is signed is exactly the bytes.
@@ -53,8 +53,8 @@ class Step(msgspec.Struct, frozen=True):
 class Product(msgspec.Struct, frozen=True):
     """What one component runs (`component` is "" of a project that has one), as a file of the export.
 
-    A slug's file has the bytes that were deployed. An image's has the bytes of its manifest, for their sha256 is
-    the image's digest; `ref` is where it was released from, "" where the journal does not say.
+    A source package's file has the bytes that were deployed. An image's has those of its manifest, for their
+    sha256 is the image's digest; `ref` is where it was released from, "" where the journal does not say.
     """
 
     component: str

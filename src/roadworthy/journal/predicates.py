@@ -1,4 +1,4 @@
-"""What journal entries say, in predicates that others have published: SLSA provenance v1, test-result, SLSA VSA.
+"""What journal entries say, in predicates that others have published: SLSA provenance, test-result, SLSA VSA.
 
 Pure. Each is derived from entries alone and claims no more than they do: the levels of the summary are this
 project's own, since no level of SLSA was assessed. `seen` are the entries that a statement rests on: of what is

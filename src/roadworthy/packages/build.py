@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec.structs import replace
 
 from .. import git
+from ..compatibility import IGNORE_FILE
 from ..errors import UsageError
 from ..model import Package
 
@@ -57,11 +58,13 @@ def _build(site: Site, commit: str, rules: Packaged) -> Package:
         if built.found:
             site.screen.line(f"  {said_of_found(package)}")
         return package
-    from . import slug
+    from . import source
 
-    made = slug.find_or_build(root, commit, path=rules.path, store=store)
-    if any(entry.name == b".slugignore" for entry in git.entries(root, commit, rules.path, recursive=False)):
-        site.screen.line("  .slugignore is not applied: the package holds every file of the commit")
+    made = source.find_or_build(root, commit, path=rules.path, store=store)
+    if any(
+        entry.name == IGNORE_FILE.encode() for entry in git.entries(root, commit, rules.path, recursive=False)
+    ):
+        site.screen.line(f"  {IGNORE_FILE} is not applied: the package holds every file of the commit")
     return Package(made.commit, made.digest, made.size, str(made.file), component=rules.component)
 
 

@@ -42,7 +42,7 @@ class _Index(msgspec.Struct):
 
 
 def normal(platform: str) -> str:
-    """`os/architecture[/variant]` in the words that everybody means: linux/arm64 for linux/arm64/v8."""
+    """`os/architecture[/variant]` in the words that everybody means: linux/arm64 without its usual variant."""
     system, _, machine = platform.lower().partition("/")
     name, slash, variant = machine.partition("/")
     machine = f"{_SAME.get(name, name)}{slash}{variant}"

@@ -11,7 +11,7 @@ from typing import Final
 
 from ..errors import UsageError
 from ..git_objects import Entry
-from . import procfile
+from . import start_commands
 from .ustar import shown
 
 STAMP: Final = b"COMMIT"  # the file that a build adds: the commit's SHA and a newline
@@ -25,7 +25,7 @@ SYMLINK: Final = "120000"
 MODES: Final = {"100644": 0o644, "100664": 0o644, "100755": 0o755, SYMLINK: 0o777}
 
 
-def checked(entries: Iterable[Entry], needs: str = procfile.NAME) -> dict[bytes, Entry | None]:
+def checked(entries: Iterable[Entry], needs: str = start_commands.NAME) -> dict[bytes, Entry | None]:
     """Every name of the package in the order of its bytes, COMMIT too; None stands for a directory.
 
     Raises UsageError for a submodule, an unsafe or doubled name, a COMMIT file, too many files, and when the

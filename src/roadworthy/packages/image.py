@@ -21,7 +21,7 @@ from .. import references
 from ..errors import CheckFailed, UsageError
 from ..files import read_file
 from ..git_objects import full
-from . import archive, engine, handover, registry, slug
+from . import archive, engine, handover, registry, source
 from .kept import BUILDING, alone, appearing, disk
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def export(root: Path, commit: str, rules: Packaged, folder: Path) -> None:
     """Write what the image of a full commit SHA is built from into `folder`, which is made."""
     with tempfile.TemporaryDirectory(prefix="roadworthy-") as work:
         packed = Path(work) / "tree.tgz"
-        slug.build(root, commit, rules.path, file=packed, needs=rules.dockerfile)
+        source.build(root, commit, rules.path, file=packed, needs=rules.dockerfile)
         archive.unpack(packed, folder)
 
 

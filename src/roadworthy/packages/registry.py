@@ -74,7 +74,7 @@ class _Descriptor(msgspec.Struct, rename="camel"):
 
 
 class _Document(msgspec.Struct, rename="camel"):
-    """An image manifest or an index (OCI image spec 1.1; Docker image manifest v2, schema 2)."""
+    """An image manifest or an index (OCI image spec 1.1; Docker's image manifest, schema 2)."""
 
     schema_version: int
     media_type: str = ""

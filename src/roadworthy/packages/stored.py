@@ -1,6 +1,6 @@
 """gzip without compression (RFC 1952 around stored blocks of RFC 1951): one input, one output, anywhere.
 
-Heroku's slugs are gzip files. What a compressor makes of the same input moves with its version, so nothing is
+A source package is a gzip file. What a compressor makes of the same input moves with its version, so nothing is
 compressed here: the blocks are as long as the format allows, and the header names no time, name or system.
 """
 

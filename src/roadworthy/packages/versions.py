@@ -1,7 +1,7 @@
 """Under which tags an image is published, and which `TAG` is refused since it would mean something else. Pure.
 
 A version is given once and stays. What people or tools read as something else is none: a digest, another
-repository, a tag that moves (`latest`, `v1.2` for the newest of a line), one that is told from another only by its
+repository, a tag that moves (`latest`, `1.2` for the newest of a line), one that is told from another only by its
 capital letters. What git itself calls the commit is taken as it is, with a dash for what a tag may not hold.
 """
 
@@ -81,7 +81,7 @@ def tags(named: str, built_by: str, short: str) -> tuple[str, ...]:
 def older(one: str, other: str) -> bool:
     """Whether `one` is an older version than `other`, as far as their numbers tell.
 
-    A pre-release is older than its version, and what git counts after that (`v1.2.3-4-gabc1234`) is newer.
+    A pre-release is older than its version, and what git counts after that (`1.2.3-4-gabc1234`) is newer.
     """
     ours, theirs = _numbers(one), _numbers(other)
     return ours is not None and theirs is not None and ours < theirs

@@ -29,7 +29,7 @@ from ..facts.scope import scope_of
 from ..facts.standing import Done, standing_of
 from ..journal.entry import place_of
 from ..model import Outcome, Package, Plan, Request, Result
-from ..packages import procfile
+from ..packages import start_commands
 from ..packages.manifest import refs as refs_of
 from ..record import phases
 from ..trial import starting
@@ -226,7 +226,7 @@ def _serve(
     try:
         watch = starting.Watch(places)
         for place in places:
-            if phase := starting.processes_of(place).get(procfile.RELEASE):
+            if phase := starting.processes_of(place).get(start_commands.RELEASE):
                 ran = place.run(phase)
                 found.files[_named("release-phase", place, "txt")] = ran.output
                 if not ran.well:
@@ -277,10 +277,10 @@ def _named(what: str, place: Trial, kind: str) -> str:
 
 
 def _command(place: Trial) -> str:
-    """How the component is started: what its Procfile says of `web`; "" is an image's own command."""
+    """How the component is started: its start command `web`; "" is an image's own command."""
     command = starting.processes_of(place).get("web")
     if command is None:
-        raise UsageError("the Procfile has no web process")
+        raise UsageError(f"the {start_commands.NAME} has no web process")
     return command
 
 

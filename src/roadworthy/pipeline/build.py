@@ -70,7 +70,7 @@ def _said(package: Package) -> dict[str, Any]:
 
 
 def _keep(context: Context, package: Package) -> dict[str, bytes]:
-    """Put a slug's bytes into the store, so that every machine has them; its description, as evidence."""
+    """Put a source package's bytes into the store, so that every machine has them; its description, as evidence."""
     if package.kind == "image":
         return {}  # the registry has it
     file = Path(package.file)

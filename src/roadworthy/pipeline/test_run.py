@@ -16,7 +16,7 @@ from ..errors import CheckFailed
 from ..facts.package import unpack
 from ..journal.entry import place_of
 from ..model import Outcome, Result
-from ..packages import procfile
+from ..packages import start_commands
 from ..record import evidence_of
 from ..trial.place import MARKER, Ran, place_apart, run
 from .on_package import begin
@@ -70,7 +70,7 @@ def _run(context: Context, part: Package, command: str) -> Ran:
     ):
         unpack(context, part, folder)
         environ |= {"PATH": search, MARKER: folder.name}
-        return run(procfile.words(command, folder), folder, environ, context.config.limits.oneoff)
+        return run(start_commands.words(command, folder), folder, environ, context.config.limits.oneoff)
 
 
 def report(context: Context, said: str | None) -> Result:

@@ -2,7 +2,7 @@
 
 Of a release of several components, each is in a folder of its own there, beside the same database.
 
-It runs as it would on the platform (the Procfile's `web`, PORT, config vars) and is handed no credential of
+It runs as it would on the platform (its start command `web`, PORT, config vars) and is handed no credential of
 anybody. Nothing of it is left afterwards (apart.py). An image runs itself, in podman, after each of its bytes was
 read; beside it lies the tree that it was built from, for the project's own checks.
 """
@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from ..errors import CheckFailed, Unreachable, UsageError
 from ..mask import Mask
-from ..packages import podman, procfile
+from ..packages import podman, start_commands
 from ..processes import free_port
 from ..wait import until
 from . import place as apart
@@ -68,12 +68,12 @@ class Trial(msgspec.Struct, frozen=True):
 
     def run_beside(self, command: str, more: Mapping[str, str]) -> apart.Ran:
         """Run a command of the project's own to its end, with `more` variables, on this machine."""
-        words = procfile.words(command, self.folder)
+        words = start_commands.words(command, self.folder)
         return apart.run(words, self.folder, {**self.environ, **more}, self.within)
 
     def _words(self, command: str, environ: Mapping[str, str]) -> Sequence[str]:
         if self.container is None:
-            return procfile.words(command, self.folder)
+            return start_commands.words(command, self.folder)
         return self.container.words(command, environ, "--label", self.label)
 
     @contextmanager

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from ..compatibility import SOURCE
 from ..errors import CheckFailed, UsageError
-from ..packages import procfile
+from ..packages import start_commands
 from ..wait import until
 from . import place as apart
 from .database import URL, changes, database
@@ -37,11 +38,11 @@ ONLY: Final = "schemas change only by `invoke migrate`"
 def processes_of(place: Trial) -> Mapping[str, str]:
     """The commands of a component by process type, its release phase too; "" is an image's own command.
 
-    Raises UsageError when its Procfile cannot be read.
+    Raises UsageError when its start commands cannot be read.
     """
-    if place.package.kind != "slug":
+    if place.package.kind != SOURCE:
         return {"web": ""}
-    return procfile.processes((place.folder / procfile.NAME).read_bytes())
+    return start_commands.processes((place.folder / start_commands.NAME).read_bytes())
 
 
 def told(urls: Mapping[str, str]) -> dict[str, str]:
@@ -65,7 +66,7 @@ def on_empty(context: Context, places: Sequence[Trial]) -> list[str]:
 def _started_on(context: Context, places: Sequence[Trial]) -> list[str]:
     watch = Watch(places, "an empty database")
     for place in places:
-        if command := processes_of(place).get(procfile.RELEASE):
+        if command := processes_of(place).get(start_commands.RELEASE):
             place.run(command)
             watch.look(f"the release phase {command!r}")
     with ExitStack() as stack:
@@ -125,14 +126,14 @@ class Watch:
         """Start the processes beside web, watch them for SETTLED seconds, and compare."""
         for place in self._places:
             for kind, command in processes_of(place).items():
-                if kind not in ("web", procfile.RELEASE):
+                if kind not in ("web", start_commands.RELEASE):
                     self._settle(place, command, told(urls))
                     self.look(f"its process {kind!r}")
 
     def _settle(self, place: Trial, command: str, more: Mapping[str, str]) -> None:
         environ = {**place.environ, **more}
         with suppress(OSError):
-            words = procfile.words(command, place.folder)
+            words = start_commands.words(command, place.folder)
             process = apart.start(words, place.folder, environ, subprocess.DEVNULL)
             with apart.ending(process):
                 until(process.poll, within=SETTLED, every=apart.POLL)

@@ -26,8 +26,7 @@ def package_of(api: Api, app: str, slug: str) -> tuple[str, str]:
 
 def upload(api: Api, app: str, package: Package, progress: Progress) -> str:
     """Give the platform the package's bytes. A slug does nothing until released: repeating is harmless."""
-    from ...packages import procfile
-    from ...packages import slug as slugs
+    from ...packages import source, start_commands
 
     if not package.file:
         raise CheckFailed(f"neither the platform nor this machine has the package {package.digest[:12]}")
@@ -37,7 +36,7 @@ def upload(api: Api, app: str, package: Package, progress: Progress) -> str:
             raise CheckFailed(f"{file.name} is not the package {package.digest[:12]}: it was altered")
     progress(f"uploading {package.size:,} bytes")
     body = {
-        "process_types": procfile.processes(slugs.read(file, procfile.NAME) or b""),
+        "process_types": start_commands.processes(source.read(file, start_commands.NAME) or b""),
         "checksum": f"SHA256:{package.digest}",
         "commit": package.commit,
     }

@@ -20,7 +20,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ...errors import UsageError
-from ...packages import procfile
+from ...packages import start_commands
 
 BLOB_LIMIT = 500 * 1024 * 1024
 """Heroku's limit of a compressed slug, in bytes."""
@@ -102,11 +102,11 @@ def unpack(blob: Path, target: Path, checksum: str | None = None) -> Path:
 
 def processes(root: Path) -> dict[str, str]:
     """The process types that the slug's Procfile declares, in its order; none where it has none."""
-    path = root / procfile.NAME
+    path = root / start_commands.NAME
     if not path.is_file():
         return {}
     with path.open("rb") as file:
-        return procfile.processes(file.read(procfile.MAX_SIZE + 1))
+        return start_commands.processes(file.read(start_commands.MAX_SIZE + 1))
 
 
 def _within_limits(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:

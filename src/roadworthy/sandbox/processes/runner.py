@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...packages import procfile
+from ...packages import start_commands
 from ...processes import end_carriers, group_is_alive
 from .logs import TEXT_LIMIT
 
@@ -92,7 +92,7 @@ class Process:
         self._deadline = 0.0
         self._over = self._reaped = False
         self._popen = subprocess.Popen(
-            procfile.words(command, folder),
+            start_commands.words(command, folder),
             cwd=folder,
             env=dict(env),
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,

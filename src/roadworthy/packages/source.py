@@ -1,4 +1,4 @@
-"""A slug: the source archive that Heroku's slug API takes. The same commit gives the same bytes everywhere.
+"""A package of source files: one archive of a commit's folder. The same commit gives the same bytes everywhere.
 
 - The bytes depend on the commit's tree alone: not on the clone, git's version or configuration (attributes,
   line endings), umask, locale, time or the person who builds.
@@ -19,13 +19,14 @@ from typing import IO, Final, Literal
 import msgspec
 
 from .. import git, git_objects
+from ..compatibility import SOURCE, SourceKind
 from ..errors import UsageError
 from ..files import read_file
-from . import contents, procfile, stored, ustar
+from . import contents, start_commands, stored, ustar
 from .archive import read, unpack
 from .kept import alone, appearing, disk
 
-__all__ = ["Manifest", "Slug", "build", "find_or_build", "read", "unpack"]
+__all__ = ["Archive", "Manifest", "build", "find_or_build", "read", "unpack"]
 
 MAX_SIZE: Final = 1 << 30  # bytes of a package; the platform takes less
 MAX_MANIFEST: Final = 1 << 16  # bytes
@@ -33,7 +34,7 @@ MAX_TARGET: Final = 4096  # bytes of a symlink that are read at all
 LOCK_WITHIN: Final = 150.0  # seconds; longer than the longest build
 
 
-class Slug(msgspec.Struct, frozen=True):
+class Archive(msgspec.Struct, frozen=True):
     """A built package: the commit it is, the sha256 of its bytes in hex, its size in bytes, where it lies."""
 
     commit: str
@@ -43,10 +44,10 @@ class Slug(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What `<commit>.json` says: `path` is the folder the slug was made from, `files` how many it holds."""
+    """What `<commit>.json` says: `path` is the folder that it was made from, `files` how many it holds."""
 
     schema_version: Literal["1"]
-    kind: Literal["slug"]
+    kind: SourceKind
     commit: str
     digest: str
     size: int
@@ -54,20 +55,22 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     files: int
 
 
-def build(root: Path, commit: str, path: str = "app", *, file: Path, needs: str = procfile.NAME) -> Slug:
-    """Write the slug of the folder `path` at `commit` (40 hex characters) to `file`, whole and durable.
+def build(
+    root: Path, commit: str, path: str = "app", *, file: Path, needs: str = start_commands.NAME
+) -> Archive:
+    """Write the archive of the folder `path` at `commit` (40 hex characters) to `file`, whole and durable.
 
-    `needs` is the file without which the folder is no package: a slug's Procfile, an image's Dockerfile.
+    `needs` is the file without which the folder is no package: start commands, or an image's Dockerfile.
 
     Raises UsageError for an unknown commit or folder, a tree that cannot be a package, and a full disk.
     """
     with disk(file.parent), appearing(file) as out:
         made = _write(root, commit, path, out, needs)
-    return Slug(commit, made.digest, made.size, file)
+    return Archive(commit, made.digest, made.size, file)
 
 
-def find(commit: str, *, store: Path, path: str = "") -> Slug | None:
-    """The slug of `commit` in `store`, None when it is not there. Nothing is written.
+def find(commit: str, *, store: Path, path: str = "") -> Archive | None:
+    """The archive of `commit` in `store`, None when it is not there. Nothing is written.
 
     Raises UsageError when it was altered, or is of another folder than `path`.
     """
@@ -77,8 +80,8 @@ def find(commit: str, *, store: Path, path: str = "") -> Slug | None:
         return _compared(file, known) if known and file.exists() else None
 
 
-def keep(manifest: bytes, data: bytes, *, store: Path) -> Slug:
-    """Put a slug that was built elsewhere into `store`, with the manifest of its build.
+def keep(manifest: bytes, data: bytes, *, store: Path) -> Archive:
+    """Put an archive that was built elsewhere into `store`, with the manifest of its build.
 
     Raises UsageError when the two do not fit, or another manifest of the same commit is there.
     """
@@ -98,11 +101,11 @@ def keep(manifest: bytes, data: bytes, *, store: Path) -> Slug:
                 out.write(manifest)
         with appearing(file) as out:
             out.write(data)
-    return Slug(said.commit, said.digest, said.size, file)
+    return Archive(said.commit, said.digest, said.size, file)
 
 
-def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
-    """The slug of `commit` in `store`, built when it is not there.
+def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Archive:
+    """The archive of `commit` in `store`, built when it is not there.
 
     What is there is read again whole and compared with its manifest. Raises UsageError when they differ, when
     the manifest names another folder than `path`, when a new build differs from it, and as `build` does.
@@ -122,17 +125,17 @@ def find_or_build(root: Path, commit: str, *, path: str, store: Path) -> Slug:
             if not known:
                 with appearing(file.with_suffix(".json")) as described:
                     described.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-    return Slug(commit, made.digest, made.size, file)
+    return Archive(commit, made.digest, made.size, file)
 
 
-def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = procfile.NAME) -> Manifest:
+def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = start_commands.NAME) -> Manifest:
     """Write the archive in one pass; no file is in memory as a whole."""
     entries = sorted(git.entries(root, commit, path, recursive=True), key=lambda entry: entry.name)
     sink = stored.Stored(out)
     archive = ustar.Writer(sink)
     archive.add(ustar.header(b"./app/", ustar.DIRECTORY, 0o755))
     links: dict[bytes, bytes] = {}
-    needed = procfile.NAME.encode() if needs == procfile.NAME else None
+    needed = start_commands.NAME.encode() if needs == start_commands.NAME else None
     with git_objects.batch(root, (entry.oid for entry in entries)) as source:
         names = contents.checked(entries, needs)  # while git already reads
         for name, entry in names.items():
@@ -159,7 +162,7 @@ def _write(root: Path, commit: str, path: str, out: IO[bytes], needs: str = proc
     archive.end()
     digest = sink.end()
     files = sum(entry is not None for entry in names.values())
-    return Manifest("1", "slug", commit, digest, sink.size, path, files)
+    return Manifest("1", SOURCE, commit, digest, sink.size, path, files)
 
 
 def _looked_at(source: IO[bytes], size: int, path: str, name: bytes, needed: bytes | None) -> IO[bytes]:
@@ -178,12 +181,12 @@ def _looked_at(source: IO[bytes], size: int, path: str, name: bytes, needed: byt
 
 
 def _read(source: IO[bytes], size: int, path: str) -> IO[bytes]:
-    """The Procfile, read: one that no platform could start is refused before there is a package."""
-    where = str(PurePosixPath(path, procfile.NAME))
-    if size > procfile.MAX_SIZE:
-        raise UsageError(f"{where} has {size} bytes: at most {procfile.MAX_SIZE} are read")
+    """The start commands, read: one that no platform could start is refused before there is a package."""
+    where = str(PurePosixPath(path, start_commands.NAME))
+    if size > start_commands.MAX_SIZE:
+        raise UsageError(f"{where} has {size} bytes: at most {start_commands.MAX_SIZE} are read")
     data = source.read(size)
-    procfile.processes(data, where)
+    start_commands.processes(data, where)
     return io.BytesIO(data)
 
 
@@ -209,13 +212,13 @@ def _described(file: Path) -> Manifest | None:
     return known
 
 
-def _compared(file: Path, known: Manifest) -> Slug:
+def _compared(file: Path, known: Manifest) -> Archive:
     with file.open("rb") as kept:
         digest = hashlib.file_digest(kept, "sha256").hexdigest()
         size = kept.tell()
     if (digest, size) != (known.digest, known.size):
         raise _altered(file)
-    return Slug(known.commit, digest, size, file)
+    return Archive(known.commit, digest, size, file)
 
 
 def _altered(file: Path) -> UsageError:

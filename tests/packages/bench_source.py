@@ -1,6 +1,6 @@
 """The bar of the slug: building 2,000 files takes at most 1.5 × `git archive` of the same commit, in the same run.
 
-    PYTHONPATH=src python tests/packages/bench_slug.py [--strict]
+    PYTHONPATH=src python tests/packages/bench_source.py [--strict]
 
 Prints one JSON object with medians in seconds and the factor; a missed bar ends it with 1 only with --strict,
 for on a machine that others share one slow moment says nothing of the code. The
@@ -21,7 +21,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from packages.repository import PROCFILE, Repository
-from roadworthy.packages import slug
 
 ROUNDS = 15
 BAR = 1.5
@@ -42,7 +41,7 @@ def main() -> int:
         out = Path(folder) / "out.tar"
 
         def build() -> object:
-            return slug.build(repository.root, commit, "app", file=out)
+            return source.build(repository.root, commit, "app", file=out)
 
         def archive() -> object:
             return repository.git("archive", "-o", str(out), f"{commit}:app")

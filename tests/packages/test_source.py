@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roadworthy.errors import UsageError
-from roadworthy.packages import archive, slug, ustar
+from roadworthy.packages import archive, source, ustar
 
 from .repository import CLEAN, PROCFILE, Repository
 
@@ -45,7 +45,7 @@ def names_by_gnu_tar(file: Path) -> list[str]:
 
 def test_gnu_tar_reads_a_slug_as_heroku_expects_it(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit(APP, links={"app/current": "web/main.py"})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    made = source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert names_by_gnu_tar(made.file) == [
         "drwxr-xr-x 0/0               0 1970-01-01 00:00 ./app/",
         "-rw-r--r-- 0/0              48 1970-01-01 00:00 ./app/.gitattributes",
@@ -60,7 +60,7 @@ def test_gnu_tar_reads_a_slug_as_heroku_expects_it(repository: Repository, tmp_p
     ]
     raw = made.file.read_bytes()
     assert (made.commit, made.size, made.digest) == (commit, len(raw), hashlib.sha256(raw).hexdigest())
-    assert slug.read(made.file, "COMMIT") == f"{commit}\n".encode()
+    assert source.read(made.file, "COMMIT") == f"{commit}\n".encode()
     assert len(gzip.decompress(raw)) % 10240 == 0  # whole records, as tar writes
     assert subprocess.run(["gzip", "-t", made.file], check=False).returncode == 0
 
@@ -68,7 +68,7 @@ def test_gnu_tar_reads_a_slug_as_heroku_expects_it(repository: Repository, tmp_p
 def test_the_digest_of_a_commit_is_the_same_in_every_version(repository: Repository, tmp_path: Path) -> None:
     """Another digest here means that every stored package would be refused: write a new kind instead."""
     commit = repository.commit(APP, links={"app/current": "web/main.py"})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    made = source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert (commit, made.digest) == (
         "dff2ae67cf51efee38f6e1d98949ec93ff98162f",
         "cfc07f801f1bdc14a3f3864599f9bd258b6d52485bb9880e5ce6ddb359709153",
@@ -79,7 +79,7 @@ def test_another_clone_umask_locale_configuration_and_folder_give_the_same_diges
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = repository.commit(APP | {"app/größe/ü.txt": "ü"}, links={"app/current": "web/main.py"})
-    first = slug.build(repository.root, commit, "app", file=tmp_path / "first.tgz")
+    first = source.build(repository.root, commit, "app", file=tmp_path / "first.tgz")
 
     clone = tmp_path / "clone"
     repository.git("clone", "-q", "--no-local", str(repository.root), str(clone))
@@ -95,7 +95,7 @@ def test_another_clone_umask_locale_configuration_and_folder_give_the_same_diges
     monkeypatch.chdir("/")
     before = os.umask(0o077)
     try:
-        second = slug.build(clone, commit, "app", file=tmp_path / "second.tgz")
+        second = source.build(clone, commit, "app", file=tmp_path / "second.tgz")
     finally:
         os.umask(before)
     assert second.digest == first.digest
@@ -103,18 +103,18 @@ def test_another_clone_umask_locale_configuration_and_folder_give_the_same_diges
 
 def test_replace_refs_cannot_put_another_tree_under_a_commit(repository: Repository, tmp_path: Path) -> None:
     good = repository.commit(APP)
-    digest = slug.build(repository.root, good, "app", file=tmp_path / "a.tgz").digest
+    digest = source.build(repository.root, good, "app", file=tmp_path / "a.tgz").digest
     evil = repository.commit(APP | {"app/web/main.py": "evil"})
     repository.git("replace", good, evil)
-    assert slug.build(repository.root, good, "app", file=tmp_path / "b.tgz").digest == digest
+    assert source.build(repository.root, good, "app", file=tmp_path / "b.tgz").digest == digest
 
 
 def test_a_subfolder_of_a_repository_is_a_project_of_its_own(repository: Repository, tmp_path: Path) -> None:
     inner = {f"sub/{name}": content for name, content in PROCFILE.items()}
     commit = repository.commit(PROCFILE | inner | {"sub/app/only-here": "x"})
     (repository.root / "sub").mkdir()
-    made = slug.build(repository.root / "sub", commit, "app", file=tmp_path / "slug.tgz")
-    assert slug.read(made.file, "only-here") == b"x"
+    made = source.build(repository.root / "sub", commit, "app", file=tmp_path / "slug.tgz")
+    assert source.read(made.file, "only-here") == b"x"
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_what_cannot_be_a_package_is_refused_by_name(
 ) -> None:
     commit = repository.commit(files, links=links)
     with pytest.raises(UsageError) as refused:
-        slug.build(repository.root, commit, "app", file=tmp_path / "out" / "slug.tgz")
+        source.build(repository.root, commit, "app", file=tmp_path / "out" / "slug.tgz")
     assert "package cannot be kept" in str(refused.value)  # the folder is not there
     with pytest.raises(UsageError) as refused:
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+        source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == ["project"]
@@ -161,7 +161,7 @@ def test_submodules_are_refused(repository: Repository, tmp_path: Path) -> None:
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{first},app/vendor")
     repository.git("commit", "-qm", "Add a submodule")
     with pytest.raises(UsageError, match="'vendor' is a submodule"):
-        slug.build(repository.root, repository.git("rev-parse", "HEAD"), "app", file=tmp_path / "slug.tgz")
+        source.build(repository.root, repository.git("rev-parse", "HEAD"), "app", file=tmp_path / "slug.tgz")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a"])
@@ -175,7 +175,7 @@ def test_a_tree_made_by_hand_cannot_smuggle_a_name(repository: Repository, tmp_p
     tree = repository.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", stdin=top)
     commit = repository.git("commit-tree", "-m", "By hand", tree)
     with pytest.raises(UsageError, match="is no name for a file of a package"):
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+        source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
 
 
 def test_a_missing_object_is_named(repository: Repository, tmp_path: Path) -> None:
@@ -187,22 +187,22 @@ def test_a_missing_object_is_named(repository: Repository, tmp_path: Path) -> No
         repository.git("unpack-objects", "-q", stdin=(tmp_path / pack.name).read_bytes())
     (repository.root / ".git/objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(UsageError, match=f"git object {blob} is missing"):
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+        source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
 
 
 @pytest.mark.parametrize("commit", ["main", "HEAD", "0" * 40, "abc1234", "-x", "a\nb"])
 def test_only_a_full_known_commit_is_built(repository: Repository, tmp_path: Path, commit: str) -> None:
     repository.commit(PROCFILE)
     with pytest.raises(UsageError):
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+        source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
 
 
 def test_names_up_to_the_formats_limit_are_kept(repository: Repository, tmp_path: Path) -> None:
     # "./app/" stands in front; the prefix takes 155 bytes and the name 100, cut at a slash.
     names = {"a" * 94, "a" * 100, "d" * 74 + "/" + "e" * 74 + "/" + "n" * 100, "x/" * 60 + "leaf"}
     commit = repository.commit({**PROCFILE, **{f"app/{name}": name for name in names}})
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
-    assert all(slug.read(made.file, name) == name.encode() for name in names)
+    made = source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    assert all(source.read(made.file, name) == name.encode() for name in names)
     assert b"PaxHeader" not in gzip.decompress(made.file.read_bytes())
 
 
@@ -223,9 +223,9 @@ def test_what_ustar_cannot_hold_stands_in_a_pax_header_that_every_tar_reads(
     name = f"{folder}{long}"
     links = {"app/link": name} if len(name.encode()) <= 255 or folder else {}
     commit = repository.commit({**PROCFILE, f"app/{name}": "inside"}, links=links)
-    made = slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
-    assert slug.build(repository.root, commit, "app", file=tmp_path / "again.tgz").digest == made.digest
-    assert slug.read(made.file, name) == b"inside"
+    made = source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+    assert source.build(repository.root, commit, "app", file=tmp_path / "again.tgz").digest == made.digest
+    assert source.read(made.file, name) == b"inside"
     assert sum(f" ./app/{name}" in line for line in names_by_gnu_tar(made.file)) >= ("\n" not in name)
     by_tar, by_us = tmp_path / "tar", tmp_path / "us"
     by_tar.mkdir()
@@ -255,13 +255,13 @@ def test_any_name_that_git_holds_comes_back_byte_for_byte(
     files = {b"app/" + folder + b"f-" + name: name for folder, name in names}
     repository = Repository(tmp_path_factory.mktemp("hostile"))
     commit = repository.commit({**PROCFILE, **files})
-    made = slug.build(repository.root, commit, "app", file=repository.root / "slug.tgz")
+    made = source.build(repository.root, commit, "app", file=repository.root / "slug.tgz")
     with tarfile.open(made.file, "r:gz", encoding="utf-8", errors="surrogateescape") as archive:
         found = {os.fsencode(m.name): archive.extractfile(m).read() for m in archive if m.isreg()}  # type: ignore[union-attr]
     assert found.pop(b"./app/COMMIT") == f"{commit}\n".encode()
     assert found.pop(b"./app/Procfile")
     assert found == {b"./" + name: content for name, content in files.items()}
-    slug.unpack(made.file, repository.root / "out")
+    source.unpack(made.file, repository.root / "out")
     assert all(
         Path(os.fsdecode(os.fsencode(repository.root / "out") + name[3:])).read_bytes() == content
         for name, content in files.items()

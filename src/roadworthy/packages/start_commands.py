@@ -1,4 +1,4 @@
-"""A package's `Procfile` (Heroku Dev Center, "The Procfile"): which processes it has, and how one is started.
+"""The start commands of a package of source files: which processes it has, and how one is started.
 
 This is the only reader and the only way to start: the build, the guards, acceptance, the tests, the sandbox and
 the driver all call it, so what is accepted is what runs.
@@ -12,14 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from ..compatibility import START_FILE
 from ..errors import UsageError
 
-NAME: Final = "Procfile"
+NAME: Final = START_FILE
 RELEASE: Final = "release"  # the process type that a platform runs before a release
 MAX_SIZE: Final = 64 << 10  # bytes
 _LINE: Final = re.compile(r"([A-Za-z0-9_-]{1,64})[ \t]*:[ \t]*(\S.*)")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-# A dyno's bash sources the app's profile scripts first, in this order (Heroku Dev Center, "The .profile file").
+# The platform's bash sources the app's profile scripts first, in this order (Dev Center, "The .profile file").
 _PROFILED: Final = """\
 for script in .profile.d/*.sh .profile; do [ ! -f "$script" ] || . "./$script"; done
 exec "$BASH" -c "$1\""""
@@ -59,7 +60,7 @@ def processes(data: bytes, where: str = NAME) -> dict[str, str]:
 
 
 def words(command: str, folder: Path) -> tuple[str, ...]:
-    """The words that start `command` in `folder`, the app's root, as a dyno does: by bash, after the app's profile.
+    """The words that start `command` in `folder`, the app's root, as platforms do: bash, after the app's profile.
 
     bash becomes the process where the command is a single one; otherwise it stays in front of it, so signals go to
     the whole process group. No value of a variable is among the words.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from roadworthy.errors import UsageError
-from roadworthy.packages import procfile, slug
+from roadworthy.packages import source, start_commands
 from roadworthy.processes import group_is_alive
 from roadworthy.sandbox.heroku import slugs
 from roadworthy.trial import place
@@ -20,7 +20,7 @@ from .repository import Repository
 
 def test_comments_empty_lines_crlf_and_blanks_are_fine() -> None:
     data = b"# don't fork\r\n\r\nweb: python -m app $PORT # don't\r\n  worker :\tsleep 1  \r\nrelease:echo hi\r\n"
-    found = procfile.processes(data)
+    found = start_commands.processes(data)
     assert found == {"web": "python -m app $PORT # don't", "worker": "sleep 1", "release": "echo hi"}
     assert list(found) == ["web", "worker", "release"]
 
@@ -47,7 +47,7 @@ def test_comments_empty_lines_crlf_and_blanks_are_fine() -> None:
 )
 def test_what_cannot_be_read_is_refused_with_its_line(data: bytes, says: str) -> None:
     with pytest.raises(UsageError) as refused:
-        procfile.processes(data)
+        start_commands.processes(data)
     assert says in str(refused.value)
 
 
@@ -58,7 +58,7 @@ def test_the_build_refuses_it_with_file_and_line(tmp_path: Path, bad: bytes) -> 
     repository = Repository(tmp_path / "project")
     commit = repository.commit({"app/Procfile": bad})
     with pytest.raises(UsageError, match=r"^app/Procfile(:[12]: | has 70005 bytes)"):
-        slug.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
+        source.build(repository.root, commit, "app", file=tmp_path / "slug.tgz")
     assert not (tmp_path / "slug.tgz").exists()
 
 
@@ -72,7 +72,7 @@ def test_the_sandbox_reads_the_same(tmp_path: Path) -> None:
 
 def run(command: str, folder: Path, **environ: str) -> place.Ran:
     environ = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", **environ}
-    return place.run(procfile.words(command, folder), folder, environ, 10.0)
+    return place.run(start_commands.words(command, folder), folder, environ, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_profile_scripts_come_first_as_on_a_dyno(tmp_path: Path) -> None:
 
 
 def test_a_variables_value_is_on_no_command_line(tmp_path: Path) -> None:
-    assert "s3cret" not in " ".join(procfile.words('exec app "$TOKEN"', tmp_path))
+    assert "s3cret" not in " ".join(start_commands.words('exec app "$TOKEN"', tmp_path))
 
 
 PATIENT = """
@@ -133,7 +133,7 @@ while True: time.sleep(0.01)
 def test_what_is_behind_the_shell_gets_its_sigterm_and_the_time_to_end(tmp_path: Path, command: str) -> None:
     (tmp_path / "app.py").write_text(PATIENT)
     environ = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    process = place.start(procfile.words(command, tmp_path), tmp_path, environ, subprocess.DEVNULL)
+    process = place.start(start_commands.words(command, tmp_path), tmp_path, environ, subprocess.DEVNULL)
     with place.ending(process):
         deadline = time.monotonic() + 10
         while not (tmp_path / "ready").exists():
