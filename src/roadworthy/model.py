@@ -567,6 +567,7 @@ class Facts(Renamed, msgspec.Struct, frozen=True):
     older: Fact[bool]  # whether the package's commit is an ancestor of the one that runs
     baseline: Fact[Mapping[str, Usual]] = Fact("baseline", missing="it was not measured")
     policy: Fact[PolicyState] = Fact("policy", missing="it was not read")
+    standing: Fact[Standing] = Fact("standing", missing="it was not read")
 
 
 # ---- what would be done ----------------------------------------------------------------------------------

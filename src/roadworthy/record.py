@@ -18,10 +18,12 @@ from .model import (
     Proof,
     Receipt,
     ReleasePackage,
+    Request,
     RunCommand,
     SetConfig,
     Step,
     Verdict,
+    Watch,
 )
 from .packages.start_commands import RELEASE
 
@@ -145,6 +147,43 @@ def after(package: Package) -> dict[str, Any]:
     elif package.kind == "image":
         told |= {"ref": package.ref, "config": package.config}
     return told
+
+
+def recorded(start: Entry) -> Plan:
+    """The plan that a start was written for, as `said`, `before` and `after` recorded it, without steps."""
+    record, details = start.record, start.record.details
+    change, to = details["change"], details["to"]
+    request = Request(
+        action=record.action,
+        environment=record.environment,
+        commit=str(to.get("commit", "")),
+        change=str(change["id"]),
+        why=str(change["why"]),
+        approval=str(details.get("approval", "")),
+        maintenance=bool(details.get("maintenance", False)),
+    )
+    kind, _, commit = record.subject.partition(":")
+    package = None
+    if record.digest:
+        package = _package(commit, kind, record.digest, to)
+    return Plan(
+        request=request,
+        app=str(details["app"]),
+        steps=(),
+        package=package,
+        before=details["from"],
+        after=to,
+        pending=tuple(details.get("pending", ())),
+        watch=msgspec.convert(details["watch"], Watch) if "watch" in details else None,
+    )
+
+
+def _package(commit: str, kind: str, digest: str, to: Mapping[str, Any], component: str = "") -> Package:
+    parts = tuple(
+        _package(commit, kind, str(one["digest"]), one, str(one["name"])) for one in to.get("components", ())
+    )
+    config, size = str(to.get("config", "")), int(to.get("size", 0))
+    return Package(commit, digest, size, kind=kind, config=config, component=component, parts=parts)
 
 
 def released(plan: Plan, receipts: Sequence[Receipt], failed: Collection[str] = ()) -> dict[str, Any]:

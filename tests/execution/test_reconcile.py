@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from roadworthy.actions import named
 from roadworthy.commands import reconcile as command
 from roadworthy.errors import OutcomeUnknown
 from roadworthy.execution import reconcile as module
@@ -24,8 +25,10 @@ DETAILS: dict[str, Any] = {
 
 def plan_of(action: str = "deploy", digest: str = DIGEST, **details: Any) -> Plan:
     said = {**DETAILS, **details}
-    record = SimpleNamespace(action=action, details=said, subject=f"slug:{COMMIT}", digest=digest)
-    return module._plan_of(SimpleNamespace(), "prod", SimpleNamespace(record=record))  # type: ignore[arg-type]
+    record = SimpleNamespace(
+        environment="prod", action=action, details=said, subject=f"slug:{COMMIT}", digest=digest
+    )
+    return module.recorded(SimpleNamespace(record=record))  # type: ignore[arg-type]
 
 
 def test_the_plan_is_the_one_that_the_start_recorded():
@@ -49,8 +52,10 @@ def test_what_the_start_did_not_record_is_not_made_up():
     found = plan_of(maintenance=False, approval="")
     assert (found.request.maintenance, found.request.approval) == (False, "")
     without = {k: v for k, v in DETAILS.items() if k not in ("maintenance", "approval", "pending")}
-    record = SimpleNamespace(action="complete", details=without, subject="none", digest="")
-    found = module._plan_of(SimpleNamespace(), "prod", SimpleNamespace(record=record))  # type: ignore[arg-type]
+    record = SimpleNamespace(
+        environment="prod", action="complete", details=without, subject="none", digest=""
+    )
+    found = module.recorded(SimpleNamespace(record=record))  # type: ignore[arg-type]
     assert (found.request.maintenance, found.request.approval, found.pending) == (False, "", ())
     assert found.package is None
 
@@ -58,9 +63,9 @@ def test_what_the_start_did_not_record_is_not_made_up():
 @pytest.mark.parametrize("action", ["deploy", "rollback", "config"])
 def test_a_release_that_is_not_there_changed_nothing(action: str):
     nothing = Confirmation((module.NOTHING,))
-    assert module._nothing_changed(plan_of(action), nothing) == nothing.problems
+    assert module._nothing_changed(named(action), plan_of(action), nothing) == nothing.problems
     cut_off = Confirmation(("v5 of capecraft failed, says the platform",))
-    assert module._nothing_changed(plan_of(action), cut_off) != cut_off.problems
+    assert module._nothing_changed(named(action), plan_of(action), cut_off) != cut_off.problems
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,7 @@ def test_a_release_that_is_not_there_changed_nothing(action: str):
 def test_a_migration_changed_nothing_when_the_database_is_where_it_was(was: Any, now: Any, nothing: bool):
     seen = Confirmation(("migrate again",), {"revision": now})
     plan = plan_of("migrate", **{"from": {"revision": was}})
-    assert (module._nothing_changed(plan, seen) == seen.problems) is nothing
+    assert (module._nothing_changed(named("migrate"), plan, seen) == seen.problems) is nothing
 
 
 def test_a_start_about_a_component_that_is_declared_no_more_is_left_open():
@@ -84,7 +89,10 @@ def test_a_start_about_a_component_that_is_declared_no_more_is_left_open():
 @pytest.mark.parametrize("action", ["complete", "adopt"])
 def test_a_no_and_a_drift_are_never_nothing(action: str):
     seen = Confirmation(("health: 500",))
-    assert module._nothing_changed(plan_of(action, **{"from": {"deployment": 4}}), seen) != seen.problems
+    assert (
+        module._nothing_changed(named(action), plan_of(action, **{"from": {"deployment": 4}}), seen)
+        != seen.problems
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,7 @@ def test_maintenance_that_the_start_was_to_begin_is_not_forgotten(
     plan = plan_of(maintenance=asked)
     seen = module._never_released(SimpleNamespace(), plan)  # type: ignore[arg-type]
     assert says in seen.problems[0]
-    assert (module._nothing_changed(plan, seen) == seen.problems) is (says == module.NOTHING)
+    assert (module._nothing_changed(named("deploy"), plan, seen) == seen.problems) is (says == module.NOTHING)
 
 
 class Recording:
@@ -160,7 +168,7 @@ def test_a_migration_is_waited_for_only_where_one_was_to_run(
     monkeypatch.setattr(module, "_revision", lambda *_: next(told))
     monkeypatch.setattr(module, "missing", lambda plan, at: plan.pending and at != plan.pending[-1])
     monkeypatch.setattr(module, "_on_its_way", lambda *_: waited.append(1))
-    found = module._migrated(SimpleNamespace(), plan_of("migrate", pending=pending))  # type: ignore[arg-type]
+    found = module._migrated(SimpleNamespace(), named("migrate"), plan_of("migrate", pending=pending))  # type: ignore[arg-type]
     assert (len(waited), len(found.problems)) == (looks, problems)
     assert found.details["revision"] == revisions[-1]
 
@@ -229,13 +237,12 @@ def test_what_was_settled_is_said_and_what_is_nowhere_too(
     monkeypatch.setattr("roadworthy.execution.holding.fate", lambda *_: SimpleNamespace(dead=dead))
     monkeypatch.setattr(module, "require_settling", lambda *_: asked.append("may settle?"))
     plan = plan_of(action, **{"from": {"revision": "0001", "deployment": 4}})
-    monkeypatch.setattr(module, "_plan_of", lambda *_: plan)
+    monkeypatch.setattr(module, "recorded", lambda _: plan)
     monkeypatch.setattr(
         module, "_found", lambda *_: {"": SimpleNamespace(order=5, name="v5", artifact="s", status="failed")}
     )
     monkeypatch.setattr(module, "_released", lambda *_: seen)
     monkeypatch.setattr(module, "_migrated", lambda *_: seen)
-    monkeypatch.setattr(module.release, "stage_of", lambda _: None)
     monkeypatch.setattr(
         module.release, "settle", lambda *_: Result(outcome, "bad", reasons=("v5 failed",), code=1)
     )

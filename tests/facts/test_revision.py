@@ -14,6 +14,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from roadworthy.actions import named
 from roadworthy.errors import RoadworthyError
 from roadworthy.facts.revision import CannotTell, Listed, heads_in, history_in, read_revision, revision_in
 from roadworthy.model import Receipt
@@ -199,7 +200,6 @@ def test_of_what_never_ran_nothing_is_assumed(action: str):
     """Where nothing ever ran the journal's word is no assumption that a plan or a guard would have to name."""
     history: Any = SimpleNamespace(running=None, revision=None)
     observed: Any = SimpleNamespace(current=None)
-    request: Any = SimpleNamespace(action=action)
     context: Any = None
-    found = read_revision(context, request, "capecraft", history, observed)
+    found = read_revision(context, named(action), "capecraft", history, observed)
     assert (found.known, found.assumed) == (None, "")

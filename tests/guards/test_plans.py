@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -71,7 +70,7 @@ def ran(package: Package, number: int, slug: str = SLUG, **parts: Deployed) -> D
 def planned(action: str = "deploy", maintenance: bool = False, **known: object):
     request = plan_of(action, maintenance=maintenance).request
     facts = facts_of(action, UNWATCHED, **known)
-    return (deploy if action == "deploy" else rollback).plan(request, facts, CONTEXT)
+    return (deploy if action == "deploy" else rollback).plan(request, facts, CONTEXT.config)
 
 
 RUNS_NEW = {
@@ -186,7 +185,7 @@ WEB, WORKER = (replace(OLD, digest=c * 64, component=name) for c, name in (("5",
 PAIR = replace(OLD, digest=digest_of({"web": WEB.digest, "worker": WORKER.digest}), parts=(WEB, WORKER))
 
 
-class Two(Context):
+class Two:
     """A project of two components; what only reads release.toml needs no more of one."""
 
     class config:
@@ -213,9 +212,8 @@ def pair(action: str, worker: int, left: tuple[int, ...] = (4,), state: str = "u
     history = History((whole,), "0002", parts=each)
     back = RollbackTarget(whole, True, "", frozenset({WEB.digest}))
     facts = facts_of(action, UNWATCHED, history=history, observed=observed, package=PAIR, back=back, **known)
-    context = Two(Path("/nowhere"), None, {})  # type: ignore[arg-type]
     module = deploy if action == "deploy" else rollback
-    return module.plan(plan_of(action).request, facts, context)
+    return module.plan(plan_of(action).request, facts, Two.config)
 
 
 def test_components_are_deployed_in_their_order_each_on_its_app():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from ..action import Action, Takes
 from ..compatibility import ARTIFACT
 from ..facts.observe import observe
 from ..facts.revision import revision_of
@@ -20,12 +21,11 @@ from ..record import releases
 from .running import look, wait_for_start
 
 if TYPE_CHECKING:
+    from ..config import Config
     from ..context import Context
 
-NAME = "verification"
 
-
-def plan(request: Request, facts: Facts, context: Context) -> Plan:
+def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """No step: from what the journal says, to what the platform runs, and who made that when."""
     running, observed = facts.history.value.running, facts.observed.value
     try:
@@ -85,3 +85,6 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     wait_for_start(context, plan.request.environment, plan.package)
     found = look(context, plan, releases(plan, ()))
     return replace(found, details={**found.details, "revision": revision_of(context, plan.app)})
+
+
+ACTION = Action(name="adopt", stage="verification", plan=plan, confirm=confirm, takes=Takes.FOUND)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from ..action import Action, Effect
 from ..config_rules import NONE
 from ..errors import RoadworthyError
 from ..facts.observe import apps_of, observe
@@ -22,17 +23,17 @@ from .running import as_evidence, ask
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ..config import Config
     from ..context import Context
 
-NAME = "verification"
 SHOWN: Final = 10  # log lines that are quoted
 
 
-def plan(request: Request, facts: Facts, context: Context) -> Plan:
+def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """Migrate, ask for the revision, and both once more; nothing is released."""
     revision = migrate.told(facts)
     pending = pending_in(facts) or ()
-    once = migrate.steps(facts, context)
+    once = migrate.steps(facts, config)
     package = facts.package.value
     return Plan(
         request=request,
@@ -57,7 +58,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
 
     if plan.package is None:
         raise ValueError("a certificate speaks for a package")
-    first, second = (revision_in(r) for r in receipts[1::2]) if receipts else (None, None)
+    first, second = map(revision_in, migrate.answers(context.config, receipts)) if receipts else (None, None)
     problems: list[str] = []
     problems += [f"after the migration {problem}" for problem in migrate.missing(plan, first)]
     if second != first:
@@ -67,7 +68,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
         problems.append(f"the platform runs package {observed.digest[:12]}, not {plan.package.digest[:12]}")
     results = ask(context, plan.request.environment, observed.urls, plan.package)
     problems += [f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed"]
-    for part, app in apps_of(context, plan.request.environment, plan.package):
+    for part, app in apps_of(context.config, plan.request.environment, plan.package):
         current = observed.of(part.component).current
         problems += scan(context, app, current) if current else [f"{app} has no release"]
     if not any("{commit}" in check.json.values() for check in context.config.checks):
@@ -122,3 +123,14 @@ def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:
 
 def _utc(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+ACTION = Action(
+    name="certify",
+    stage="verification",
+    plan=plan,
+    confirm=confirm,
+    effect=Effect.DATABASE,
+    own_migrations=True,
+    again="the certification was cut off: certify again",
+)

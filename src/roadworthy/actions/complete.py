@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from ..action import Action, Undo
 from ..decision import decide, told
 from ..decision.reading import asked_of
 from ..errors import Held, RoadworthyError, UsageError
@@ -18,15 +19,15 @@ from ..facts.revision import revision_of
 from ..facts.standing import standing_of
 from ..journal.entry import JournalError
 from ..model import Confirmation, Facts, Plan, Receipt, Request
+from .rollback import back_to
 from .running import addresses, ask
 
 if TYPE_CHECKING:
+    from ..config import Config
     from ..context import Context
 
-NAME = "completion"
 
-
-def plan(request: Request, facts: Facts, context: Context) -> Plan:
+def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """Nothing changes: the plan has no steps. What was completed already is left alone, but by a replay.
 
     Raises Held when `request.to` names a package and another one runs by now.
@@ -35,7 +36,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if running is None:
         raise UsageError(f"nothing was ever deployed to {request.environment}: there is nothing to complete")
     package = running.package
-    built = standing_of(context, package.commit).digest
+    built = facts.standing.value.digest
     if built and built != package.digest:
         raise UsageError(
             f"what runs of {package.commit[:12]} is not all that was built and accepted of it (a component was "
@@ -137,3 +138,19 @@ CRITERIA: Final[Mapping[str, Callable[[Context, Plan], str]]] = {
     "schema_is_current": _schema_is_current,
     "evidence_is_kept": _evidence_is_kept,
 }
+
+
+def undo(plan: Plan, facts: Facts) -> Undo | None:
+    """Go back to the package before the one that is incomplete."""
+    return back_to(facts.history.value.previous, plan.request)
+
+
+ACTION = Action(
+    name="complete",
+    stage="completion",
+    plan=plan,
+    confirm=confirm,
+    undo=undo,
+    asks_database=False,
+    of_ship=True,
+)

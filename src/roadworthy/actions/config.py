@@ -11,6 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
+from ..action import Action, Effect, Undo
 from ..compatibility import ARTIFACT
 from ..errors import NoPackage, UsageError
 from ..model import Confirmation, Facts, Plan, Receipt, Request, SetConfig
@@ -18,9 +21,9 @@ from ..record import after, before, releases
 from .running import look
 
 if TYPE_CHECKING:
+    from ..config import Config
     from ..context import Context
 
-NAME = "deploy"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OURS: Final = re.compile(
     r"(HEROKU|ROADWORTHY)_.*|__.*|ALLOW_PROD(_DEPLOY)?"
@@ -49,7 +52,7 @@ def wanted(names: list[str], gone: list[str], environ: Mapping[str, str]) -> dic
     return {**{name: environ[name] for name in names}, **dict.fromkeys(gone)}
 
 
-def plan(request: Request, facts: Facts, context: Context) -> Plan:
+def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """Change what is not so yet. The package that runs stays, and is verified again."""
     observed, running = facts.observed.value, facts.history.value.running
     if running is None:
@@ -60,7 +63,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     for told in to.get("components", ()):
         ran = running.of(told["name"])
         told |= {"release": ran.release, ARTIFACT: ran.artifact}
-    apps = context.config.apps(facts.name)
+    apps = config.apps(facts.name)
     component = request.component or (next(iter(apps)) if package.parts else "")
     app = apps[component] if component else ""
     changed = {
@@ -83,7 +86,27 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     return look(context, plan, releases(plan, receipts))
 
 
-def undone(plan: Plan, facts: Facts) -> dict[str, str | None]:
-    """What puts the config vars of a plan back as the facts had them."""
+def undo(plan: Plan, facts: Facts) -> Undo:
+    """Put the config vars of a plan back as the facts had them."""
     now = facts.config.value
-    return {name: now.get(name) for step in plan.steps if isinstance(step, SetConfig) for name in step.values}
+    were = {name: now.get(name) for step in plan.steps if isinstance(step, SetConfig) for name in step.values}
+    return Undo(
+        replace(plan.request, config=were, why="a change of config vars failed"),
+        doing="putting the config vars back as they were",
+        done="put the config vars back",
+        undoing="putting them back",
+        by_hand="set the config vars of before",
+    )
+
+
+ACTION = Action(
+    name="config",
+    stage="deploy",
+    plan=plan,
+    confirm=confirm,
+    effect=Effect.RELEASES,
+    undo=undo,
+    asks_database=False,
+    reads_vars=True,
+    lost="the old values are nowhere: set the config vars of before",
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from ..action import Action, Effect, Takes, Undo
 from ..compatibility import SOURCE
 from ..facts.history import runs
 from ..facts.observe import apps_of
@@ -27,15 +28,15 @@ from ..model import (
 from ..packages.build import build
 from ..record import after, before, releases
 from . import migrate, watch
+from .rollback import back_to
 from .running import look
 
 if TYPE_CHECKING:
+    from ..config import Config
     from ..context import Context
 
-NAME = "deploy"
 
-
-def plan(request: Request, facts: Facts, context: Context) -> Plan:
+def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """Release the package of the commit; with `maintenance`, wrap the release and its migrations in it.
 
     Several components are released one after the other, in the order in which release.toml declares them.
@@ -52,13 +53,13 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     if runs(package, history, observed) and not closed:
         already = f"{package.commit[:12]} already runs on {facts.environment.app} as {name}"
         already += migrate.said_of(pending, facts.name)
-    apps = apps_of(context, facts.name, package)
+    apps = apps_of(config, facts.name, package)
     steps: tuple[Step, ...] = tuple(
         ReleasePackage(part, _known(part, history, observed), app if part.component else "")
         for part, app in apps
     )
     if request.maintenance:
-        migration = migrate.steps(facts, context) if pending else ()
+        migration = migrate.steps(facts, config) if pending else ()
         named = [(part.component, app if part.component else "") for part, app in apps]
         begin = [Maintenance(True, app) for component, app in named if not observed.of(component).maintenance]
         steps = (*begin, *steps, *migration, *(Maintenance(False, app) for _, app in named))
@@ -72,7 +73,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
         already=already,
         pending=migrate.revisions(pending),
         migrations=pending,
-        watch=None if already else watch.planned(facts, context),
+        watch=None if already else watch.planned(facts, config),
     )
 
 
@@ -101,9 +102,32 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     """
     expected = releases(plan, receipts)
     seen = look(context, plan, expected)
-    queried = [r for r in receipts if r.step == context.config.commands.revision]
-    if queried:
-        revision = revision_in(queried[-1])
+    if told := migrate.answers(context.config, receipts):
+        revision = revision_in(told[-1])
         problems = (*seen.problems, *migrate.missing(plan, revision))
         seen = Confirmation(problems, {**seen.details, "revision": revision}, seen.attach)
     return watch.through(context, plan, expected, seen)
+
+
+def undo(plan: Plan, facts: Facts) -> Undo | None:
+    """Go back to what ran before, the last verified package."""
+    return back_to(facts.history.value.running, plan.request)
+
+
+def left(plan: Plan) -> str:
+    """The migrations that a deploy which changed no schema leaves pending."""
+    return "" if plan.request.maintenance else migrate.said_of(plan.migrations, plan.request.environment)
+
+
+ACTION = Action(
+    name="deploy",
+    stage="deploy",
+    plan=plan,
+    confirm=confirm,
+    takes=Takes.COMMIT,
+    effect=Effect.RELEASES,
+    prepare=package_of,
+    undo=undo,
+    left=left,
+    of_ship=True,
+)

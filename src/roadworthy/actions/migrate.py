@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..action import Action, Effect
 from ..errors import Held, Refused, RoadworthyError
 from ..facts.revision import revision_in, revision_of
 from ..model import Confirmation, Facts, MissingFact, Plan, Receipt, Request, RunCommand
@@ -11,13 +12,12 @@ from ..model import Confirmation, Facts, MissingFact, Plan, Receipt, Request, Ru
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..config import Config
     from ..context import Context
     from ..facts.migrations import Migration
 
-NAME = "migrate"
 
-
-def plan(request: Request, facts: Facts, context: Context) -> Plan:
+def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """Run the migration command and ask for the revision. When nothing is pending, nothing is run.
 
     The journal may not know yet where the database is: it was migrated by hand, restored from a copy, or was there
@@ -33,7 +33,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     there = pending == ()
     known = there and facts.history.value.revision == revision
     already = f"the database of {facts.environment.app} is already at {revision}" if known else ""
-    if not context.config.package.migrates:
+    if not config.package.migrates:
         already = (
             f'nothing to migrate: {facts.environment.app} has no migrations (package.migrations is "none")'
         )
@@ -41,7 +41,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     return Plan(
         request=request,
         app=facts.environment.app,
-        steps=() if there else steps(facts, context),
+        steps=() if there else steps(facts, config),
         package=package,
         before={"revision": revision},
         after={**leads_to(facts), **({"seen": True} if there else {})},
@@ -59,17 +59,22 @@ def told(facts: Facts) -> str | None:
         raise Refused(f"where the database of {facts.environment.app} is cannot be told: {error}") from error
 
 
-def steps(facts: Facts, context: Context) -> tuple[RunCommand, ...]:
+def steps(facts: Facts, config: Config) -> tuple[RunCommand, ...]:
     """Migrate to the package's head, and ask the database where it is."""
-    commands = context.config.commands
-    if not context.config.package.migrates:
+    if not config.package.migrates:
         return ()
-    return RunCommand(command(context, leads_to(facts).get("revision"))), RunCommand(commands.revision)
+    there = leads_to(facts).get("revision")
+    return RunCommand(command(config, there)), RunCommand(config.commands.revision)
 
 
-def command(context: Context, revision: str | None) -> str:
+def command(config: Config, revision: str | None) -> str:
     """The shell words that migrate to a revision. One that is named cannot go further, however late it arrives."""
-    return context.config.commands.migrate.replace("{revision}", revision or "head")
+    return config.commands.migrate.replace("{revision}", revision or "head")
+
+
+def answers(config: Config, receipts: Sequence[Receipt]) -> tuple[Receipt, ...]:
+    """What was said each time that the database was asked where it is, in order."""
+    return tuple(receipt for receipt in receipts if receipt.step == config.commands.revision)
 
 
 def leads_to(facts: Facts) -> dict[str, Any]:
@@ -119,3 +124,8 @@ def missing(plan: Plan, revision: str | None) -> tuple[str, ...]:
     """The problem, when the database is not where the plan leads."""
     expected = plan.after.get("revision", plan.pending[-1] if plan.pending else revision)
     return () if revision == expected else (f"the database is at {revision}, not at {expected}",)
+
+
+ACTION = Action(
+    name="migrate", stage="migrate", plan=plan, confirm=confirm, effect=Effect.DATABASE, of_ship=True
+)

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from ..action import Action, Effect, Takes, Undo
 from ..compatibility import ARTIFACT
 from ..errors import NoPackage
 from ..facts.history import runs
 from ..facts.observe import apps_of
 from ..model import (
     Confirmation,
+    Deployed,
     Facts,
     History,
     Maintenance,
@@ -32,12 +36,11 @@ from ..record import after, before, releases
 from .running import look
 
 if TYPE_CHECKING:
+    from ..config import Config
     from ..context import Context
 
-NAME = "rollback"
 
-
-def plan(request: Request, facts: Facts, context: Context) -> Plan:
+def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """Release the target's package again: its artifact where the platform has it, else its bytes.
 
     A component that is no part of it is left as it runs, but for maintenance mode, which is of ours.
@@ -50,7 +53,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     already = ""
     if runs(package, history, observed) and not observed.maintenance:
         already = f"{package.commit[:12]} already runs on {facts.environment.app}"
-    apps = [(part, app if part.component else "") for part, app in apps_of(context, facts.name, package)]
+    apps = [(part, app if part.component else "") for part, app in apps_of(config, facts.name, package)]
     # What a deploy never came to, or a rollback that was cut off brought back already, is left as it runs.
     left = {part.component for part, _ in apps if part.component and _back_already(part, history, observed)}
     left = left if len(left) < len(apps) else set()  # and yet it is not well: all of them are started anew
@@ -63,7 +66,7 @@ def plan(request: Request, facts: Facts, context: Context) -> Plan:
     ]
     # It must be seen healthy.
     closed = [name for name, seen in (observed.parts or {"": observed}).items() if seen.maintenance]
-    steps += [Maintenance(False, context.config.apps(facts.name)[name] if name else "") for name in closed]
+    steps += [Maintenance(False, config.apps(facts.name)[name] if name else "") for name in closed]
     to = after(package)
     for told in to.get("components", ()):
         if told["name"] in left:
@@ -93,3 +96,37 @@ def _back_already(part: Package, history: History, observed: Observed) -> bool:
 def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """The old package runs again, as the newest release, and answers every check."""
     return look(context, plan, releases(plan, receipts))
+
+
+def back_to(deployed: Deployed | None, failed: Request) -> Undo | None:
+    """The rollback to a verified package, after what was asked for has failed; None where there is no package."""
+    if deployed is None:
+        return None
+    package, commit = deployed.package, deployed.package.commit[:12]
+    why = f"{failed.action} of {failed.commit[:12]} failed"
+    return Undo(
+        replace(failed, action=ACTION.name, to=package.digest, why=why),
+        doing=f"going back to {commit}, the last verified package",
+        done=f"rolled back to {commit}",
+        undoing="the rollback",
+        by_hand=f"`invoke rollback --env {failed.environment}`",
+    )
+
+
+def left(plan: Plan) -> str:
+    """The components that are no part of the package, and stay as they are."""
+    ran, to = ([one["name"] for one in of.get("components", ())] for of in (plan.before, plan.after))
+    apart = [name for name in ran[0 if to else 1 :] if name not in to]
+    return f"; {', '.join(apart)} is no part of it and stays as it is" if apart else ""
+
+
+ACTION = Action(
+    name="rollback",
+    stage="rollback",
+    plan=plan,
+    confirm=confirm,
+    takes=Takes.TARGET,
+    effect=Effect.RELEASES,
+    left=left,
+    bounded=True,
+)

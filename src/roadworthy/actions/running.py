@@ -38,15 +38,14 @@ def look(context: Context, plan: Plan, expected: Mapping[str, int]) -> Confirmat
 
 
 def before_the_next(context: Context, plan: Plan, done: int) -> Confirmation | None:
-    """Before a deploy goes on to another component, the one that was released must answer its checks.
+    """Before an action goes on to another component, the one that was released must answer its checks.
 
-    `done` steps of the plan are done. None when it may go on. In maintenance mode nothing answers, and going back
-    must reach every component, so neither is asked.
+    `done` steps of the plan are done. None when it may go on. In maintenance mode nothing answers, so nothing is
+    asked.
     """
     step, to_come = plan.steps[done - 1], plan.steps[done:]
-    deploys = plan.request.action == "deploy" and not plan.request.maintenance
     more = any(isinstance(other, ReleasePackage) for other in to_come)
-    if not (deploys and more and isinstance(step, ReleasePackage)):
+    if plan.request.maintenance or not (more and isinstance(step, ReleasePackage)):
         return None
     environment, component = plan.request.environment, step.package.component
     if not checks_of(context.config, step.package):

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,18 +22,19 @@ from .running import masked, misplaced, package_of
 
 if TYPE_CHECKING:
     from ..checks.http import CheckResult
+    from ..config import Config
     from ..context import Context
 
 MOST_ROUNDS: Final = 1000  # of one window, so that its evidence stays small
 TOLD: Final = ("at", "name", "outcome", "reason", "status", "millis")  # of each answer in the evidence
 
 
-def planned(facts: Facts, context: Context) -> Watch | None:
+def planned(facts: Facts, config: Config) -> Watch | None:
     """The window of a deploy into this environment, with its baseline; None when it has none."""
     window = facts.environment.watch
     if not window:
         return None
-    rules, longest = context.config.watch, context.config.targets[context.target].watch
+    rules, longest = config.watch, config.targets[config.target].watch
     baseline = facts.baseline
     return Watch(
         millis=_millis(min(window, longest or window)),
@@ -42,11 +43,6 @@ def planned(facts: Facts, context: Context) -> Watch | None:
         noise=_millis(rules.noise),
         before={} if baseline.missing else baseline.value,
     )
-
-
-def recorded(details: Mapping[str, Any]) -> Watch | None:
-    """The window that a `start` says was planned."""
-    return msgspec.convert(details["watch"], Watch) if "watch" in details else None
 
 
 def through(context: Context, plan: Plan, expected: Mapping[str, int], seen: Confirmation) -> Confirmation:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import guard
+from .. import actions, guard
 from ..errors import NoPackage, UsageError
-from ..execution import run as release
 from ..execution.holding import say_open
 from ..facts.read import read_facts
 from ..model import Outcome, Request, Result
@@ -20,13 +19,14 @@ def explain(context: Context, request: Request) -> Result:
 
     When there is no package that the action could be about, the rules are shown without verdicts.
     """
-    if request.action not in release.ACTIONS:
-        raise UsageError(f"unknown action {request.action[:40]!r}: expected {', '.join(release.ACTIONS)}")
+    if request.action not in actions.NAMES:
+        raise UsageError(f"unknown action {request.action[:40]!r}: expected {', '.join(actions.NAMES)}")
     say_open(context, context.log(request.environment))
     guards = guard.load(context.paths.root, request.action, context.policy_files)
     try:
-        facts = read_facts(context, request)
-        plan = release.stage_of(request.action).plan(request, facts, context)
+        action = actions.named(request.action)
+        facts = read_facts(context, request, action)
+        plan = action.plan(request, facts, context.config)
     except NoPackage as error:
         for one, _ in guards:
             context.screen.line(f"       {one.__name__}")

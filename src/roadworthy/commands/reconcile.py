@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ..action import Takes
+from ..actions import named
 from ..decision.reading import progress_of
 from ..errors import RoadworthyError
 from ..execution.reconcile import reconcile
@@ -56,13 +58,17 @@ def _nothing_open(context: Context, environment: str, app: str) -> Result:
 
 def _then(context: Context, plan: Plan, result: Result) -> tuple[str, ...]:
     """What leads on after a settled start."""
-    env, action, commit = plan.request.environment, plan.request.action, plan.request.commit
+    env, action, commit = plan.request.environment, named(plan.request.action), plan.request.commit
     if result.code:  # something that failed is there
         back = f"invoke rollback --env {env}"
-        return (back, f"invoke verify --env {env}") if action != "adopt" else ("invoke status", back)
-    if action in ("deploy", "migrate", "complete"):
+        return (
+            (back, f"invoke verify --env {env}")
+            if action.takes is not Takes.FOUND
+            else ("invoke status", back)
+        )
+    if action.of_ship:
         running = history_of(context, context.log(env)).running
         about = commit or (running.package.commit if running else "")
         with suppress(RoadworthyError):  # the start is settled, whatever cannot be told of the way from here
             return (progress_of(context, env, about).next if about else ()) or (f"invoke verify --env {env}",)
-    return (f"invoke verify --env {env}", *((f"invoke certify --env {env}",) if action == "certify" else ()))
+    return (f"invoke verify --env {env}", *((f"invoke {action.name} --env {env}",) if action.again else ()))

@@ -39,6 +39,7 @@ OF_A_COMMIT: Final = {
     "ship": "to",
     "replay": "to",
 }  # actions that a person names a commit for, and the word between it and the app
+ENDS_IN: Final = {"ship": "deploy", "replay": "deploy"}  # the action that a command of several is judged by
 LOOK: Final = ("invoke status",)  # what to say after an end that tells nothing of what is so
 PACKING: Final = 5.0  # seconds in which a command begins new packs of its journals, after its last line
 TEXT_LIMIT: Final = 500  # characters of a reason, change or approval that a person may say
@@ -125,7 +126,7 @@ def _next(context: Context | None, result: Result) -> tuple[str, ...]:
 
 def asking(
     context: Context,
-    action: str,
+    command: str,
     env: str,
     commit: str | None,
     why: str,
@@ -147,16 +148,17 @@ def asking(
         raise UsageError("--to (REL) is empty: say vNNN, a commit or a package digest; see `invoke history`")
     full = git.resolve(root, commit)
     request = Request(
-        action="deploy" if action in ("ship", "replay") else action,  # both end in one
+        action=ENDS_IN.get(command, command),
         environment=name,
         commit=full,
         change=_said("change", change) or full[:12],
-        why=_said("why", why) or (git.subject(root, full) if action in OF_A_COMMIT else _plainly(action, to)),
+        why=_said("why", why)
+        or (git.subject(root, full) if command in OF_A_COMMIT else _plainly(command, to)),
         to=to or "",
         approval=_said("approval", approval),
         maintenance=maintenance,
         wait=0.0 if wait is None else _seconds("wait", wait),
-        replay=action == "replay",
+        replay=command == "replay",
         component=_component(context, component),
         keys=read_keys(root, context.process_environ),
     )
@@ -168,15 +170,15 @@ def asking(
         "wait": wait,
         "component": component,
     }
-    if action in OF_A_COMMIT:
-        given = {"sha" if action == "replay" else "commit": full, **given}
+    if command in OF_A_COMMIT:
+        given = {"sha" if command == "replay" else "commit": full, **given}
     options = [word for option, value in given.items() if value for word in (f"--{option}", value)]
-    words = (action, "--env", name, *options, *(("--maintenance",) if maintenance else ()))
+    words = (command, "--env", name, *options, *(("--maintenance",) if maintenance else ()))
     request = replace(request, said=words)
     context.asked = request
     app = context.config.environment(name).app
     shown = full[:12] if commit in (None, "HEAD", full) else full  # what was said in short is shown in full
-    what = f"{action} {shown} {OF_A_COMMIT[action]}" if action in OF_A_COMMIT else action
+    what = f"{command} {shown} {OF_A_COMMIT[command]}" if command in OF_A_COMMIT else command
     context.screen.title(f"{what} {app} ({name}) on {context.target}")
     return request
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from .. import guard
+from .. import actions, guard
+from ..action import Takes
 from ..errors import RoadworthyError
 from ..model import Deployed, Fact, Facts, Plan, Verdict
 
@@ -37,13 +38,11 @@ def each_ahead(context: Context, plan: Plan, facts: Facts) -> Iterator[tuple[str
     yield plan.request.action, guard.judge(context, plan, facts)
     if not plan.request.then:
         return
-    from .run import stage_of
-
     will_be = facts if plan.already else _after(plan, facts)
     for action in plan.request.then:
         request = replace(plan.request, action=action, to="", then=())
         try:
-            ahead = stage_of(action).plan(request, will_be, context)
+            ahead = actions.named(action).plan(request, will_be, context.config)
         except RoadworthyError as error:
             yield action, (Verdict(action, "refuse", str(error), f"{action} can be planned", ""),)
             continue
@@ -53,7 +52,7 @@ def each_ahead(context: Context, plan: Plan, facts: Facts) -> Iterator[tuple[str
 def _after(plan: Plan, facts: Facts) -> Facts:
     """The facts once a deploy or a migration has ended well."""
     package, history, seen = plan.package, facts.history.value, facts.observed.value
-    if plan.request.action != "deploy" or package is None:
+    if actions.named(plan.request.action).takes is not Takes.COMMIT or package is None:
         return facts
     parts = {
         part.component: replace(seen.of(part.component), digest=part.digest, commit=part.commit)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from ..actions import adopt, watch
+from .. import actions
+from ..action import Action, Effect
+from ..actions import watch
 from ..actions.migrate import missing
 from ..actions.running import look, package_of, wait_for_start
 from ..errors import CheckFailed, OutcomeUnknown
@@ -23,8 +25,8 @@ from ..facts.observe import observe
 from ..facts.revision import revision_of
 from ..journal.claims import claim
 from ..lost import refuse_if_lost
-from ..model import Confirmation, Outcome, Package, Plan, PlatformRelease, Receipt, Request, Result
-from ..record import releases
+from ..model import Confirmation, Outcome, Plan, PlatformRelease, Receipt, Result
+from ..record import recorded, releases
 from ..wait import side_by_side, until
 from . import run as release
 from .signing import require_settling
@@ -63,9 +65,10 @@ def reconcile(context: Context, environment: str) -> Result | None:
         raise lock.HeldBy(holder, seen_of_it)
     require_settling(context, start)
     context.changes(f"look at {environment} and settle the {start.record.action} of journal #{start.seq}")
-    plan = _plan_of(context, environment, start)
+    plan = recorded(start)
     receipts: tuple[Receipt, ...] = ()
-    if start.record.action in ("deploy", "rollback", "config"):
+    action = actions.named(start.record.action)
+    if action.effect is Effect.RELEASES:
         found = _found(context, plan, start)
         receipts = tuple(
             Receipt("release", 0, one.order, one.artifact, component)
@@ -74,28 +77,22 @@ def reconcile(context: Context, environment: str) -> Result | None:
         )
         there = any(found.values())
         seen = _released(context, plan, found, receipts) if there else _never_released(context, plan)
-    elif start.record.action == "adopt":
-        seen = adopt.confirm(context, plan, ())
-    elif start.record.action == "complete":
-        seen = release.stage_of("complete").confirm(context, plan, ())
+    elif action.effect is Effect.DATABASE:
+        seen = _migrated(context, action, plan)
     else:
-        seen = _migrated(context, plan)
-    result = release.settle(context, release.stage_of(start.record.action), plan, start, receipts, seen)
+        seen = action.confirm(context, plan, ())
+    result = release.settle(context, action, plan, start, receipts, seen)
     if result.outcome is Outcome.SUCCEEDED:
         return replace(result, line=f"settled: {result.line} had succeeded")
-    if start.record.action == "certify" or seen.problems == _nothing_changed(plan, seen):
+    if action.again or seen.problems == _nothing_changed(action, plan, seen):
         return replace(result, outcome=Outcome.SUCCEEDED, line=_untouched(plan, start), code=0)
-    lost = (
-        ("the old values are nowhere: set the config vars of before",)
-        if start.record.action == "config"
-        else ()
-    )
+    lost = (action.lost,) if action.lost else ()
     return replace(result, line=f"settled: {result.line}", reasons=(*result.reasons, *lost))
 
 
-def _nothing_changed(plan: Plan, seen: Confirmation) -> tuple[str, ...]:
+def _nothing_changed(action: Action, plan: Plan, seen: Confirmation) -> tuple[str, ...]:
     """The problems of an action that surely never had an effect."""
-    if plan.request.action in ("deploy", "rollback", "config"):
+    if action.effect is Effect.RELEASES:
         return (NOTHING,)
     started_at = plan.before.get("revision", "")
     return seen.problems if started_at == seen.details.get("revision", ()) else ()
@@ -116,8 +113,8 @@ def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRele
             f"more: reconcile from a checkout of {plan.request.commit[:12]}"
         )
     names = [one["name"] for one in told if "release" not in one]
-    if start.record.action == "config":
-        names = [plan.after["vars"].get("component", "")]
+    if changed := plan.after.get("vars"):
+        names = [changed.get("component", "")]
     found: dict[str, PlatformRelease | None] = dict.fromkeys(names)
 
     def look() -> bool | None:
@@ -188,51 +185,14 @@ def _busy(context: Context, app: str) -> list[str]:
     ]
 
 
-def _migrated(context: Context, plan: Plan) -> Confirmation:
+def _migrated(context: Context, action: Action, plan: Plan) -> Confirmation:
     revision = _revision(context, plan)
     if plan.pending and missing(plan, revision):
         _on_its_way(context, lambda: _busy(context, plan.app) or None)
         revision = _revision(context, plan)
     details: dict[str, Any] = {"revision": revision}
-    if plan.request.action == "certify":
-        return Confirmation(("the certification was cut off: certify again",), details)
+    if action.again:
+        return Confirmation((action.again,), details)
     if not missing(plan, revision):
         return Confirmation((), details | ({"seen": True} if plan.after.get("seen") else {}))
     return Confirmation((f"the database is at {revision}: migrate again",), details)
-
-
-def _plan_of(context: Context, environment: str, start: Entry) -> Plan:
-    """The plan as the start recorded it."""
-    record, details = start.record, start.record.details
-    change, to = details["change"], details["to"]
-    request = Request(
-        action=record.action,
-        environment=environment,
-        commit=str(to.get("commit", "")),
-        change=str(change["id"]),
-        why=str(change["why"]),
-        approval=str(details.get("approval", "")),
-        maintenance=bool(details.get("maintenance", False)),
-    )
-    kind, _, commit = record.subject.partition(":")
-    package = None
-    if record.digest:
-        package = _package(commit, kind, record.digest, to)
-    return Plan(
-        request=request,
-        app=str(details["app"]),
-        steps=(),
-        package=package,
-        before=details["from"],
-        after=to,
-        pending=tuple(details.get("pending", ())),
-        watch=watch.recorded(details),
-    )
-
-
-def _package(commit: str, kind: str, digest: str, to: Mapping[str, Any], component: str = "") -> Package:
-    parts = tuple(
-        _package(commit, kind, str(one["digest"]), one, str(one["name"])) for one in to.get("components", ())
-    )
-    config, size = str(to.get("config", "")), int(to.get("size", 0))
-    return Package(commit, digest, size, kind=kind, config=config, component=component, parts=parts)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from .. import actions
+from ..action import Effect
 from ..errors import Held, OutcomeUnknown, RoadworthyError
 from ..facts.observe import observe
 from ..model import Facts, Outcome, Plan, Request, Result
@@ -30,47 +32,35 @@ def recover(context: Context, facts: Facts, failed: Result, run: Run) -> Result:
     go back to. The rollback takes the same road, with its own guards, start and end.
     """
     plan = failed.plan
-    if plan is None or plan.request.action not in ("deploy", "complete", "config") or plan.request.automatic:
+    action = actions.named(plan.request.action) if plan else None
+    if plan is None or action is None or action.undo is None or plan.request.automatic:
         return failed
-    deploying, history = plan.request.action != "complete", facts.history.value
-    request, back = plan.request, history.running if deploying else history.previous
     try:
-        observed = observe(context, request.environment)
+        observed = observe(context, plan.request.environment)
     except (RoadworthyError, KeyboardInterrupt) as error:
         what = str(error) or "interrupted"
         return replace(
             failed, line=f"{failed.line}; what runs now was not seen ({what}): run `invoke status`"
         )
-    if deploying and (observed.current is None or numbers(observed) == numbers(facts.observed.value)):
+    untouched = observed.current is None or numbers(observed) == numbers(facts.observed.value)
+    if action.effect is Effect.RELEASES and untouched:
         return replace(failed, line=f"{failed.line}; nothing was changed")
-    if back is None:
+    undo = action.undo(plan, facts)
+    if undo is None:
         return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
     began = time.monotonic()
+    context.screen.line(undo.doing)
     # Nobody is waited for: who came in between acts on what is there now, and going back would undo that.
-    undo = replace(
-        request, automatic=True, then=(), wait=0.0, why=f"{request.action} of {request.commit[:12]} failed"
-    )
-    if request.action == "config":
-        from ..actions.config import undone
-
-        gone_back, going = "put the config vars back", "putting them back"
-        by_hand = "set the config vars of before"
-        context.screen.line("putting the config vars back as they were")
-        undo = replace(undo, config=undone(plan, facts), why="a change of config vars failed")
-    else:
-        gone_back, going = f"rolled back to {back.package.commit[:12]}", "the rollback"
-        by_hand = f"`invoke rollback --env {request.environment}`"
-        context.screen.line(f"going back to {back.package.commit[:12]}, the last verified package")
-        undo = replace(undo, action="rollback", to=back.package.digest)
+    asked, going = replace(undo.request, automatic=True, then=(), wait=0.0), undo.undoing
     try:
-        result = run(context, undo)
+        result = run(context, asked)
     except (OutcomeUnknown, Held) as error:
         kind = Held if isinstance(error, Held) else OutcomeUnknown
         raise kind(f"{failed.line}; then {going}: {error}") from error
     except RoadworthyError as error:
         return replace(failed, line=f"{failed.line}; {going} failed too: {error}")
     except KeyboardInterrupt:
-        return replace(failed, line=f"{failed.line}; interrupted before {going}: {by_hand}")
+        return replace(failed, line=f"{failed.line}; interrupted before {going}: {undo.by_hand}")
     took, bound = time.monotonic() - began, context.config.limits.rollback
     details = {**failed.details, "rollback": {"seq": result.seq, "millis": round(1000 * took)}}
     if result.outcome is not Outcome.SUCCEEDED:
@@ -78,7 +68,7 @@ def recover(context: Context, facts: Facts, failed: Result, run: Run) -> Result:
             failed, details=details, line=f"{failed.line}; {going} {result.outcome}: {result.line}"
         )
     late = f", later than the bound of {bound:.0f} s" if took > bound else ""
-    line = f"{failed.line}; {gone_back} in {took:.1f} s{late}, verified healthy"
+    line = f"{failed.line}; {undo.done} in {took:.1f} s{late}, verified healthy"
     return replace(failed, details=details, line=line)
 
 

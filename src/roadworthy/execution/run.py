@@ -22,12 +22,13 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
-from .. import guard
+from .. import actions, guard
+from ..action import Action, Takes
 from ..errors import (
     CheckFailed,
     Held,
@@ -87,40 +88,6 @@ if TYPE_CHECKING:
     from ..platforms.base import Progress
 
 
-class Stage(Protocol):
-    """One file of `actions/`: what an action would do, and how it is recognised afterwards."""
-
-    NAME: str  # of the contract's stage that this action belongs to
-
-    def plan(self, request: Request, facts: Facts, context: Context) -> Plan:
-        """What would be done; pure but for the configuration."""
-        ...
-
-    def confirm(self, context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
-        """Look again: is everything as planned?"""
-        ...
-
-
-ACTIONS: Final = ("deploy", "migrate", "rollback", "config", "certify", "adopt", "complete")
-
-
-def stage_of(action: str) -> Stage:
-    """The stage of an action, imported when it is needed."""
-    from ..actions import adopt, certify, complete, deploy, migrate, rollback
-    from ..actions import config as change_config
-
-    stages: dict[str, Stage] = {
-        "deploy": deploy,
-        "migrate": migrate,
-        "rollback": rollback,
-        "config": change_config,
-        "certify": certify,
-        "adopt": adopt,
-        "complete": complete,
-    }
-    return stages[action]
-
-
 def run(context: Context, request: Request, *, only_plan: bool = False) -> Result:
     """Take one request down the road. `only_plan` stops after the verdicts and changes nothing.
 
@@ -148,15 +115,13 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
 
 def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Result:
     screen = context.screen
-    stage = stage_of(request.action)
+    action = actions.named(request.action)
     head = log.head()
-    if request.action == "deploy" and not only_plan:
-        from ..actions.deploy import package_of
-
-        package_of(context, request.commit)  # built or brought here first, for the facts only read
-    facts = read_facts(context, request)
+    if action.prepare and not only_plan:
+        action.prepare(context, request.commit)
+    facts = read_facts(context, request, action)
     refuse_wrong_clock(context, log, request.environment)
-    plan = stage.plan(request, facts, context)
+    plan = action.plan(request, facts, context.config)
     verdicts = judge_ahead(context, plan, facts)
     screen.fact("plan", describe(plan))
     for one in plan.migrations:
@@ -174,7 +139,7 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
         unseen = f", {count[guard.NOT_ASKED]} not asked" if count[guard.NOT_ASKED] else ""
         screen.fact("guards", f"{count['pass']} pass, {count['n/a']} do not apply{unseen}")
     if refused:
-        return _refused(context, log, stage, plan, facts, verdicts, refused, only_plan)
+        return _refused(context, log, action, plan, facts, verdicts, refused, only_plan)
     named = proofs(plan, facts)
     if not plan.already:
         proven = [one["action"] for one in named.get("proofs", ())]
@@ -187,34 +152,34 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
     told = {**said(plan, verdicts), **policy_said(facts), **named}
     if any(isinstance(step, ReleasePackage) for step in plan.steps):
         told |= phases(facts)
-    start = log.append(record(context, "start", stage.NAME, plan, told))
+    start = log.append(record(context, "start", action.stage, plan, told))
     began = time.monotonic()
     receipts: list[Receipt] = []
     try:
         refuse_if_overtaken(log, head, start)
         with beating(context.store, start):
-            seen = _act(context, log, stage, plan, start, receipts)
+            seen = _act(context, log, action, plan, start, receipts)
     except Held as error:
         if log.open_start() == start:
-            settle(context, stage, plan, start, tuple(receipts), Confirmation((str(error),)))
+            settle(context, action, plan, start, tuple(receipts), Confirmation((str(error),)))
         else:
-            _note(context, stage, plan, start, str(error), attempted(context))
+            _note(context, action, plan, start, str(error), attempted(context))
         raise
     except (KeyboardInterrupt, Exception) as error:
-        raise _unknown(context, stage, plan, start, error, attempted(context)) from error
-    result = settle(context, stage, plan, start, tuple(receipts), seen)
+        raise _unknown(context, action, plan, start, error, attempted(context)) from error
+    result = settle(context, action, plan, start, tuple(receipts), seen)
     took, bound = time.monotonic() - began, context.config.limits.rollback
     result = replace(result, verdicts=verdicts, details={**result.details, "millis": round(1000 * took)})
     if result.outcome is Outcome.FAILED:
         return kept_out(context, plan, recover(context, facts, result, run))
-    if request.action == "rollback" and not request.automatic and took > bound:
+    if action.bounded and not request.automatic and took > bound:
         late = f"{result.line} in {took:.1f} s, later than the bound of {bound:g} s"
         return replace(result, outcome=Outcome.FAILED, line=late, code=1)
     return result
 
 
 def _act(
-    context: Context, log: Log, stage: Stage, plan: Plan, start: Entry, receipts: list[Receipt]
+    context: Context, log: Log, action: Action, plan: Plan, start: Entry, receipts: list[Receipt]
 ) -> Confirmation:
     """Do the steps, one by one, and look again. What surely did not work is a problem, not an error."""
     from ..actions.running import before_the_next
@@ -242,9 +207,9 @@ def _act(
             if receipt.exit_status:
                 last = "\n".join(f"  {line}" for line in receipt.output[-12:])
                 raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{last}")
-            if stopped := before_the_next(context, plan, len(receipts)):
+            if action.undo and (stopped := before_the_next(context, plan, len(receipts))):
                 return stopped
-        return stage.confirm(context, plan, tuple(receipts))
+        return action.confirm(context, plan, tuple(receipts))
     except Unreachable:
         raise  # after the effect, not being able to look is not a failure
     except (CheckFailed, UsageError) as error:
@@ -286,7 +251,7 @@ def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[
 
 def settle(
     context: Context,
-    stage: Stage,
+    action: Action,
     plan: Plan,
     start: Entry,
     receipts: tuple[Receipt, ...],
@@ -313,10 +278,10 @@ def settle(
     kind = "failed" if seen.problems else "end"
     try:
         entry = context.log(request.environment).append(
-            record(context, kind, stage.NAME, plan, details), attach=seen.attach
+            record(context, kind, action.stage, plan, details), attach=seen.attach
         )
     except (KeyboardInterrupt, Exception) as error:
-        raise _unknown(context, stage, plan, start, error, attempts) from error
+        raise _unknown(context, action, plan, start, error, attempts) from error
     where = evidence_of(context, request.environment, entry)
     line = _line(plan, to)
     if not seen.problems:
@@ -324,7 +289,7 @@ def settle(
 
         if anchored := anchor_head(context, request.environment):
             context.screen.line(f"  {anchored}")
-        return Result(Outcome.SUCCEEDED, line + _left(plan), plan, (), entry.seq, where, details)
+        return Result(Outcome.SUCCEEDED, line + action.left(plan), plan, (), entry.seq, where, details)
     reasons = seen.problems
     return Result(Outcome.FAILED, f"{line}: failed", plan, (), entry.seq, where, details, reasons, code=1)
 
@@ -356,7 +321,7 @@ def refuse_if_superseded(context: Context, log: Log, request: Request, begun: En
     No guard is asked then, and none loses a word: nothing that they guard is about to happen. Whoever goes back
     on purpose says so, by `rollback` or `replay`. `begun` is the log's last entry when the command began.
     """
-    if request.action != "deploy" or request.replay:
+    if actions.named(request.action).takes is not Takes.COMMIT or request.replay:
         return
     if newer := newer_than(context, log, request, begun):
         raise Superseded(
@@ -386,7 +351,7 @@ def attempted(context: Context) -> dict[str, Any]:
 
 def _unknown(
     context: Context,
-    stage: Stage,
+    action: Action,
     plan: Plan,
     start: Entry,
     error: BaseException,
@@ -396,7 +361,7 @@ def _unknown(
     # The text of an error that is not ours may hold anything, a secret too.
     ours = isinstance(error, RoadworthyError) and str(error)
     why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else ours or type(error).__name__
-    _note(context, stage, plan, start, why, attempts)
+    _note(context, action, plan, start, why, attempts)
     return OutcomeUnknown(
         f"the outcome of {start.record.action} (journal #{start.seq}) is unknown: {why}. "
         f"Run `invoke reconcile --env {plan.request.environment}`"
@@ -404,7 +369,7 @@ def _unknown(
 
 
 def _note(
-    context: Context, stage: Stage, plan: Plan, start: Entry, why: str, attempts: Mapping[str, Any]
+    context: Context, action: Action, plan: Plan, start: Entry, why: str, attempts: Mapping[str, Any]
 ) -> None:
     """Keep the attempts of a start that we do not settle: whoever does knows nothing of them.
 
@@ -417,13 +382,13 @@ def _note(
         return
     details = {"start": start.seq, "reason": why, "actor": lock.this_process(), **attempts}
     with suppress(KeyboardInterrupt, Exception):
-        context.log(plan.request.environment).append(record(context, "note", stage.NAME, plan, details))
+        context.log(plan.request.environment).append(record(context, "note", action.stage, plan, details))
 
 
 def _refused(
     context: Context,
     log: Log,
-    stage: Stage,
+    action: Action,
     plan: Plan,
     facts: Facts,
     verdicts: tuple[Verdict, ...],
@@ -437,7 +402,7 @@ def _refused(
         return result
     try:
         told = {**said(plan, verdicts), **policy_said(facts), **attempted(context)}
-        entry = log.append(record(context, "refused", stage.NAME, plan, told))
+        entry = log.append(record(context, "refused", action.stage, plan, told))
     except (UsageError, Held) as error:
         return replace(result, line=f"{line} (not in the journal: {error})")
     return replace(result, seq=entry.seq, evidence=evidence_of(context, plan.request.environment, entry))
@@ -448,16 +413,3 @@ def _line(plan: Plan, to: Mapping[str, Any]) -> str:
         return f"nothing to migrate, {plan.app} seen at {plan.after['revision']}"
     what = f" {plan.package.commit[:12]}" if plan.package else ""
     return f"{plan.request.action}{what} on {plan.app}" + (f" as {where}" if (where := shown(to)) else "")
-
-
-def _left(plan: Plan) -> str:
-    """What a deploy that changed no schema leaves to be migrated, and what a rollback leaves as it runs."""
-    from ..actions.migrate import said_of
-
-    if plan.request.action == "rollback":
-        ran, to = ([one["name"] for one in of.get("components", ())] for of in (plan.before, plan.after))
-        apart = [name for name in ran[0 if to else 1 :] if name not in to]
-        return f"; {', '.join(apart)} is no part of it and stays as it is" if apart else ""
-    if plan.request.action != "deploy" or plan.request.maintenance:
-        return ""
-    return said_of(plan.migrations, plan.request.environment)

@@ -12,6 +12,7 @@ from ..model import Observed, Package, digest_of
 from ..wait import side_by_side
 
 if TYPE_CHECKING:
+    from ..config import Config
     from ..context import Context
 
 
@@ -42,9 +43,9 @@ def _startable(context: Context, app: str) -> Observed:
     return replace(seen, digest="", commit="") if lost(context, app, seen) else seen
 
 
-def apps_of(context: Context, environment: str, package: Package) -> list[tuple[Package, str]]:
+def apps_of(config: Config, environment: str, package: Package) -> list[tuple[Package, str]]:
     """Each part of a package with the app that runs it. Raises NoPackage where one has none (any more)."""
-    apps = context.config.apps(environment)
+    apps = config.apps(environment)
     if not package.parts:
         return [(package, next(iter(apps.values())))]
     for part in package.parts:

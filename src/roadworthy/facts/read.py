@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec.structs import replace
 
 from .. import git
+from ..action import Action, Takes
 from ..compatibility import START_FACT
 from ..errors import NoPackage, Overtaken, RoadworthyError, UsageError
 from ..journal.entry import place_of
@@ -47,13 +48,14 @@ from .standing import standing_of
 if TYPE_CHECKING:
     from ..context import Context
     from .migrations import Migrations
+    from .standing import Standing
 
 T = TypeVar("T")
 _RELEASE: Final = re.compile(r"v([1-9][0-9]{0,6})")
 _HEX: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def read_facts(context: Context, request: Request) -> Facts:
+def read_facts(context: Context, request: Request, action: Action) -> Facts:
     """The facts for one request. Raises UsageError or CheckFailed when the action cannot even be planned."""
     config, paths = context.config, context.paths
     environment = config.environment(request.environment)
@@ -70,13 +72,14 @@ def read_facts(context: Context, request: Request) -> Facts:
     policy = _fact("policy", lambda: read_policy(context, request, log, history, tree.commit))
     # What cannot be told may be production.
     environment = replace(environment, production=policy.known is None or policy.known.production)
-    back = _back_fact(context, request, environment.app, history, observed)
-    revision = read_revision(context, request, environment.app, history, observed)
+    back = _back_fact(context, request, action, environment.app, history, observed)
+    revision = read_revision(context, action, environment.app, history, observed)
     applied = history if revision.missing else replace(history, revision=revision.known)
-    if request.action == "adopt":  # what cannot be adopted is for a guard to say
+    if action.takes is Takes.FOUND:  # what cannot be adopted is for a guard to say
         package = _fact("package", lambda: adoptable(context, request.environment, history, observed))
     else:
-        package = Fact("package", _package(context, request, history, back))
+        package = Fact("package", _package(context, request, action, history, back))
+    standing = _fact("standing", lambda: standing_of(context, package.value.commit))
     return Facts(
         now=context.now(),
         name=request.environment,
@@ -90,7 +93,7 @@ def read_facts(context: Context, request: Request) -> Facts:
             "certificate", lambda: _certificate(context, environment.certified_in, package.value)
         ),
         migrations=_fact(
-            "migrations", lambda: _migrations(context, request, package.value, applied, observed)
+            "migrations", lambda: _migrations(context, action, package.value, applied, observed)
         ),
         revision=revision,
         history=Fact("history", history),
@@ -98,12 +101,15 @@ def read_facts(context: Context, request: Request) -> Facts:
         drift=Fact("drift", drifts),
         blockers=_fact("blockers", lambda: _blockers(context)),
         back=back,
-        baseline=_fact("baseline", lambda: _baseline(context, request, package.value, history, observed)),
-        eligible=_fact("eligible", lambda: _eligible(context, request, package.value)),
+        baseline=_fact(
+            "baseline", lambda: _baseline(context, request, action, package.value, history, observed)
+        ),
+        eligible=_fact("eligible", lambda: _eligible(context, request, package.value, standing.value)),
         credentials=Fact("credentials", missing="they are read for an acceptance only"),
-        config=_fact("config", lambda: _config(context, request)),
+        config=_fact("config", lambda: _config(context, request, action)),
         older=_fact("older", lambda: _older(context, package.value, history)),
         policy=policy,
+        standing=standing,
     )
 
 
@@ -134,19 +140,18 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
     )
 
 
-def _eligible(context: Context, request: Request, package: Package) -> Eligibility:
+def _eligible(context: Context, request: Request, package: Package, standing: Standing) -> Eligibility:
     """The package's own journal, and what the change against the running package requires."""
     from .acceptance_checks import required_checks
     from .scope import scope_of
 
-    standing = standing_of(context, package.commit)
     scope = scope_of(context, request.environment, package.commit)
     return Eligibility(standing, required_checks(scope, context.config.acceptance))
 
 
-def _config(context: Context, request: Request) -> Mapping[str, str]:
+def _config(context: Context, request: Request, action: Action) -> Mapping[str, str]:
     """The config vars of the app that is about to get others; nobody else needs to see them."""
-    if request.action != "config":
+    if not action.reads_vars:
         raise MissingFact("config vars are read for a change of them only")
     apps = context.config.apps(request.environment)
     return context.platform.config(
@@ -170,12 +175,12 @@ def _fact(name: str, read: Callable[[], T]) -> Fact[T]:
 
 
 def _back_fact(
-    context: Context, request: Request, app: str, history: History, observed: Observed
+    context: Context, request: Request, action: Action, app: str, history: History, observed: Observed
 ) -> Fact[RollbackTarget | None]:
     """A rollback whose target is not there cannot be planned; for anything else it is one fact of many."""
-    if request.action == "rollback":
-        return Fact("back", _back(context, request, app, history, observed))
-    return _fact("back", lambda: _back(context, request, app, history, observed))
+    if action.takes is Takes.TARGET:
+        return Fact("back", _asked_back(context, request, app, history, observed))
+    return _fact("back", lambda: _back(context, request, history.running, observed))
 
 
 def _running(request: Request, history: History) -> Package:
@@ -193,18 +198,18 @@ def _running(request: Request, history: History) -> Package:
 
 
 def _package(
-    context: Context, request: Request, history: History, back: Fact[RollbackTarget | None]
+    context: Context, request: Request, action: Action, history: History, back: Fact[RollbackTarget | None]
 ) -> Package:
     """Deploy acts on the package of its commit, a rollback on its target's, anything else on what runs."""
-    if request.action == "deploy":
+    if action.takes is Takes.COMMIT:
         from .package import known
 
         package = known(context, request.commit)
-        for part, app in apps_of(context, request.environment, package):
+        for part, app in apps_of(context.config, request.environment, package):
             if part.kind == "image":
                 releasable(context, app, part)
         return package
-    if request.action == "rollback":
+    if action.takes is Takes.TARGET:
         target = back.value
         if target is None:
             raise NoPackage(f"no verified package of {request.environment} is known to go back to")
@@ -212,22 +217,29 @@ def _package(
     return _running(request, history)
 
 
-def _back(
+def _asked_back(
     context: Context, request: Request, app: str, history: History, observed: Observed
 ) -> RollbackTarget | None:
-    """A deploy would go back to what runs now; a rollback to what was asked for, or the last verified.
+    """A rollback goes back to what was asked for, or the last verified.
 
     Where a deploy failed and was left behind, the last verified is what ran before it, unless that is incomplete.
     """
     deployed = history.running
-    if request.action == "rollback" and request.to:
+    if request.to:
         deployed = _asked(context, request.to, app, history, observed)
-    elif request.action == "rollback":
+    else:
         good = deployed is not None and deployed.package.digest not in history.incomplete
         deployed = deployed if good and _left_behind(history, observed) else history.previous
+    return _back(context, request, deployed, observed)
+
+
+def _back(
+    context: Context, request: Request, deployed: Deployed | None, observed: Observed
+) -> RollbackTarget | None:
+    """Where a deployed package can still be had; anything but a rollback would go back to what runs now."""
     if deployed is None:
         return None
-    apps = apps_of(context, request.environment, deployed.package)
+    apps = apps_of(context.config, request.environment, deployed.package)
     targets = [_still(context, app, deployed.of(part.component), observed) for part, app in apps]
     if not deployed.parts:
         return targets[0]
@@ -342,7 +354,7 @@ def _certificate(context: Context, place: str, package: Package) -> Certified | 
 
 
 def _migrations(
-    context: Context, request: Request, package: Package, history: History, observed: Observed
+    context: Context, action: Action, package: Package, history: History, observed: Observed
 ) -> Migrations:
     """The migrations of the package, with later ones that are applied where it may run behind them.
 
@@ -350,24 +362,29 @@ def _migrations(
     """
     from .schema import migrations_of, migrations_that_ran, own_migrations
 
-    if request.action == "certify":
+    if action.own_migrations:
         return own_migrations(context, package.commit)
 
     def commits() -> Iterator[str]:
         yield observed.commit
         yield from (deployed.package.commit for deployed in history.deployed)
 
-    at, back = history.revision, request.action == "rollback"
+    at, back = history.revision, action.takes is Takes.TARGET
     ran = migrations_that_ran(context, at, commits()) if back else None
     return ran or migrations_of(context, package.commit, at, commits())
 
 
 def _baseline(
-    context: Context, request: Request, package: Package, history: History, observed: Observed
+    context: Context,
+    request: Request,
+    action: Action,
+    package: Package,
+    history: History,
+    observed: Observed,
 ) -> Mapping[str, Usual]:
     """What the checks are like before a deploy that will be watched; empty when nothing will be."""
     watched = context.config.environment(request.environment).watch
-    if request.action != "deploy" or not watched or runs(package, history, observed):
+    if action.takes is not Takes.COMMIT or not watched or runs(package, history, observed):
         return {}
     from .baseline import read_baseline
 

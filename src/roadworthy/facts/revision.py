@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ..action import Action, Takes
 from ..errors import CheckFailed, RoadworthyError
 from ..model import Fact
 
 if TYPE_CHECKING:
     from ..context import Context
-    from ..model import History, Observed, Receipt, Request
+    from ..model import History, Observed, Receipt
 
 REVISION: Final = r"[A-Za-z0-9_.]{1,128}"
-NO_SCHEMA: Final = ("config", "complete")
-"""Actions for whose plan the revision does not matter; a completion asks it for its own criterion."""
 SHOWN: Final = 5  # lines that are quoted
 _MARK: Final = r"(?: \((?:head|effective head|current|branchpoint|mergepoint)\))*"
 _CURRENT: Final = re.compile(rf"({REVISION}){_MARK}")
@@ -69,7 +68,7 @@ def revision_of(context: Context, app: str) -> str | None:
 
 
 def read_revision(
-    context: Context, request: Request, app: str, history: History, observed: Observed
+    context: Context, action: Action, app: str, history: History, observed: Observed
 ) -> Fact[str | None]:
     """The revision that the database itself says it is at, for what depends on it or changes it.
 
@@ -85,8 +84,8 @@ def read_revision(
 
     if history.running is None and not there:
         return Fact(name, history.revision)  # nothing ever ran there, so that nothing is known of before
-    if request.action in NO_SCHEMA:
-        return assumed(f"{request.action} does not ask the database")
+    if not action.asks_database:
+        return assumed(f"{action.name} does not ask the database")
     if not there:
         return assumed(f"nothing runs on {app} that could ask the database")
     if context.planning and context.config.package.migrates:
@@ -97,7 +96,7 @@ def read_revision(
     except NoAnswer as error:
         if history.running is None:
             return Fact(name, history.revision)  # code of somebody else's, which need not know the command
-        if request.action != "rollback":
+        if action.takes is not Takes.TARGET:
             return Fact(name, missing=str(error))
         context.screen.line(f"  {error}")
         context.screen.line(f"  so the database counts as at {history.revision}, which the journal says")

@@ -79,7 +79,7 @@ def _asked(context: Context, place: Trial, own: Migrations, said: list[bytes]) -
 
 def _run(context: Context, place: Trial, head: str | None, said: list[bytes]) -> list[str]:
     for time in ("first", "second"):
-        _output(place, migrate.command(context, head), said)
+        _output(place, migrate.command(context.config, head), said)
         asked = context.config.commands.revision
         output = tuple(_output(place, asked, said))
         revision = revision_in(Receipt(asked, 0, exit_status=0, output=output))

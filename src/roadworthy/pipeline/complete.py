@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ..actions.complete import NAME
+from ..actions.complete import ACTION
 from ..decision import artifacts, decide, told
 from ..decision.reading import progress_of
 from ..execution import run as release
@@ -65,7 +65,7 @@ def without_deployment(context: Context, request: Request) -> Result:
     }
     require(context, environment, ("decide",))
     context.changes(f"write the decision {decision.word} on {commit[:12]}")
-    record = Record("note", NAME, "decide", environment, context.target, "none", "", said)
+    record = Record("note", ACTION.stage, "decide", environment, context.target, "none", "", said)
     entry = context.log(environment).append(record, attach=attach)
     _write(context, environment, entry, commit)
     return _decided(context, environment, commit, decision)

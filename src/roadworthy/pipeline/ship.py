@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
+from ..action import Effect
+from ..actions import named
 from ..actions.deploy import package_of
 from ..actions.running import runs_now
 from ..decision.lines import LINES, MIGRATIONS, Line, Progress, State
@@ -28,7 +30,7 @@ from ..execution.signing import require
 from ..facts.history import test_run
 from ..facts.newer import newer_than
 from ..facts.package import recorded
-from ..facts.running import CHANGES, running
+from ..facts.running import running
 from ..journal.entry import place_of
 from ..journal.lock import HeldBy
 from ..model import Outcome, Request, Result, outcome_of
@@ -96,9 +98,10 @@ def ship(context: Context, request: Request) -> Result:
 def _changes(result: Result) -> bool:
     """Whether this stage changed the app or its database, or may have."""
     plan = result.plan
-    return bool(
-        plan and plan.request.action in CHANGES and not plan.already and result.outcome is not Outcome.REFUSED
-    )
+    if plan is None or plan.already or result.outcome is Outcome.REFUSED:
+        return False
+    action = named(plan.request.action)
+    return action.effect is not Effect.NOTHING and not action.again
 
 
 def _stopped(context: Context, request: Request, result: Result, changed: bool) -> Result:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import guard
+from ..actions import named
 from ..decision.lines import LINES, MIGRATIONS, Progress
 from ..decision.reading import progress_of
 from ..errors import RoadworthyError
@@ -93,10 +94,9 @@ def _judged(context: Context, request: Request, found: Progress, left: list[str]
     before = [stage for stage in left if stage in PACKAGE]
     asked = replace(request, action=actions[0], then=tuple(actions[1:]))
     try:
-        facts = read_facts(context, asked)
-        from ..execution.run import stage_of
-
-        plan = stage_of(asked.action).plan(asked, facts, context)
+        action = named(asked.action)
+        facts = read_facts(context, asked, action)
+        plan = action.plan(asked, facts, context.config)
     except RoadworthyError as error:
         if not before:
             raise

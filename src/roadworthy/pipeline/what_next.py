@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from ..action import Action, Takes
+from ..actions import NAMES, named
 from ..errors import RoadworthyError
 from ..guard import DOUBT
 from ..model import Drift, Outcome, Request, Result, Verdict
@@ -30,7 +32,7 @@ KEYED: Final = (
     "ship",
     "replay",
 )  # in production
-WAITS: Final = (*KEYED, "certify")
+WAITS: Final = (*NAMES, "ship", "replay")
 OF_NEWEST: Final = ("deploy", "ship", "accept")  # these take the newest commit where none is named
 # Of a guard that refused: what mends it first. A command of which a word is not known here is left out.
 FIRST: Final[Mapping[str, tuple[str, ...]]] = {
@@ -129,27 +131,32 @@ def _after(context: Context, request: Request | None, result: Result) -> Iterabl
         return _past(context, request, result.verdicts)
     if result.plan and result.outcome is Outcome.SUCCEEDED and not (result.seq or result.plan.already):
         return (same,)  # it was the plan alone
-    if action == "certify" and result.outcome is Outcome.SUCCEEDED:
-        return _into_production(context, env)
-    if action in ("rollback", "config", "adopt") and result.outcome is Outcome.SUCCEEDED:
-        return (f"invoke verify --env {env}",)
-    if result.plan and result.outcome is Outcome.FAILED and action in ("deploy", "ship", "replay"):
+    about = _about(request)
+    if about and result.outcome is Outcome.SUCCEEDED and not about.of_ship:
+        return _into_production(context, env) if about.again else (f"invoke verify --env {env}",)
+    if about and about.takes is Takes.COMMIT and result.plan and result.outcome is Outcome.FAILED:
         # What failed has to be mended in a commit; without --commit the newest is taken.
-        retry = "replay" if action == "replay" else f"{action} --env {env}"
-        return (f"invoke verify --env {env}", same if action == "replay" else f"invoke {retry}")
-    if action == "rollback" and result.code == 2:
+        return (f"invoke verify --env {env}", same if request.replay else f"invoke {action} --env {env}")
+    if about and about.takes is Takes.TARGET and result.code == 2:
         return (f"invoke history --env {env}",)
     return _left(context, request) or ((same,) if result.code and result.code != 2 else ())
+
+
+def _about(request: Request) -> Action | None:
+    """The action that a command takes in its environment; None of one about a package or a question."""
+    return named(request.action) if request.action in NAMES else None
 
 
 def _left(context: Context, request: Request) -> tuple[str, ...]:
     """The commands of every stage that the commit has still to pass."""
     from ..decision.reading import progress_of
 
-    commit, action = request.commit, request.said[0]
-    if action in ("migrate", "complete", "certify"):  # they are about what runs
+    commit, about = request.commit, _about(request)
+    if about and not (about.of_ship or about.again):
+        return ()
+    if about and about.takes is Takes.RUNNING:
         commit = _runs(context, request.environment)
-    if not commit or action in ("rollback", "config", "adopt"):
+    if not commit:
         return ()
     left = progress_of(context, request.environment, commit).next
     if left or context.config.environment(request.environment).production:
