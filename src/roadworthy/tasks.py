@@ -573,6 +573,46 @@ def dockerhub_logout(c, repository="", plan=False, json=False):
         finish(context, dockerhub.logout(context, repository))
 
 
+@task(name="run", help={"env": "environment of release.toml whose app is asked",
+                        "url": "address of a candidate that runs elsewhere", "json": JSON})  # fmt: skip
+def parity_run(c, env=None, url="", json=False):
+    """Ask a running candidate parity's cases and suites, compare the answers, write the report."""
+    from .commands import parity
+
+    with session(json) as context:
+        finish(context, parity.run(context, env, url))
+
+
+@task(name="compare", help={"baseline": "version of the baseline", "report": "default: parity/reports/latest.json",
+                            "strict": "dataset and thresholds of the same versions", "json": JSON})  # fmt: skip
+def parity_compare(c, baseline="", report="", strict=False, json=False):
+    """Hold the last parity report against a baseline."""
+    from .commands import parity
+
+    with session(json) as context:
+        finish(context, parity.compare(context, baseline, strict, report))
+
+
+@task(name="stamp", help={"verify": "look whether each dataset has its stamp", "update": "write the stamps",
+                          "file": "a dataset; default: all", "plan": PLAN, "json": JSON})  # fmt: skip
+def parity_stamp(c, verify=False, update=False, file="", plan=False, json=False):
+    """Verify or write the stamp of parity's golden datasets."""
+    from .commands import parity
+
+    with session(json, plan) as context:
+        finish(context, parity.stamped(context, verify, update, file))
+
+
+@task(name="baseline", help={"version": "for example 1.0.0; none is used twice",
+                             "report": "default: the last", "plan": PLAN, "json": JSON})  # fmt: skip
+def parity_baseline(c, version="", report="", plan=False, json=False):
+    """Keep a parity report that passed as a baseline for later runs."""
+    from .commands import parity
+
+    with session(json, plan) as context:
+        finish(context, parity.keep(context, version, report))
+
+
 def _group(name: str, *tasks: Task) -> Collection:
     return Collection(name, *tasks)
 
@@ -604,6 +644,7 @@ def mount(root: Path) -> Collection:
             dockerhub_login,
             dockerhub_logout,
         ),
+        _group("parity", parity_run, parity_compare, parity_stamp, parity_baseline),
         _group("lock", lock_status, lock_unlock),
         _group(
             "evidence",

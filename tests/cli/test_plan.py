@@ -21,7 +21,7 @@ __all__ = ["platform"]
 # What changes no environment, no journal, no registry and no key. It looks, and may leave a report of what it saw.
 READS = {
     "status", "history", "why", "verify", "smoke", "decide", "guards.explain", "lock.status", "evidence.audit",
-    "sandbox.status", "sandbox.logs", "sandbox.env",
+    "sandbox.status", "sandbox.logs", "sandbox.env", "parity.run", "parity.compare",
 }  # fmt: skip
 ENGINE = '#!/bin/sh\ncase "$*" in *version*) echo 27.0.1;; *) echo "$@" >> "$0.ran";; esac\n'
 WATCHED = ("root", "home", "tmp", "bin")
@@ -122,6 +122,8 @@ COMMANDS = {
     "evidence.clock": ("evidence.clock", "--why", "it is set by GPS"),
     "evidence.accept-loss": ("evidence.accept-loss", "--why", "the bucket was emptied"),
     "evidence.export": ("evidence.export", "--release", "2", "--to", "export"),
+    "parity.stamp": ("parity.stamp", "--update"),
+    "parity.baseline": ("parity.baseline", "--version", "1.0.0"),
     "dockerhub.release": ("dockerhub.release", "--repository", "127.0.0.1:9/team/app"),
     "dockerhub.push": ("dockerhub.push", "--repository", "127.0.0.1:9/team/app"),
     "dockerhub.build": ("dockerhub.build", "--repository", "127.0.0.1:9/team/app"),
