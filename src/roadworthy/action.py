@@ -10,8 +10,8 @@ import msgspec
 
 if TYPE_CHECKING:
     from .config import Config
-    from .context import Context
     from .model import Confirmation, Facts, Plan, Receipt, Request
+    from .world import World
 
 
 class Takes(Enum):
@@ -52,10 +52,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     stage: str
     plan: Callable[[Request, Facts, Config], Plan]
-    confirm: Callable[[Context, Plan, tuple[Receipt, ...]], Confirmation]
+    confirm: Callable[[World, Plan, tuple[Receipt, ...]], Confirmation]
     takes: Takes = Takes.RUNNING
     effect: Effect = Effect.NOTHING
-    prepare: Callable[[Context, str], object] | None = None
+    prepare: Callable[[World, str], object] | None = None
     undo: Callable[[Plan, Facts], Undo | None] | None = None
     left: Callable[[Plan], str] = lambda plan: ""
     asks_database: bool = True  # its plan depends on the revision

@@ -20,7 +20,7 @@ from .errors import RoadworthyError
 from .model import Fact, Facts, Plan, Verdict
 
 if TYPE_CHECKING:
-    from .context import Context
+    from .world import World
 
 NOT_ASKED: Final = "not asked"
 """The outcome of a guard that finds nothing wrong, and saw in the place of a fact what is known of before."""
@@ -45,7 +45,7 @@ def load(root: Path, action: str, files: Mapping[str, bytes] | None = None) -> t
     return tuple(guards_of(root, read_files(root, b"") if files is None else files, action))
 
 
-def judge(context: Context, plan: Plan, facts: Facts) -> tuple[Verdict, ...]:
+def judge(context: World, plan: Plan, facts: Facts) -> tuple[Verdict, ...]:
     """Every verdict on a plan: whether its rules are a commit's, and what each of them says. Raises UsageError."""
     from .facts.policy import verdicts
 

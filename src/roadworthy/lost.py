@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .context import Context
     from .journal.log import Log
     from .model import PlatformRelease
+    from .world import World
 
 _TOKEN: Final = re.compile(r"roadworthy ([a-z0-9][a-z0-9._-]{0,99})#([1-9][0-9]{0,7}) ([0-9a-f]{12})")
 
@@ -31,7 +32,7 @@ def head_of(environment: str, app: str, release: PlatformRelease) -> Head | None
     return Head(int(found[2]), found[3], f"release {release.name} of {app} carries its token")
 
 
-def newest_on_platform(context: Context, environment: str) -> Head | None:
+def newest_on_platform(context: World, environment: str) -> Head | None:
     """The start that made the newest release of ours; None where there is none, or the platform cannot be asked."""
     heads = []
     for app in context.config.apps(environment).values():
@@ -41,7 +42,7 @@ def newest_on_platform(context: Context, environment: str) -> Head | None:
     return max(heads, key=lambda head: head.seq, default=None)
 
 
-def refuse_if_lost(context: Context, log: Log) -> None:
+def refuse_if_lost(context: World, log: Log) -> None:
     """Ask the platform whether this journal of an environment lost entries. Raises JournalLost."""
     if log.environment not in context.config.environments:
         return
@@ -49,7 +50,7 @@ def refuse_if_lost(context: Context, log: Log) -> None:
         refuse(context, log, head)
 
 
-def refuse(context: Context, log: Log, head: Head) -> None:
+def refuse(context: World, log: Log, head: Head) -> None:
     """Raises JournalLost unless the journal holds this entry, or says that it was lost."""
     if log.holds(head):
         return
@@ -73,6 +74,6 @@ def refuse_if_any_lost(context: Context) -> None:
     context.is_whole = True
 
 
-def _is_there(context: Context, environment: str, head: Head) -> bool:
+def _is_there(context: World, environment: str, head: Head) -> bool:
     data = context.store.get(f"{context.target}/{environment}/{head.seq:08d}.json", ENTRY_LIMIT)
     return data is not None and hashlib.sha256(data).hexdigest().startswith(head.sha256)

@@ -28,12 +28,12 @@ from .model import (
 from .packages.start_commands import RELEASE
 
 if TYPE_CHECKING:
-    from .context import Context
     from .journal.entry import Entry, Record
     from .model import Observed
+    from .world import World
 
 
-def record(context: Context, kind: str, stage: str, plan: Plan, details: Mapping[str, Any]) -> Record:
+def record(context: World, kind: str, stage: str, plan: Plan, details: Mapping[str, Any]) -> Record:
     """An entry about `plan`, of the contract's `stage`."""
     from .journal.entry import Record
 
@@ -231,7 +231,7 @@ def shown(to: Mapping[str, Any]) -> str:
     return ", ".join(parts) or release_name(to.get("release", 0))
 
 
-def evidence_of(context: Context, environment: str, entry: Entry) -> str:
+def evidence_of(context: World, environment: str, entry: Entry) -> str:
     """Where a journal entry lies: a path from the project's folder where it is in it, or a bucket's address."""
     where = f"{context.store.place}/{context.target}/{environment}/{entry.seq:08d}.json"
     return where if "://" in where else context.shown(Path(where))

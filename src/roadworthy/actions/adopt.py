@@ -22,7 +22,7 @@ from .running import look, wait_for_start
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..context import Context
+    from ..world import World
 
 
 def plan(request: Request, facts: Facts, config: Config) -> Plan:
@@ -74,7 +74,7 @@ def _of_the_schema(facts: Facts) -> list[Drift]:
     return [Drift("database", str(said.revision), str(revision.known), "", "", "")]
 
 
-def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """It still is what was accepted, answers every check, and the database tells its revision."""
     if plan.package is None:
         observed = observe(context, plan.request.environment)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..config import Config
-    from ..context import Context
+    from ..world import World
 
 SHOWN: Final = 10  # log lines that are quoted
 
@@ -52,7 +52,7 @@ def plan(request: Request, facts: Facts, config: Config) -> Plan:
     )
 
 
-def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """Everything that the certificate says, seen now. It, the checks and the SLSA summary are attached."""
     from ..journal import predicates
 
@@ -101,7 +101,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     return Confirmation((), details, {name: text.encode(), **attach})
 
 
-def scan(context: Context, app: str, current: PlatformRelease) -> list[str]:
+def scan(context: World, app: str, current: PlatformRelease) -> list[str]:
     """The log lines since the release that break a rule. A log that cannot be read is a problem itself."""
     from ..checks import logs
 

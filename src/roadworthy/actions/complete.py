@@ -24,7 +24,7 @@ from .running import addresses, ask
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..context import Context
+    from ..world import World
 
 
 def plan(request: Request, facts: Facts, config: Config) -> Plan:
@@ -59,7 +59,7 @@ def plan(request: Request, facts: Facts, config: Config) -> Plan:
     )
 
 
-def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """Ask every criterion, and compute the decision with the answers."""
     if plan.package is None:
         raise ValueError("a completion is about a package")
@@ -79,7 +79,7 @@ def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Conf
     return Confirmation(problems, {**details, "decision": decision.word}, attach)
 
 
-def _unmet(context: Context, plan: Plan) -> dict[str, str]:
+def _unmet(context: World, plan: Plan) -> dict[str, str]:
     """The criteria that do not hold, each with why. One that cannot be asked does not hold."""
     found: dict[str, str] = {}
     for name in context.config.done.criteria:
@@ -92,12 +92,12 @@ def _unmet(context: Context, plan: Plan) -> dict[str, str]:
     return found
 
 
-def _stages_in_order(context: Context, plan: Plan) -> str:
+def _stages_in_order(context: World, plan: Plan) -> str:
     standing = standing_of(context, plan.request.commit)
     return standing.lacks("deploy") or next(iter(standing.invalid), "")
 
 
-def _package_runs(context: Context, plan: Plan) -> str:
+def _package_runs(context: World, plan: Plan) -> str:
     if plan.package is None:
         raise ValueError("a completion is about a package")
     observed = observe(context, plan.request.environment).as_of(plan.package)
@@ -106,13 +106,13 @@ def _package_runs(context: Context, plan: Plan) -> str:
     return f"{plan.app} is in maintenance mode" if observed.maintenance else ""
 
 
-def _checks_pass(context: Context, plan: Plan) -> str:
+def _checks_pass(context: World, plan: Plan) -> str:
     environment = plan.request.environment
     results = ask(context, environment, addresses(context, environment), plan.package)
     return "; ".join(f"check {r.name}: {r.reason}" for r in results if r.outcome != "passed")
 
 
-def _schema_is_current(context: Context, plan: Plan) -> str:
+def _schema_is_current(context: World, plan: Plan) -> str:
     asked = asked_of(context, plan.request.environment, plan.request.commit)
     seen = revision_of(context, plan.app)
     if seen != asked.revision:
@@ -121,7 +121,7 @@ def _schema_is_current(context: Context, plan: Plan) -> str:
     return f"{', '.join(pending)} was not migrated: run `invoke migrate`" if pending else ""
 
 
-def _evidence_is_kept(context: Context, plan: Plan) -> str:
+def _evidence_is_kept(context: World, plan: Plan) -> str:
     log = context.log(plan.request.environment)
     for entry in log.backwards():
         for item in entry.record.evidence:
@@ -131,7 +131,7 @@ def _evidence_is_kept(context: Context, plan: Plan) -> str:
     return ""
 
 
-CRITERIA: Final[Mapping[str, Callable[[Context, Plan], str]]] = {
+CRITERIA: Final[Mapping[str, Callable[[World, Plan], str]]] = {
     "stages_in_order": _stages_in_order,
     "package_runs": _package_runs,
     "checks_pass": _checks_pass,

@@ -22,7 +22,7 @@ from .running import look
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..context import Context
+    from ..world import World
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OURS: Final = re.compile(
@@ -81,7 +81,7 @@ def plan(request: Request, facts: Facts, config: Config) -> Plan:
     )
 
 
-def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """The same package runs as the new release, and answers every check."""
     return look(context, plan, releases(plan, receipts))
 

@@ -33,7 +33,7 @@ from .running import look
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..context import Context
+    from ..world import World
 
 
 def plan(request: Request, facts: Facts, config: Config) -> Plan:
@@ -77,7 +77,7 @@ def plan(request: Request, facts: Facts, config: Config) -> Plan:
     )
 
 
-def package_of(context: Context, commit: str) -> Package:
+def package_of(context: World, commit: str) -> Package:
     """The package that a deploy means: the recorded one, or, where none is recorded, a build of the commit."""
     if context.planning:
         return known(context, commit)
@@ -95,7 +95,7 @@ def _known(part: Package, history: History, observed: Observed) -> str:
     return known if part.kind == SOURCE and known in {r.artifact for r in seen} else ""
 
 
-def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """Exactly this package runs as exactly this release, answers every check, and goes on doing so.
 
     Of several components, each does.

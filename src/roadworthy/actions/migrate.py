@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..config import Config
-    from ..context import Context
     from ..facts.migrations import Migration
+    from ..world import World
 
 
 def plan(request: Request, facts: Facts, config: Config) -> Plan:
@@ -104,7 +104,7 @@ def said_of(pending: Sequence[object], environment: str) -> str:
     return f"; pending: {names}: run `invoke migrate --env {environment}`" if pending else ""
 
 
-def where_it_stands(context: Context, app: str) -> dict[str, Any]:
+def where_it_stands(context: World, app: str) -> dict[str, Any]:
     """The revision after a failure, where the database tells it: a migration may have stopped half-way."""
     try:
         return {"revision": revision_of(context, app)}
@@ -112,9 +112,10 @@ def where_it_stands(context: Context, app: str) -> dict[str, Any]:
         return {}
 
 
-def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """The database says that it is at the last pending revision, or still where it was seen."""
-    revision = revision_in(receipts[-1]) if receipts else revision_of(context, plan.app)
+    told = answers(context.config, receipts)
+    revision = revision_in(told[-1]) if told else revision_of(context, plan.app)
     applied = plan.pending[: plan.pending.index(revision) + 1] if revision in plan.pending else ()
     details = {"revision": revision, "applied": list(applied)}
     return Confirmation(missing(plan, revision), details | ({"seen": True} if plan.after.get("seen") else {}))

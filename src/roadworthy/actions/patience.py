@@ -10,7 +10,7 @@ from ..errors import RoadworthyError
 from ..model import Observed
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
 LOOK_AGAIN: Final = 1.0  # seconds that one look at the platform is good for, whichever check asks
 
@@ -21,7 +21,7 @@ class Patience:
     It may be called from several threads. When the platform cannot be asked, nobody knows better: it may.
     """
 
-    def __init__(self, context: Context, environment: str) -> None:
+    def __init__(self, context: World, environment: str) -> None:
         self._context, self._apps = context, context.config.apps(environment)
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[float, str]] = {}

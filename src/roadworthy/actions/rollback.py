@@ -37,7 +37,7 @@ from .running import look
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..context import Context
+    from ..world import World
 
 
 def plan(request: Request, facts: Facts, config: Config) -> Plan:
@@ -93,7 +93,7 @@ def _back_already(part: Package, history: History, observed: Observed) -> bool:
     return all((one.state, one.release) == ("up", current.order) for one in served)
 
 
-def confirm(context: Context, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
+def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confirmation:
     """The old package runs again, as the newest release, and answers every check."""
     return look(context, plan, releases(plan, receipts))
 

@@ -20,10 +20,10 @@ from ..wait import side_by_side, until
 
 if TYPE_CHECKING:
     from ..checks.http import CheckResult
-    from ..context import Context
+    from ..world import World
 
 
-def look(context: Context, plan: Plan, expected: Mapping[str, int]) -> Confirmation:
+def look(context: World, plan: Plan, expected: Mapping[str, int]) -> Confirmation:
     """Does the platform run `plan.package`, and does the app pass every check?
 
     `expected` is the release number that each component should run, "" that of the only one.
@@ -37,7 +37,7 @@ def look(context: Context, plan: Plan, expected: Mapping[str, int]) -> Confirmat
     return Confirmation(tuple(problems), {"checks": checks}, as_evidence(results))
 
 
-def before_the_next(context: Context, plan: Plan, done: int) -> Confirmation | None:
+def before_the_next(context: World, plan: Plan, done: int) -> Confirmation | None:
     """Before an action goes on to another component, the one that was released must answer its checks.
 
     `done` steps of the plan are done. None when it may go on. In maintenance mode nothing answers, so nothing is
@@ -88,7 +88,7 @@ def misplaced(plan: Plan, expected: Mapping[str, int], observed: Observed) -> li
     return problems
 
 
-def runs_now(context: Context, environment: str) -> str:
+def runs_now(context: World, environment: str) -> str:
     """What the platform runs, in one phrase for a last line; why it was not seen, when it cannot be told."""
     app = context.config.environment(environment).app
     try:
@@ -100,7 +100,7 @@ def runs_now(context: Context, environment: str) -> str:
     return f"{app} runs {seen.commit[:12] or 'no package'} as {shown} now{closed}"
 
 
-def wait_for_start(context: Context, environment: str, package: Package) -> None:
+def wait_for_start(context: World, environment: str, package: Package) -> None:
     """Wait, at most `limits.boot`, until no process of the package's components is starting any more."""
 
     def settled() -> bool | None:
@@ -111,7 +111,7 @@ def wait_for_start(context: Context, environment: str, package: Package) -> None
     until(settled, within=context.config.limits.boot, every=context.config.targets[context.target].poll)
 
 
-def addresses(context: Context, environment: str) -> dict[str, str]:
+def addresses(context: World, environment: str) -> dict[str, str]:
     """Where each component answers; "" is the only one, or the first."""
     apps = context.config.apps(environment)
     found = side_by_side([partial(context.platform.url, app) for app in apps.values()])
@@ -120,7 +120,7 @@ def addresses(context: Context, environment: str) -> dict[str, str]:
 
 
 def ask(
-    context: Context,
+    context: World,
     environment: str,
     urls: Mapping[str, str],
     package: Package | None,
@@ -152,7 +152,7 @@ def ask(
     return shown
 
 
-def masked(context: Context, environment: str, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
+def masked(context: World, environment: str, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
     """The results without the secrets of the apps' config vars in their reasons."""
     if not any(r.reason for r in results):
         return results

@@ -23,7 +23,7 @@ from .running import masked, misplaced, package_of
 if TYPE_CHECKING:
     from ..checks.http import CheckResult
     from ..config import Config
-    from ..context import Context
+    from ..world import World
 
 MOST_ROUNDS: Final = 1000  # of one window, so that its evidence stays small
 TOLD: Final = ("at", "name", "outcome", "reason", "status", "millis")  # of each answer in the evidence
@@ -45,7 +45,7 @@ def planned(facts: Facts, config: Config) -> Watch | None:
     )
 
 
-def through(context: Context, plan: Plan, expected: Mapping[str, int], seen: Confirmation) -> Confirmation:
+def through(context: World, plan: Plan, expected: Mapping[str, int], seen: Confirmation) -> Confirmation:
     """What was `seen` just after the release, and then through the whole window of the plan.
 
     `expected` is the release number of each component, as in `running.look`.
@@ -72,7 +72,7 @@ def through(context: Context, plan: Plan, expected: Mapping[str, int], seen: Con
     return Confirmation(problems, {**seen.details, "watched": watched}, attach)
 
 
-def _ask(context: Context, plan: Plan, watch: Watch, observed: Observed) -> list[Sequence[CheckResult]]:
+def _ask(context: World, plan: Plan, watch: Watch, observed: Observed) -> list[Sequence[CheckResult]]:
     """Ask round after round until the window is over, or failure is certain."""
     package, window = package_of(plan), watch.millis / 1000
     every = max(context.config.targets[context.target].watch_every, window / MOST_ROUNDS)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ..files import write_atomically
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.log import Log
+    from ..world import World
 
 COMMIT_STAGE: Final = "commit-stage/{commit}/result.json"
 COMMIT_RUN: Final = "commit-stage/{commit}/evidence.json"
@@ -33,13 +33,13 @@ def as_bytes(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def path_of(context: Context, name: str, commit: str) -> Path:
+def path_of(context: World, name: str, commit: str) -> Path:
     """Where the file of that name lies for a commit (40 hex characters)."""
     return context.artifacts / name.format(commit=commit)
 
 
 def restore(
-    context: Context, log: Log, evidence: Mapping[str, str], views: Mapping[str, str], commit: str
+    context: World, log: Log, evidence: Mapping[str, str], views: Mapping[str, str], commit: str
 ) -> None:
     """Bring back the files that are missing, or not what the journal holds: who wrote them may have been killed.
 
@@ -51,7 +51,7 @@ def restore(
             write(context, name, commit, data)
 
 
-def write(context: Context, name: str, commit: str, data: bytes) -> Path:
+def write(context: World, name: str, commit: str, data: bytes) -> Path:
     """Put the file in its place, whole or not at all. Raises UsageError when it cannot be written.
 
     When only planning it is left as it is.

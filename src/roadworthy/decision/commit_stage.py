@@ -19,9 +19,9 @@ from . import contract_files, decide
 
 if TYPE_CHECKING:
     from ..config import Slo
-    from ..context import Context
     from ..journal.entry import Entry
     from ..model import CiState, Fact, StageRun
+    from ..world import World
 
 SCOPE: Final = "determine-scope"
 TESTS: Final = "fast-feedback"
@@ -115,7 +115,7 @@ def judge(
     return decide.Decision(reasons)
 
 
-def read(context: Context, commit: str, ci: Fact[CiState]) -> Stage:
+def read(context: World, commit: str, ci: Fact[CiState]) -> Stage:
     """What the journal of a commit's package tells, beside the state of its tests."""
     from ..journal.entry import place_of
 

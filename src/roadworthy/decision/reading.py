@@ -19,27 +19,27 @@ from .lines import Asked, Journal, Mark, Progress
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..facts.migrations import Migrations
     from ..journal.entry import Entry
     from ..journal.index import Settled
     from ..journal.log import Log
+    from ..world import World
 
 MOST: Final = 200  # entries behind the newest deployment in which a refusal is looked for
 
 
-def progress_of(context: Context, environment: str, commit: str) -> Progress:
+def progress_of(context: World, environment: str, commit: str) -> Progress:
     """Where a commit stands in an environment by now. Raises what reading a journal or the clone raises."""
     return progress(asked_of(context, environment, commit))
 
 
-def progress_of_what_runs(context: Context, environment: str) -> Progress | None:
+def progress_of_what_runs(context: World, environment: str) -> Progress | None:
     """Where the package stands that runs there by the journal; None where nothing was ever verified."""
     runs = running(context.log(environment).settled())
     return progress_of(context, environment, runs.end.commit) if runs else None
 
 
-def asked_of(context: Context, environment: str, commit: str, until: str = "") -> Asked:
+def asked_of(context: World, environment: str, commit: str, until: str = "") -> Asked:
     """Everything that the progress of a commit in an environment depends on: now, or as it was at a moment.
 
     `until` is that moment, written as in entries.
@@ -102,7 +102,7 @@ def mark_of(start: Entry) -> Mark:
     return Mark(start.seq, start.record.action, start.record.digest, dead)
 
 
-def _migrations(context: Context, commit: str, settled: Reversible[Settled]) -> Fact[Migrations]:
+def _migrations(context: World, commit: str, settled: Reversible[Settled]) -> Fact[Migrations]:
     newest = revised(settled)
     try:
         at = newest.revision if newest else None

@@ -18,10 +18,10 @@ from .progress import as_completed, progress
 from .reading import asked_of
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.log import Log
     from ..model import CiState
+    from ..world import World
     from .lines import Progress
 
 DECISION: Final = "decision.json"
@@ -38,7 +38,7 @@ VIEWS: Final = {
 
 
 def read(
-    context: Context, environment: str, commit: str, asked_now: Mapping[str, str] | None = None
+    context: World, environment: str, commit: str, asked_now: Mapping[str, str] | None = None
 ) -> decide.Told:
     """What the journals tell of `commit` in `environment`.
 
@@ -64,7 +64,7 @@ def read(
 
 
 def files_of(
-    context: Context, environment: str, told: decide.Told, decision: decide.Release
+    context: World, environment: str, told: decide.Told, decision: decide.Release
 ) -> dict[str, bytes]:
     """The files of the contract, as evidence."""
     now = f"{context.now():%Y-%m-%dT%H:%M:%SZ}"
@@ -80,7 +80,7 @@ def files_of(
     }
 
 
-def _tests(context: Context, commit: str, digest: str) -> Fact[CiState]:
+def _tests(context: World, commit: str, digest: str) -> Fact[CiState]:
     if not context.config.github:
         return Fact("ci", test_run(context.log(place_of(commit)).settled(), digest))
     from .. import http

@@ -17,10 +17,10 @@ from ..errors import RoadworthyError
 from ..model import Deployed, Fact, Facts, Plan, Verdict
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
 
-def judge_ahead(context: Context, plan: Plan, facts: Facts) -> tuple[Verdict, ...]:
+def judge_ahead(context: World, plan: Plan, facts: Facts) -> tuple[Verdict, ...]:
     """The verdicts on `plan`, with the refusals of what `plan.request.then` names; each guard is there once."""
     each = each_ahead(context, plan, facts)
     _, verdicts = next(each)
@@ -33,7 +33,7 @@ def judge_ahead(context: Context, plan: Plan, facts: Facts) -> tuple[Verdict, ..
     return tuple(found.values())
 
 
-def each_ahead(context: Context, plan: Plan, facts: Facts) -> Iterator[tuple[str, tuple[Verdict, ...]]]:
+def each_ahead(context: World, plan: Plan, facts: Facts) -> Iterator[tuple[str, tuple[Verdict, ...]]]:
     """The action of `plan` and then each that its request names, with all that the guards say of it."""
     yield plan.request.action, guard.judge(context, plan, facts)
     if not plan.request.then:

@@ -11,10 +11,10 @@ from ..model import Outcome, Result
 from .holding import say_open
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
 
-def anchor(context: Context, environment: str, to: str = "", timestamp: str = "") -> Result:
+def anchor(context: World, environment: str, to: str = "", timestamp: str = "") -> Result:
     """Anchor the head of an environment's journal: as a git tag, or in the file `to`, which the authority at
     the address `timestamp` may sign (RFC 3161)."""
     from ..journal import anchor as anchors
@@ -37,7 +37,7 @@ def anchor(context: Context, environment: str, to: str = "", timestamp: str = ""
     return Result(Outcome.SUCCEEDED, line + stamped, evidence=context.shown(path))
 
 
-def anchor_head(context: Context, environment: str) -> str:
+def anchor_head(context: World, environment: str) -> str:
     """After a completion on a live target, anchor the head as a git tag; what to tell people, "" for nothing.
 
     Never raises: a release that has succeeded stays one. The sandbox is anchored only when it is asked for.

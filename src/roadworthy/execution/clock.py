@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from ..errors import Refused
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.log import Log
+    from ..world import World
 
 _LOOKED_AT: Final = 50  # entries: more than a few actions write
 
 
-def refuse_wrong_clock(context: Context, log: Log, environment: str) -> None:
+def refuse_wrong_clock(context: World, log: Log, environment: str) -> None:
     """Raise Refused when this clock is far from that of the platform's last answer.
 
     An entry that such a clock dates would stand before or after all others for years. Nothing is written, not even

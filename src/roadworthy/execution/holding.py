@@ -11,13 +11,13 @@ from ..model import Outcome, Result
 from .signing import require_settling
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.lock import Fate, Holder
     from ..journal.log import Log
+    from ..world import World
 
 
-def fate(context: Context, holder: Holder) -> Fate:
+def fate(context: World, holder: Holder) -> Fate:
     """What this machine sees of the holder's process, else what GitHub says about its run.
 
     A process that is seen to run counts as alive whatever becomes of its run; so does all that cannot be told.
@@ -41,7 +41,7 @@ def fate(context: Context, holder: Holder) -> Fate:
     return lock.Fate(state != "completed", f"GitHub says its run is {state}")
 
 
-def said_of(context: Context, start: Entry | None) -> str:
+def said_of(context: World, start: Entry | None) -> str:
     """The sentence about an open start, with all that can be known of its holder; "" when none is open."""
     from ..journal import lock
 
@@ -51,7 +51,7 @@ def said_of(context: Context, start: Entry | None) -> str:
     return lock.held(holder, fate(context, holder))
 
 
-def say_open(context: Context, log: Log) -> None:
+def say_open(context: World, log: Log) -> None:
     """A line about the start that is open in this journal, for a command that it does not stop.
 
     GitHub is not asked: what only reads the journal answers without a network, too. The platform is, whether the
@@ -66,7 +66,7 @@ def say_open(context: Context, log: Log) -> None:
         context.screen.line(lock.held(holder, lock.seen_here(holder)))
 
 
-def place_held(context: Context, env: str, commit: str | None) -> str:
+def place_held(context: World, env: str, commit: str | None) -> str:
     """The journal that a person means: a package's where they name its commit, else an environment's."""
     from .. import git
     from ..journal.entry import place_of
@@ -74,7 +74,7 @@ def place_held(context: Context, env: str, commit: str | None) -> str:
     return place_of(git.resolve(context.paths.root, commit)) if commit else context.config.name_of(env)
 
 
-def status(context: Context, place: str) -> Result:
+def status(context: World, place: str) -> Result:
     """Who has locked an environment or a package, since when, its last heartbeat and whether it is proven dead."""
     from ..journal import lock
 
@@ -96,7 +96,7 @@ def status(context: Context, place: str) -> Result:
     return Result(Outcome.SUCCEEDED, line, details=details)
 
 
-def _silent(context: Context, start: Entry) -> int | None:
+def _silent(context: World, start: Entry) -> int | None:
     """Seconds since the holder's last beat by the store's clock, which may differ from ours; None for no beat."""
     try:
         beat = context.store.last_beat(f"{start.record.target}/{start.record.environment}", start.seq)
@@ -105,7 +105,7 @@ def _silent(context: Context, start: Entry) -> int | None:
     return None if beat is None else max(0, round(context.now().timestamp() - beat))
 
 
-def unlock(context: Context, place: str, token: int, reason: str) -> Result:
+def unlock(context: World, place: str, token: int, reason: str) -> Result:
     """Write a signed `abandon` for the open start with this token; its outcome stays what the platform shows."""
     from ..journal import lock
     from ..journal.entry import Record

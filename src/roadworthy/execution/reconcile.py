@@ -32,8 +32,8 @@ from . import run as release
 from .signing import require_settling
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
+    from ..world import World
 
 T = TypeVar("T")
 # A killed process's last request is given time to arrive: so many looks, `poll` apart, for at most so many seconds.
@@ -45,7 +45,7 @@ NOTHING: Final = "the platform has no release of it: nothing was changed"
 ON_ITS_WAY: Final = 2.0
 
 
-def reconcile(context: Context, environment: str) -> Result | None:
+def reconcile(context: World, environment: str) -> Result | None:
     """Settle the open start of an environment; None when there is none.
 
     Raises Held while its holder may live, Refused when this command's key may not settle it, OutcomeUnknown when
@@ -103,7 +103,7 @@ def _untouched(plan: Plan, start: Entry) -> str:
     return f"settled: {start.record.action} #{start.seq} of {plan.app} changed nothing"
 
 
-def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRelease | None]:
+def _found(context: World, plan: Plan, start: Entry) -> dict[str, PlatformRelease | None]:
     """The release that the start made of each component, once there is one; None of one that does not come."""
     apps = {"": plan.app, **context.config.apps(plan.request.environment)}
     told = plan.after.get("components", ({"name": ""},))
@@ -127,13 +127,13 @@ def _found(context: Context, plan: Plan, start: Entry) -> dict[str, PlatformRele
     return found
 
 
-def _on_its_way(context: Context, look: Callable[[], T | None]) -> T | None:
+def _on_its_way(context: World, look: Callable[[], T | None]) -> T | None:
     within = min(ON_ITS_WAY, context.config.limits.release)
     every = context.config.targets[context.target].poll
     return until(look, within=within, every=every, looks=LOOKS)
 
 
-def _never_released(context: Context, plan: Plan) -> Confirmation:
+def _never_released(context: World, plan: Plan) -> Confirmation:
     problems = [NOTHING]
     if plan.request.maintenance and observe(context, plan.request.environment).maintenance:
         problems = [f"nothing was released, but {plan.app} is in maintenance mode: deploy again"]
@@ -141,7 +141,7 @@ def _never_released(context: Context, plan: Plan) -> Confirmation:
 
 
 def _released(
-    context: Context,
+    context: World,
     plan: Plan,
     found: Mapping[str, PlatformRelease | None],
     receipts: tuple[Receipt, ...],
@@ -167,7 +167,7 @@ def _released(
     return watch.through(context, plan, expected, seen)
 
 
-def _revision(context: Context, plan: Plan) -> str | None:
+def _revision(context: World, plan: Plan) -> str | None:
     """Where the database is now, once no one-off process runs any more."""
     if busy := _busy(context, plan.app):
         raise OutcomeUnknown(f"{', '.join(busy)} of {plan.app} still runs: look again when it has ended")
@@ -177,7 +177,7 @@ def _revision(context: Context, plan: Plan) -> str | None:
         raise OutcomeUnknown(f"the database of {plan.app} does not tell its revision: {error}") from error
 
 
-def _busy(context: Context, app: str) -> list[str]:
+def _busy(context: World, app: str) -> list[str]:
     """The one-off processes that run; who only asks for the revision, as we do, changes nothing."""
     asking = context.config.commands.revision
     return [
@@ -185,7 +185,7 @@ def _busy(context: Context, app: str) -> list[str]:
     ]
 
 
-def _migrated(context: Context, action: Action, plan: Plan) -> Confirmation:
+def _migrated(context: World, action: Action, plan: Plan) -> Confirmation:
     revision = _revision(context, plan)
     if plan.pending and missing(plan, revision):
         _on_its_way(context, lambda: _busy(context, plan.app) or None)

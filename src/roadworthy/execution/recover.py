@@ -19,13 +19,13 @@ from ..model import Facts, Outcome, Plan, Request, Result
 from ..record import numbers
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
-    Run = Callable[[Context, Request], Result]
+    Run = Callable[[World, Request], Result]
     """The road itself: `release.run`."""
 
 
-def recover(context: Context, facts: Facts, failed: Result, run: Run) -> Result:
+def recover(context: World, facts: Facts, failed: Result, run: Run) -> Result:
     """Go back by itself to what was so before the failed action; the bound is `limits.rollback`.
 
     Nothing is done when the failed deploy never changed what the platform runs, or when there is nothing to
@@ -72,7 +72,7 @@ def recover(context: Context, facts: Facts, failed: Result, run: Run) -> Result:
     return replace(failed, details=details, line=line)
 
 
-def kept_out(context: Context, plan: Plan, failed: Result) -> Result:
+def kept_out(context: World, plan: Plan, failed: Result) -> Result:
     """Say it when a deploy under maintenance ended with people still kept out."""
     if not plan.request.maintenance:
         return failed

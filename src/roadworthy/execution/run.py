@@ -82,13 +82,13 @@ from .clock import refuse_wrong_clock
 from .recover import kept_out, recover
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.log import Log
     from ..platforms.base import Progress
+    from ..world import World
 
 
-def run(context: Context, request: Request, *, only_plan: bool = False) -> Result:
+def run(context: World, request: Request, *, only_plan: bool = False) -> Result:
     """Take one request down the road. `only_plan` stops after the verdicts and changes nothing.
 
     Raises Held when another release holds the environment, and still does after `request.wait` seconds;
@@ -113,7 +113,7 @@ def run(context: Context, request: Request, *, only_plan: bool = False) -> Resul
                 raise
 
 
-def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Result:
+def _run(context: World, log: Log, request: Request, *, only_plan: bool) -> Result:
     screen = context.screen
     action = actions.named(request.action)
     head = log.head()
@@ -179,7 +179,7 @@ def _run(context: Context, log: Log, request: Request, *, only_plan: bool) -> Re
 
 
 def _act(
-    context: Context, log: Log, action: Action, plan: Plan, start: Entry, receipts: list[Receipt]
+    context: World, log: Log, action: Action, plan: Plan, start: Entry, receipts: list[Receipt]
 ) -> Confirmation:
     """Do the steps, one by one, and look again. What surely did not work is a problem, not an error."""
     from ..actions.running import before_the_next
@@ -219,7 +219,7 @@ def _act(
         return Confirmation((str(error), *_open_again(context, plan, start, len(receipts))), stands)
 
 
-def _do(context: Context, plan: Plan, step: Step, start: Entry, progress: Progress) -> Receipt:
+def _do(context: World, plan: Plan, step: Step, start: Entry, progress: Progress) -> Receipt:
     """The effect. Nothing else in this package changes an environment."""
     app = "" if isinstance(step, RunCommand) else step.app
     receipt = context.platform.apply(app or plan.app, step, token=token(start), progress=progress)
@@ -231,7 +231,7 @@ def _do(context: Context, plan: Plan, step: Step, start: Entry, progress: Progre
     return receipt
 
 
-def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[str, ...]:
+def _open_again(context: World, plan: Plan, start: Entry, done: int) -> tuple[str, ...]:
     """End the maintenance that a deploy began and whose release changed nothing; what is wrong with that, if so.
 
     Where something was changed it stays: whoever goes back ends it, once the app is seen healthy.
@@ -250,7 +250,7 @@ def _open_again(context: Context, plan: Plan, start: Entry, done: int) -> tuple[
 
 
 def settle(
-    context: Context,
+    context: World,
     action: Action,
     plan: Plan,
     start: Entry,
@@ -295,7 +295,7 @@ def settle(
 
 
 def _left_behind(
-    context: Context, plan: Plan, start: Entry, receipts: tuple[Receipt, ...]
+    context: World, plan: Plan, start: Entry, receipts: tuple[Receipt, ...]
 ) -> dict[str, PlatformRelease]:
     """The releases of steps that left no receipt, for one that fails may have made one: for the evidence."""
     told = {receipt.component for receipt in receipts if receipt.release}
@@ -315,7 +315,7 @@ def _left_behind(
     return made
 
 
-def refuse_if_superseded(context: Context, log: Log, request: Request, begun: Entry | None) -> None:
+def refuse_if_superseded(context: World, log: Log, request: Request, begun: Entry | None) -> None:
     """Raise Superseded when a deploy or a ship comes after a newer commit had its turn in this environment.
 
     No guard is asked then, and none loses a word: nothing that they guard is about to happen. Whoever goes back
@@ -343,14 +343,14 @@ def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:
         )
 
 
-def attempted(context: Context) -> dict[str, Any]:
+def attempted(context: World) -> dict[str, Any]:
     """What an entry says of the calls to the platform that had to be repeated or were refused; {} of none."""
     attempts = context.platform.take_attempts()
     return {"attempts": attempts} if attempts else {}
 
 
 def _unknown(
-    context: Context,
+    context: World,
     action: Action,
     plan: Plan,
     start: Entry,
@@ -369,7 +369,7 @@ def _unknown(
 
 
 def _note(
-    context: Context, action: Action, plan: Plan, start: Entry, why: str, attempts: Mapping[str, Any]
+    context: World, action: Action, plan: Plan, start: Entry, why: str, attempts: Mapping[str, Any]
 ) -> None:
     """Keep the attempts of a start that we do not settle: whoever does knows nothing of them.
 
@@ -386,7 +386,7 @@ def _note(
 
 
 def _refused(
-    context: Context,
+    context: World,
     log: Log,
     action: Action,
     plan: Plan,

@@ -18,9 +18,9 @@ from ..errors import Refused
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.policy import Policy
+    from ..world import World
 
 STAGE: Final[Mapping[str, str]] = {
     "intake": "intake",
@@ -94,7 +94,7 @@ def refusal(
     return ""
 
 
-def require(context: Context, environment: str, actions: Iterable[str]) -> tuple[Work, ...]:
+def require(context: World, environment: str, actions: Iterable[str]) -> tuple[Work, ...]:
     """What these actions sign in the journal of `environment`, when this command's key may sign all of it.
 
     Raises Refused when it may not.
@@ -105,7 +105,7 @@ def require(context: Context, environment: str, actions: Iterable[str]) -> tuple
     return works(actions)
 
 
-def problem(context: Context, environment: str, actions: tuple[str, ...]) -> str:
+def problem(context: World, environment: str, actions: tuple[str, ...]) -> str:
     """Why these actions, one after the other, cannot begin with this command's key; "" when they can."""
     wanted = works(actions)
     seconds = longest(context.config, environment) * len(actions)
@@ -113,12 +113,12 @@ def problem(context: Context, environment: str, actions: tuple[str, ...]) -> str
     return f"{_named(actions, wanted)} cannot begin: {why}" if why else ""
 
 
-def judges(context: Context) -> bool:
+def judges(context: World) -> bool:
     """Whether there is a key, and a policy that says what it may sign."""
     return context.signer is not None and (context.target != "sandbox" or bool(context.trust.policy.rules))
 
 
-def require_settling(context: Context, start: Entry) -> None:
+def require_settling(context: World, start: Entry) -> None:
     """Raises Refused, which says who may, when this command's key may not settle an open start."""
     said = start.record
     if why := _refusal(context, said.environment, (Work(said.stage, said.action),), 0.0):
@@ -126,7 +126,7 @@ def require_settling(context: Context, start: Entry) -> None:
         raise Refused(f"{left}, another key must settle it: {why}")
 
 
-def require_proofs(context: Context, environment: str, action: str, proven: Iterable[str]) -> None:
+def require_proofs(context: World, environment: str, action: str, proven: Iterable[str]) -> None:
     """Raises Refused when this key may start the action only with proofs of others that are not known."""
     from ..journal.policy import Asked
 
@@ -139,7 +139,7 @@ def require_proofs(context: Context, environment: str, action: str, proven: Iter
         raise Refused(f"{action} cannot begin: {why}")
 
 
-def _refusal(context: Context, environment: str, wanted: Iterable[Work], seconds: float) -> str:
+def _refusal(context: World, environment: str, wanted: Iterable[Work], seconds: float) -> str:
     signer, policy = context.signer, context.trust.policy
     # Without a key nothing can begin (journal/log.py), and a plan needs none.
     if signer is None or not judges(context):

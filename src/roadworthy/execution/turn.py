@@ -16,10 +16,10 @@ from ..wait import until
 from .holding import fate
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.log import Log
     from ..model import Request
+    from ..world import World
 
 FOLDER_POLL: Final = (
     0.2  # seconds between two looks into a folder; a bucket is asked as often as the platform
@@ -27,7 +27,7 @@ FOLDER_POLL: Final = (
 CI_POLL: Final = 15.0  # seconds between two questions about a holder's run: GitHub counts them
 
 
-def take(context: Context, log: Log, request: Request, deadline: float, *, settle: bool) -> None:
+def take(context: World, log: Log, request: Request, deadline: float, *, settle: bool) -> None:
     """Return when nothing holds the environment of `request`.
 
     With `request.wait` a living holder is waited for until `deadline`, a moment of time.monotonic(), and what
@@ -48,7 +48,7 @@ def take(context: Context, log: Log, request: Request, deadline: float, *, settl
             _wait_for(context, log, request, start, deadline)
 
 
-def _wait_for(context: Context, log: Log, request: Request, start: Entry, deadline: float) -> None:
+def _wait_for(context: World, log: Log, request: Request, start: Entry, deadline: float) -> None:
     """Until `start` is settled or its holder is dead. Raises HeldBy at the deadline."""
     holder = lock.holder(start)
     ask_ci_at = time.monotonic() + CI_POLL
@@ -69,7 +69,7 @@ def _wait_for(context: Context, log: Log, request: Request, start: Entry, deadli
             raise lock.HeldBy(holder, fate(context, holder), request.wait)
 
 
-def _let_arrive(context: Context, log: Log, start: Entry, deadline: float) -> None:
+def _let_arrive(context: World, log: Log, start: Entry, deadline: float) -> None:
     """Wait for as long as a request may take, since the holder was seen to be dead.
 
     When it died nobody knows, so its last request may have been sent just before. Raises OutcomeUnknown when the
@@ -85,7 +85,7 @@ def _let_arrive(context: Context, log: Log, start: Entry, deadline: float) -> No
         raise OutcomeUnknown(f"{said}; what it sent last may still arrive, for up to {within:g} s")
 
 
-def _take_over(context: Context, log: Log, request: Request, start: Entry) -> None:
+def _take_over(context: World, log: Log, request: Request, start: Entry) -> None:
     """Settle what a dead holder left open. Raises OutcomeUnknown when even looking cannot tell."""
     from .reconcile import reconcile
 

@@ -10,10 +10,10 @@ from ..model import History, Observed, Package
 from ..packages.build import build
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
 
-def adoptable(context: Context, environment: str, history: History, observed: Observed) -> Package:
+def adoptable(context: World, environment: str, history: History, observed: Observed) -> Package:
     """The package that runs: verified here before, or made of the commit that the platform names.
 
     The platform's word for a commit is only what somebody told it, so the package is built from that commit

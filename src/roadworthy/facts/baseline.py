@@ -12,12 +12,12 @@ from ..model import History, MissingFact, Observed, Usual
 from ..wait import until
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
 ROUNDS: Final = 10  # at once one after the other: a median needs a few, and a person waits for it
 
 
-def read_baseline(context: Context, history: History, observed: Observed) -> Mapping[str, Usual]:
+def read_baseline(context: World, history: History, observed: Observed) -> Mapping[str, Usual]:
     """Ask what runs and was verified ROUNDS times, for at most `limits.verify` seconds.
 
     Raises MissingFact when nothing verified runs, or when it mostly fails every check.

@@ -14,7 +14,7 @@ from ..model import Credential
 from ..platforms.base import apps_opened
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
 PRODUCTION: Final = (
     "HEROKU_API_KEY",
@@ -30,7 +30,7 @@ PRODUCTION: Final = (
 """Variables with which an environment, its journal or its checks are changed."""
 
 
-def read_credentials(context: Context) -> tuple[Credential, ...]:
+def read_credentials(context: World) -> tuple[Credential, ...]:
     """Each variable that `acceptance.credentials` names and that is set.
 
     Raises CheckFailed when the platform does not tell whether one opens a production app.
@@ -44,7 +44,7 @@ def read_credentials(context: Context) -> tuple[Credential, ...]:
     return tuple(found)
 
 
-def _same_as(context: Context, name: str, value: str) -> tuple[str, ...]:
+def _same_as(context: World, name: str, value: str) -> tuple[str, ...]:
     known = {other: context.environ.get(other, "") for other in PRODUCTION}
     if path := known["ROADWORTHY_SIGNING_KEY_FILE"]:
         try:

@@ -28,13 +28,13 @@ from ..model import (
 from .running import RELEASES, RUNS, running
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.index import Settled
     from ..journal.log import Log
+    from ..world import World
 
 
-def history_of(context: Context, log: Log) -> History:
+def history_of(context: World, log: Log) -> History:
     """What the journal of an environment says by now, of each of its components, too, where it has several.
 
     What was released before there were several was the first; one that is declared no more is nobody's any more.

@@ -11,10 +11,10 @@ from ..errors import CheckFailed, Unreachable, UsageError
 from ..model import Package
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..facts.standing import Done
     from ..journal.entry import Entry
     from ..packages.registry import Manifest
+    from ..world import World
 
 
 def attributed(entries: Iterable[Entry], package: Package) -> Package:
@@ -29,7 +29,7 @@ def attributed(entries: Iterable[Entry], package: Package) -> Package:
     return replace(package, found=False, parts=parts)
 
 
-def still(context: Context, commit: str, done: Done, digest: str, ref: str, component: str) -> Manifest:
+def still(context: World, commit: str, done: Done, digest: str, ref: str, component: str) -> Manifest:
     """The image, in the repository that release.toml names now or in the one that it was built into.
 
     A digest is the same image wherever it lies, so a registry may move. Raises UsageError when it is in neither.

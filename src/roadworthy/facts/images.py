@@ -10,10 +10,10 @@ from ..errors import RoadworthyError, UsageError
 from ..model import Deployed, Observed, Package, RollbackTarget
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
 
-def releasable(context: Context, app: str, package: Package) -> None:
+def releasable(context: World, app: str, package: Package) -> None:
     """Raise UsageError, before anything is done, when the platform cannot run this image."""
     context.platform.repository(app)
     if not package.config:
@@ -23,7 +23,7 @@ def releasable(context: Context, app: str, package: Package) -> None:
         )
 
 
-def lost(context: Context, app: str, seen: Observed) -> str:
+def lost(context: World, app: str, seen: Observed) -> str:
     """Why what runs could not be started again, where it is an image; "" when it could, and of a slug."""
     current = seen.current
     if not seen.digest or current is None or "-" in current.artifact:  # a slug's id is a UUID
@@ -34,7 +34,7 @@ def lost(context: Context, app: str, seen: Observed) -> str:
     return registry.lacks(ref, environ=context.environ)
 
 
-def image_target(context: Context, app: str, deployed: Deployed) -> RollbackTarget:
+def image_target(context: World, app: str, deployed: Deployed) -> RollbackTarget:
     """The image with the place where it still is: its component's own repository, or else the app's."""
     from ..packages import registry
 

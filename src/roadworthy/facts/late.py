@@ -18,14 +18,14 @@ from ..model import PlatformRelease
 from ..platforms.mark import MARKER
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.log import Log
+    from ..world import World
 
 _TOKEN: Final = re.compile(r"roadworthy ([a-z0-9][a-z0-9._-]{0,99})#([1-9][0-9]{0,7}) ([0-9a-f]{12})")
 
 
-def late_effect(context: Context, log: Log, app: str, release: PlatformRelease) -> str:
+def late_effect(context: World, log: Log, app: str, release: PlatformRelease) -> str:
     """Which start made a release of `app`, and what settled it, in words; "" when none in this journal did.
 
     Raises JournalLost when it was one that this journal does not hold (any more).
@@ -52,7 +52,7 @@ def late_effect(context: Context, log: Log, app: str, release: PlatformRelease) 
     return f"start #{entry.seq} ({entry.record.action}{of}), {how}"
 
 
-def _token_of(context: Context, app: str, release: PlatformRelease) -> str:
+def _token_of(context: World, app: str, release: PlatformRelease) -> str:
     if release.mark:
         return release.mark
     if not release.sets_mark:

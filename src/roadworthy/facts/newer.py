@@ -20,10 +20,10 @@ from .history import history_of
 from .standing import standing_of
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.log import Log
     from ..model import Request
+    from ..world import World
 
 
 class Newer(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Newer(msgspec.Struct, frozen=True):
         return f"{self.commit[:12]}, which {self.how} (journal #{self.seq})"
 
 
-def newer_than(context: Context, log: Log, request: Request, begun: Entry | None) -> Newer | None:
+def newer_than(context: World, log: Log, request: Request, begun: Entry | None) -> Newer | None:
     """What overtook the commit of `request` in its environment; None when nothing did, or git cannot tell.
 
     That is the verified package that runs, or a decision YES since then on a change that needed no deployment,
@@ -55,7 +55,7 @@ def newer_than(context: Context, log: Log, request: Request, begun: Entry | None
     return newer if standing.intake and standing.turn < newer.at else None
 
 
-def overtaken(context: Context, log: Log, commit: str) -> Newer | None:
+def overtaken(context: World, log: Log, commit: str) -> Newer | None:
     """What runs, or was decided on since, on top of this commit; None where it runs itself, or git cannot tell."""
     running = history_of(context, log).running
     if running and running.package.commit == commit:
@@ -78,7 +78,7 @@ def _decided(log: Log, since: int) -> Entry | None:
     return None
 
 
-def _is_on_top(context: Context, newer: str, commit: str) -> bool:
+def _is_on_top(context: World, newer: str, commit: str) -> bool:
     try:
         return newer != commit and git.is_ancestor(context.paths.root, commit, newer)
     except RoadworthyError:

@@ -13,10 +13,10 @@ from ..wait import side_by_side
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..context import Context
+    from ..world import World
 
 
-def observe(context: Context, environment: str, *, whole: bool = False) -> Observed:
+def observe(context: World, environment: str, *, whole: bool = False) -> Observed:
     """Look at every app of the environment, once each and side by side. Raises what the driver raises.
 
     With `whole`, an image of which the app's repository lost a part counts as no package, as one that it lost.
@@ -36,7 +36,7 @@ def observe(context: Context, environment: str, *, whole: bool = False) -> Obser
     )
 
 
-def _startable(context: Context, app: str) -> Observed:
+def _startable(context: World, app: str) -> Observed:
     from .images import lost
 
     seen = context.platform.observe(app)

@@ -18,7 +18,7 @@ from .standing import Done, standing_of
 
 if TYPE_CHECKING:
     from ..config import Packaged
-    from ..context import Context
+    from ..world import World
 
 MANIFEST: Final = "manifest.json"
 """The evidence of a build that is the release package's manifest."""
@@ -26,7 +26,7 @@ DESCRIBED: Final = "package.json"
 """The evidence of a build that holds the package's own description."""
 
 
-def here(context: Context, package: Package) -> Package:
+def here(context: World, package: Package) -> Package:
     """The package with the files of its bytes, where they are on this machine."""
     if package.parts:
         return replace(package, parts=tuple(here(context, part) for part in package.parts))
@@ -34,7 +34,7 @@ def here(context: Context, package: Package) -> Package:
     return replace(package, file=str(file) if file.is_file() else "")
 
 
-def unpack(context: Context, package: Package, folder: Path) -> None:
+def unpack(context: World, package: Package, folder: Path) -> None:
     """Write the files of one component's package into an empty folder; of an image what it was built from."""
     if package.kind == "image":
         from ..packages import image
@@ -46,7 +46,7 @@ def unpack(context: Context, package: Package, folder: Path) -> None:
     return source.unpack(Path(package.file), folder)
 
 
-def recorded(context: Context, commit: str, done: Done, *, keep: bool = True) -> Package:
+def recorded(context: World, commit: str, done: Done, *, keep: bool = True) -> Package:
     """The very package that a build recorded, from this machine or from the store; never built again.
 
     What the store has is brought to this machine, unless it is not to be kept here.
@@ -73,7 +73,7 @@ def recorded(context: Context, commit: str, done: Done, *, keep: bool = True) ->
 
 
 def _recorded(
-    context: Context, commit: str, done: Done, digest: str, ref: str, component: str, keep: bool
+    context: World, commit: str, done: Done, digest: str, ref: str, component: str, keep: bool
 ) -> Package:
     if ref:
         there = image_packages.still(context, commit, done, digest, ref, component)
@@ -105,7 +105,7 @@ def _recorded(
     return Package(commit, found.digest, found.size, str(found.file), component=component)
 
 
-def bring(context: Context, package: Package, *, keep: bool = True) -> bool:
+def bring(context: World, package: Package, *, keep: bool = True) -> bool:
     """Whether the bytes of one component's package can be had: here, or from the store, which brings them here.
 
     With `keep` off they stay where they are.
@@ -122,7 +122,7 @@ def bring(context: Context, package: Package, *, keep: bool = True) -> bool:
     return package.digest in [part.digest for part in found.each]
 
 
-def known(context: Context, commit: str) -> Package:
+def known(context: World, commit: str) -> Package:
     """The package that a deploy means, as it is now. Nothing is built, fetched or written.
 
     Raises NoPackage when none is recorded and none is here, UsageError as `package_of` does.
@@ -140,7 +140,7 @@ def known(context: Context, commit: str) -> Package:
     return replace(parts[0], component="") if len(parts) == 1 else Package.together(parts)
 
 
-def _found(context: Context, commit: str, rules: Packaged) -> Package | None:
+def _found(context: World, commit: str, rules: Packaged) -> Package | None:
     """The package of one component that was built before, here or in its registry; None when there is none."""
     store, name = store_of(context.config, context.paths, rules.component), rules.component
     if rules.kind == "image":
@@ -156,7 +156,7 @@ def _found(context: Context, commit: str, rules: Packaged) -> Package | None:
     return Package(made.commit, made.digest, made.size, str(made.file), component=name) if made else None
 
 
-def fetched(context: Context, plan: Plan) -> Plan:
+def fetched(context: World, plan: Plan) -> Plan:
     """The plan, with the bytes of all that is to be uploaded on this machine: before anything is changed.
 
     Raises UsageError when they are nowhere.
@@ -164,7 +164,7 @@ def fetched(context: Context, plan: Plan) -> Plan:
     return replace(plan, steps=tuple(_with_bytes(context, step) for step in plan.steps))
 
 
-def _with_bytes(context: Context, step: Step) -> Step:
+def _with_bytes(context: World, step: Step) -> Step:
     if (
         not isinstance(step, ReleasePackage)
         or step.artifact

@@ -23,10 +23,10 @@ from ..toml import FILE
 
 if TYPE_CHECKING:
     from ..config import Environment
-    from ..context import Context
     from ..journal.entry import Entry
     from ..journal.log import Log
     from ..model import Fact, History, Request
+    from ..world import World
 
 _LOOKED_AT: Final = 1000  # entries, newest first, among which the last start or refusal is looked for
 _RULE: Final = "The rules that judge production are those of a commit, and no weaker one counts unseen."
@@ -98,7 +98,7 @@ def _few(names: tuple[str, ...]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def read_policy(context: Context, request: Request, log: Log, history: History, head: str) -> PolicyState:
+def read_policy(context: World, request: Request, log: Log, history: History, head: str) -> PolicyState:
     """The policy of a request. Raises UsageError where a commit that it has to be compared with is not here."""
     from .weaker import weaker
 
@@ -178,7 +178,7 @@ def _last(log: Log) -> _Last:
     return known
 
 
-def _asks_for_approval(context: Context, files: Mapping[str, bytes]) -> bool:
+def _asks_for_approval(context: World, files: Mapping[str, bytes]) -> bool:
     try:
         target = decode(files.get(FILE, b"")).targets.get(context.target)
     except UsageError:
@@ -186,7 +186,7 @@ def _asks_for_approval(context: Context, files: Mapping[str, bytes]) -> bool:
     return target is not None and target.approved_policy
 
 
-def _approval(context: Context, log: Log, wanted: Mapping[str, str], last: _Last) -> Mapping[str, Any] | None:
+def _approval(context: World, log: Log, wanted: Mapping[str, str], last: _Last) -> Mapping[str, Any] | None:
     """The entry by which the holder of another key than ours approved these very files; None when nobody did."""
     mine = context.signer.keyid if context.signer else ""
 
@@ -217,7 +217,7 @@ def _was_locked(entry: Entry) -> bool:
 
 
 def _known_by(
-    context: Context,
+    context: World,
     request: Request,
     environment: Environment,
     last: _Last,
@@ -242,7 +242,7 @@ def _environments(files: Mapping[str, bytes]) -> Iterator[tuple[str, Environment
         return
 
 
-def _other_places(context: Context, environment: str) -> Iterator[tuple[str, _Last]]:
+def _other_places(context: World, environment: str) -> Iterator[tuple[str, _Last]]:
     """What the journals of the target's other environments say."""
     for name in context.store.names(context.target):
         place = name.rpartition("/")[2]

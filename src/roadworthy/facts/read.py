@@ -46,7 +46,7 @@ from .revision import read_revision
 from .standing import standing_of
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
     from .migrations import Migrations
     from .standing import Standing
 
@@ -55,7 +55,7 @@ _RELEASE: Final = re.compile(r"v([1-9][0-9]{0,6})")
 _HEX: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def read_facts(context: Context, request: Request, action: Action) -> Facts:
+def read_facts(context: World, request: Request, action: Action) -> Facts:
     """The facts for one request. Raises UsageError or CheckFailed when the action cannot even be planned."""
     config, paths = context.config, context.paths
     environment = config.environment(request.environment)
@@ -113,7 +113,7 @@ def read_facts(context: Context, request: Request, action: Action) -> Facts:
     )
 
 
-def read_acceptance(context: Context, request: Request, package: Package) -> Facts:
+def read_acceptance(context: World, request: Request, package: Package) -> Facts:
     """The facts for an acceptance: no platform is asked for what runs, so none has to let us in."""
     no_platform = "an acceptance asks no platform"
     return Facts(
@@ -140,7 +140,7 @@ def read_acceptance(context: Context, request: Request, package: Package) -> Fac
     )
 
 
-def _eligible(context: Context, request: Request, package: Package, standing: Standing) -> Eligibility:
+def _eligible(context: World, request: Request, package: Package, standing: Standing) -> Eligibility:
     """The package's own journal, and what the change against the running package requires."""
     from .acceptance_checks import required_checks
     from .scope import scope_of
@@ -149,7 +149,7 @@ def _eligible(context: Context, request: Request, package: Package, standing: St
     return Eligibility(standing, required_checks(scope, context.config.acceptance))
 
 
-def _config(context: Context, request: Request, action: Action) -> Mapping[str, str]:
+def _config(context: World, request: Request, action: Action) -> Mapping[str, str]:
     """The config vars of the app that is about to get others; nobody else needs to see them."""
     if not action.reads_vars:
         raise MissingFact("config vars are read for a change of them only")
@@ -159,7 +159,7 @@ def _config(context: Context, request: Request, action: Action) -> Mapping[str, 
     )
 
 
-def _older(context: Context, package: Package, history: History) -> bool:
+def _older(context: World, package: Package, history: History) -> bool:
     """Whether what runs was made on top of the package's commit."""
     running = history.running.package.commit if history.running else ""
     if running in ("", package.commit):
@@ -175,7 +175,7 @@ def _fact(name: str, read: Callable[[], T]) -> Fact[T]:
 
 
 def _back_fact(
-    context: Context, request: Request, action: Action, app: str, history: History, observed: Observed
+    context: World, request: Request, action: Action, app: str, history: History, observed: Observed
 ) -> Fact[RollbackTarget | None]:
     """A rollback whose target is not there cannot be planned; for anything else it is one fact of many."""
     if action.takes is Takes.TARGET:
@@ -198,7 +198,7 @@ def _running(request: Request, history: History) -> Package:
 
 
 def _package(
-    context: Context, request: Request, action: Action, history: History, back: Fact[RollbackTarget | None]
+    context: World, request: Request, action: Action, history: History, back: Fact[RollbackTarget | None]
 ) -> Package:
     """Deploy acts on the package of its commit, a rollback on its target's, anything else on what runs."""
     if action.takes is Takes.COMMIT:
@@ -218,7 +218,7 @@ def _package(
 
 
 def _asked_back(
-    context: Context, request: Request, app: str, history: History, observed: Observed
+    context: World, request: Request, app: str, history: History, observed: Observed
 ) -> RollbackTarget | None:
     """A rollback goes back to what was asked for, or the last verified.
 
@@ -234,7 +234,7 @@ def _asked_back(
 
 
 def _back(
-    context: Context, request: Request, deployed: Deployed | None, observed: Observed
+    context: World, request: Request, deployed: Deployed | None, observed: Observed
 ) -> RollbackTarget | None:
     """Where a deployed package can still be had; anything but a rollback would go back to what runs now."""
     if deployed is None:
@@ -254,7 +254,7 @@ def _back(
     )
 
 
-def _still(context: Context, app: str, deployed: Deployed, observed: Observed) -> RollbackTarget:
+def _still(context: World, app: str, deployed: Deployed, observed: Observed) -> RollbackTarget:
     """Where the package of one app can still be had."""
     package = deployed.package
     if package.kind == "image":
@@ -283,7 +283,7 @@ def _left_behind(history: History, observed: Observed) -> bool:
     return current is not None and (current.order, current.artifact) in failed
 
 
-def _asked(context: Context, to: str, app: str, history: History, observed: Observed) -> Deployed:
+def _asked(context: World, to: str, app: str, history: History, observed: Observed) -> Deployed:
     """The verified package that a person named: by release number, commit or digest."""
     digest = to
     if match := _RELEASE.fullmatch(to):
@@ -304,12 +304,12 @@ def _asked(context: Context, to: str, app: str, history: History, observed: Obse
     raise UsageError(f"{to} was never verified in {_name(context, app)}: see `invoke history`")
 
 
-def _name(context: Context, app: str) -> str:
+def _name(context: World, app: str) -> str:
     """The environment that an app belongs to, for messages."""
     return next((n for n, e in context.config.environments.items() if app in e.names), app)
 
 
-def _start_commands(context: Context, package: Package) -> tuple[Processes, ...]:
+def _start_commands(context: World, package: Package) -> tuple[Processes, ...]:
     """The start commands of each component. Raises UsageError where one is not there or cannot be read."""
     if package.kind == "image":
         return ()  # its one process is what its Dockerfile says; it has no release phase
@@ -326,7 +326,7 @@ def _start_commands(context: Context, package: Package) -> tuple[Processes, ...]
     return tuple(found)
 
 
-def read_ci(context: Context, package: Package, *, with_run: bool = False) -> CiState:
+def read_ci(context: World, package: Package, *, with_run: bool = False) -> CiState:
     """The commit stage of the package's commit; `with_run` also asks which workflow run it was."""
     if github := context.config.github:
         from .. import http
@@ -339,7 +339,7 @@ def read_ci(context: Context, package: Package, *, with_run: bool = False) -> Ci
     return test_run(context.log(place_of(package.commit)).settled(), package.digest)
 
 
-def _certificate(context: Context, place: str, package: Package) -> Certified | None:
+def _certificate(context: World, place: str, package: Package) -> Certified | None:
     """The certificate of this very package where there is one, else the newest, so a guard can say which."""
     if not place:
         return None
@@ -354,7 +354,7 @@ def _certificate(context: Context, place: str, package: Package) -> Certified | 
 
 
 def _migrations(
-    context: Context, action: Action, package: Package, history: History, observed: Observed
+    context: World, action: Action, package: Package, history: History, observed: Observed
 ) -> Migrations:
     """The migrations of the package, with later ones that are applied where it may run behind them.
 
@@ -375,7 +375,7 @@ def _migrations(
 
 
 def _baseline(
-    context: Context,
+    context: World,
     request: Request,
     action: Action,
     package: Package,
@@ -391,7 +391,7 @@ def _baseline(
     return read_baseline(context, history, observed)
 
 
-def _blockers(context: Context) -> tuple[Blocker, ...]:
+def _blockers(context: World) -> tuple[Blocker, ...]:
     if context.config.github:
         from .. import http
         from .github import blockers

@@ -18,8 +18,8 @@ from ..errors import CheckFailed, RoadworthyError
 from ..model import Fact
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..model import History, Observed, Receipt
+    from ..world import World
 
 REVISION: Final = r"[A-Za-z0-9_.]{1,128}"
 SHOWN: Final = 5  # lines that are quoted
@@ -51,7 +51,7 @@ class Listed(msgspec.Struct, frozen=True):
     path: str
 
 
-def revision_of(context: Context, app: str) -> str | None:
+def revision_of(context: World, app: str) -> str | None:
     """The revision that the database of an app is at; None when it was never migrated, or nothing ever migrates it.
 
     Raises CannotTell when its answer cannot be read, NoAnswer when there is none.
@@ -68,7 +68,7 @@ def revision_of(context: Context, app: str) -> str | None:
 
 
 def read_revision(
-    context: Context, action: Action, app: str, history: History, observed: Observed
+    context: World, action: Action, app: str, history: History, observed: Observed
 ) -> Fact[str | None]:
     """The revision that the database itself says it is at, for what depends on it or changes it.
 

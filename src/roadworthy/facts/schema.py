@@ -12,13 +12,13 @@ from ..errors import RoadworthyError, UsageError
 from .migrations import Migrations, migrations_at
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
 
 ALEMBIC: Final = "alembic.ini"
 RAN: Final = 20  # packages of the past that are asked for their migrations
 
 
-def migrations_of(context: Context, commit: str, revision: str | None, ran: Iterable[str] = ()) -> Migrations:
+def migrations_of(context: World, commit: str, revision: str | None, ran: Iterable[str] = ()) -> Migrations:
     """The migrations of the package of `commit`, and the later ones that are applied where it has to run.
 
     The database is at `revision`; `ran` are the commits that ran there, newest first. Raises UsageError when the
@@ -31,7 +31,7 @@ def migrations_of(context: Context, commit: str, revision: str | None, ran: Iter
     return own.followed_by(found, str(revision)) if found else own
 
 
-def migrations_that_ran(context: Context, revision: str | None, ran: Iterable[str]) -> Migrations | None:
+def migrations_that_ran(context: World, revision: str | None, ran: Iterable[str]) -> Migrations | None:
     """The migrations of the newest of these commits whose package knows the revision; None when no package does.
 
     That may be the one that runs, even one that failed after its migrations, or one that ran before.
@@ -48,7 +48,7 @@ def _knows(migrations: Migrations, revision: str | None) -> bool:
     return revision in {None, *(one.revision for one in migrations.all)}
 
 
-def own_migrations(context: Context, commit: str) -> Migrations:
+def own_migrations(context: World, commit: str) -> Migrations:
     """Those of the package of `commit`. Raises UsageError when they cannot be read."""
     rules = context.config.package
     if not rules.migrates:

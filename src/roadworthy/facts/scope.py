@@ -24,8 +24,8 @@ from .history import read_history
 
 if TYPE_CHECKING:
     from ..config import DocsDriftRules, ScopeRules
-    from ..context import Context
     from ..model import History
+    from ..world import World
 
 # What decides over releases is the toolkit's, whatever a configuration says: else it could take itself out.
 TOOLKIT: Final = (FILE, "guards/**", ".github/**", ".release/**")
@@ -236,7 +236,7 @@ def _shown(name: bytes, prefix: bytes) -> str:
     return path.decode(errors="backslashreplace")
 
 
-def scope_of(context: Context, environment: str, commit: str) -> Scope:
+def scope_of(context: World, environment: str, commit: str) -> Scope:
     """What `commit` changes against the last verified deployment of `environment`; everything without one."""
     history = read_history(context.log(environment).settled(), context.paths.state)
     return since_deployed(context.paths.root, context.config.scope, history, commit)

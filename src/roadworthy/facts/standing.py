@@ -18,8 +18,8 @@ from ..journal.entry import place_of
 from ..journal.lock import holder
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..journal.entry import Entry
+    from ..world import World
 
 STAGES: Final = {"intake": "intake", "build": "build", "accept": "verification", "release": "release"}
 """The contract's stage of each action on a package."""
@@ -83,7 +83,7 @@ class Standing(msgspec.Struct, frozen=True):
         return ""
 
 
-def standing_of(context: Context, commit: str) -> Standing:
+def standing_of(context: World, commit: str) -> Standing:
     """How far the package of a commit has come by now."""
     return read_standing(context.log(place_of(commit)).entries())
 

@@ -19,7 +19,7 @@ from ..model import Package
 if TYPE_CHECKING:
     from ..config import Config, Packaged
     from ..model import Paths
-    from ..report.terminal import Screen
+    from ..world import Reporter
     from .image import Image
 
 
@@ -33,7 +33,7 @@ class Site(Protocol):
     @property
     def environ(self) -> Mapping[str, str]: ...
     @property
-    def screen(self) -> Screen: ...
+    def screen(self) -> Reporter: ...
 
 
 def build(site: Site, commit: str) -> Package:

@@ -29,9 +29,9 @@ from ..wait import until
 from . import place as apart
 
 if TYPE_CHECKING:
-    from ..context import Context
     from ..model import Package
     from ..packages.podman import Container
+    from ..world import World
 
 POLL: Final = 0.02  # seconds between two looks whether the app listens
 PASSED_ON: Final = ("LANG", "LC_ALL", "TZ")
@@ -106,7 +106,7 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def unpacked(context: Context, package: Package) -> Iterator[tuple[Trial, ...]]:
+def unpacked(context: World, package: Package) -> Iterator[tuple[Trial, ...]]:
     """The files of each component's package in a new folder, all beside one database.
 
     Raises UsageError when they are not what the digest says.
@@ -118,7 +118,7 @@ def unpacked(context: Context, package: Package) -> Iterator[tuple[Trial, ...]]:
         yield tuple(_place(context, part, made, environ, stack) for part in package.each)
 
 
-def _environ(context: Context, made: Path, data: Path) -> dict[str, str]:
+def _environ(context: World, made: Path, data: Path) -> dict[str, str]:
     """What the processes see: the config vars of an acceptance, and nothing of anybody's shell."""
     said = {"DATABASE_URL": "sqlite:///{folder}/acceptance.db", **context.config.acceptance.config}
     config = {name: value.replace("{folder}", str(data)) for name, value in said.items()}
@@ -133,9 +133,7 @@ def _environ(context: Context, made: Path, data: Path) -> dict[str, str]:
     }
 
 
-def _place(
-    context: Context, part: Package, made: Path, environ: Mapping[str, str], stack: ExitStack
-) -> Trial:
+def _place(context: World, part: Package, made: Path, environ: Mapping[str, str], stack: ExitStack) -> Trial:
     from ..facts.package import unpack
 
     place = made / (part.component or "app")
@@ -151,7 +149,7 @@ def _place(
     return Trial(part, place, own, within, container, label)
 
 
-def _pulled(context: Context, package: Package, shared: Path) -> Container:
+def _pulled(context: World, package: Package, shared: Path) -> Container:
     """The image, in podman's store. Raises UsageError when it cannot be run here or was altered."""
     if missing := podman.lacking():
         raise UsageError(f"an image is accepted by running it, and not installed here: {missing}")

@@ -26,7 +26,7 @@ from . import place as apart
 from .database import URL, changes, database
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..world import World
     from .database import Postgres, Schema, Sqlite
     from .package import Trial
 
@@ -50,7 +50,7 @@ def told(urls: Mapping[str, str]) -> dict[str, str]:
     return {f"{component.upper()}_URL": url for component, url in urls.items() if component}
 
 
-def on_empty(context: Context, places: Sequence[Trial]) -> list[str]:
+def on_empty(context: World, places: Sequence[Trial]) -> list[str]:
     """Start everything on an empty database: what is wrong with what became of the schema."""
     try:
         beside = _database(places)
@@ -63,7 +63,7 @@ def on_empty(context: Context, places: Sequence[Trial]) -> list[str]:
         return [str(error)]
 
 
-def _started_on(context: Context, places: Sequence[Trial]) -> list[str]:
+def _started_on(context: World, places: Sequence[Trial]) -> list[str]:
     watch = Watch(places, "an empty database")
     for place in places:
         if command := processes_of(place).get(start_commands.RELEASE):
@@ -86,7 +86,7 @@ def _started_on(context: Context, places: Sequence[Trial]) -> list[str]:
     return watch.problems
 
 
-def _ask(context: Context, commit: str, urls: Mapping[str, str]) -> None:
+def _ask(context: World, commit: str, urls: Mapping[str, str]) -> None:
     """Let it answer once: some apps do at the first request what others do at their start."""
     from ..checks import http
 

@@ -1,0 +1,92 @@
+"""What the road, the actions and the facts get of a command's context: what they look at and act on, and no more.
+
+`context.Context` is one. Below the commands and the stages nothing can open journals that nobody named, say what a
+person asked for, or pack and publish: a type checker holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .checks.http import CheckResult
+    from .config import Config
+    from .journal.log import Log
+    from .journal.sign import Signer, Trust
+    from .journal.store import Store
+    from .model import Paths, Verdict
+    from .platforms.base import Platform
+
+
+class Reporter(Protocol):
+    """Where people look while it goes on."""
+
+    def step(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Show a step while it lasts; what it gives takes what is going on."""
+        ...
+
+    def line(self, text: str) -> None:
+        """Show one line."""
+        ...
+
+    def fact(self, label: str, value: object) -> None:
+        """Show a name with its value."""
+        ...
+
+    def verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Show what the guards say."""
+        ...
+
+    def checks(self, results: Iterable[CheckResult]) -> None:
+        """Show what the checks found."""
+        ...
+
+
+class World(Protocol):
+    """Configuration, platform, journals, clock and reporter. With `planning` nothing is changed."""
+
+    planning: bool
+    now: Callable[[], datetime]
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def paths(self) -> Paths: ...
+    @property
+    def artifacts(self) -> Path: ...
+    @property
+    def environ(self) -> Mapping[str, str]: ...
+    @property
+    def policy_files(self) -> Mapping[str, bytes]: ...
+    @property
+    def platform(self) -> Platform: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def shares_journal(self) -> bool: ...
+    @property
+    def signer(self) -> Signer | None: ...
+    @property
+    def trust(self) -> Trust: ...
+    @property
+    def screen(self) -> Reporter: ...
+
+    def log(self, place: str) -> Log:
+        """The journal of an environment of the target, or of `package-<commit>`."""
+        ...
+
+    def changes(self, what: str) -> None:
+        """Call this before the first change. Raises Planned with `what` when only planning."""
+        ...
+
+    def shown(self, path: Path) -> str:
+        """A path as people see it: from the project's folder where it lies in it."""
+        ...
