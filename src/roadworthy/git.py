@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from .errors import UsageError
-from .git_objects import Entry, ask, at, contents, folder, full, look
+from .git_objects import Entry, ask, ask_once, at, contents, folder, full, look
 
 MAX_SHOWN: Final = 16 << 20  # bytes of one file that is read into memory
 MAX_COMMIT: Final = 1 << 20  # bytes of one commit object
@@ -125,7 +125,7 @@ def files(root: Path, commit: str, paths: tuple[str, ...], limit: int) -> dict[s
 
     Raises UsageError for an unknown commit, and for a file above `limit` bytes.
     """
-    listed = ask(root, "ls-tree", "-r", "-z", resolve(root, full(commit)), "--", *paths)
+    listed = ask_once(root, "ls-tree", "-r", "-z", resolve(root, full(commit)), "--", *paths)
     found = {}
     for line in listed.split(b"\0")[:-1]:
         head, _, name = line.partition(b"\t")

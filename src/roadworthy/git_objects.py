@@ -4,6 +4,8 @@
   one that holds `root`. Replace refs and grafts are off, so a commit is what its SHA says.
 - Paths are relative to `root`, so a project in a subfolder of its repository works too.
 - Every failure is a `UsageError`: one line, what to do.
+- What a whole SHA stands for never changes, so a small answer about one is kept and git is not started again.
+  That there is no such object is not kept: somebody may fetch it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from .errors import UsageError
 SHA: Final = re.compile(r"[0-9a-f]{40}")
 TIMEOUT: Final = 120.0  # seconds for one git process
 MAX_OUTPUT: Final = 64 << 20  # bytes of one listing
+MAX_KEPT: Final = 64 << 10  # bytes of one answer that is kept
+ROOM: Final = 16 << 20  # bytes of all that are kept; when they are used up, it begins anew
 _KEPT: Final = frozenset(
     {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CEILING_DIRECTORIES"}
 )
@@ -53,6 +57,30 @@ class Found(NamedTuple):
     size: int
 
 
+class _Answers:
+    """Answers by what was asked; several threads may ask."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[object, ...], object] = {}
+        self._room = ROOM
+
+    def get(self, *asked: object) -> object | None:
+        return self._said.get(asked)
+
+    def keep(self, answer: object, size: int, *asked: object) -> None:
+        """Keep an answer of that many bytes, unless it is a big one."""
+        if size > MAX_KEPT:
+            return
+        cost = size + 500  # and what it costs to keep anything
+        if cost > self._room:
+            self._said, self._room = {}, ROOM
+        self._room -= cost
+        self._said[asked] = answer
+
+
+_answers: Final = _Answers()
+
+
 def full(sha: str) -> str:
     """`sha` itself when it is 40 lower-case hex characters, else UsageError."""
     if not SHA.fullmatch(sha):
@@ -71,13 +99,25 @@ def at(commit: str, path: str) -> str:
 
 def look(root: Path, *names: str) -> list[Found | None]:
     """What each object name stands for, None where nothing (or more than one thing) does."""
-    with _git(root, "cat-file", "--batch-check", "--buffer", asked=names) as out:
-        return [_found(out) for _ in names]
+    known: dict[str, Found | None] = {name: _kept(root, name) for name in names}
+    unknown = [name for name, found in known.items() if not found]
+    if unknown or not names:
+        with _git(root, "cat-file", "--batch-check", "--buffer", asked=unknown) as out:
+            known |= {name: _found(out) for name in unknown}
+    for name in unknown:
+        if known[name] and SHA.match(name):
+            _answers.keep(known[name], len(name), root, name)
+    return [known[name] for name in names]
+
+
+def _kept(root: Path, name: str) -> Found | None:
+    found = _answers.get(root, name)
+    return found if isinstance(found, Found) else None
 
 
 def folder(root: Path, oid: str, *, recursive: bool) -> Iterator[Entry]:
     """The entries of a tree object, in git's order; with `recursive`, all files below it and no folders."""
-    listed = ask(root, "ls-tree", "-z", "--full-tree", *(("-r",) if recursive else ()), full(oid))
+    listed = ask_once(root, "ls-tree", "-z", "--full-tree", *(("-r",) if recursive else ()), full(oid))
     for line in listed.split(b"\0")[:-1]:
         head, _, name = line.partition(b"\t")
         mode, kind, sha = head.decode().split()
@@ -87,6 +127,10 @@ def folder(root: Path, oid: str, *, recursive: bool) -> Iterator[Entry]:
 def contents(root: Path, oids: Iterable[str], limit: int) -> Iterator[bytes]:
     """The bytes of each object, in order, from one process. UsageError for a missing one or above `limit`."""
     oids = list(oids)
+    kept = [_answers.get(root, "bytes", oid) for oid in oids]
+    if oids and all(isinstance(content, bytes) and len(content) <= limit for content in kept):
+        yield from (content for content in kept if isinstance(content, bytes))
+        return
     with batch(root, oids) as out:
         for oid in oids:
             size = next_size(out, oid)
@@ -95,6 +139,7 @@ def contents(root: Path, oids: Iterable[str], limit: int) -> Iterator[bytes]:
             content = out.read(size + 1)
             if len(content) <= size:
                 raise EOFError
+            _answers.keep(content[:-1], size, root, "bytes", oid)
             yield content[:-1]
 
 
@@ -122,6 +167,15 @@ def ask(root: Path, *words: str) -> bytes:
     """What one git command says, whole; UsageError above 64 MiB."""
     with _git(root, *words) as out:
         return out.read(MAX_OUTPUT)
+
+
+def ask_once(root: Path, *words: str) -> bytes:
+    """The same for words that name every object by its whole SHA, so that the answer never changes."""
+    said = _answers.get(root, words)
+    if not isinstance(said, bytes):
+        said = ask(root, *words)
+        _answers.keep(said, len(said), root, words)
+    return said
 
 
 @contextmanager

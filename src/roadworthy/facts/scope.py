@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ..git import resolve
-from ..git_objects import ask, full, look
+from ..git_objects import ask, ask_once, full, look
 from ..globs import matches
 from ..toml import FILE
 from .history import read_history
@@ -152,7 +152,7 @@ def changed_between(root: Path, base: str, head: str) -> tuple[str, ...]:
         return ()
     # Two trees, no merge base. Plumbing looks for no renames; submodules may ask to be ignored, even so.
     words = ("-r", "-z", "--name-only", "--ignore-submodules=none", old, new, "--")
-    listed = ask(root, "diff-tree", *words).split(b"\0")[:-1]
+    listed = ask_once(root, "diff-tree", *words).split(b"\0")[:-1]
     prefix = ask(root, "rev-parse", "--show-prefix")[:-1]
     return tuple(sorted({_shown(name, prefix) for name in listed}))
 
