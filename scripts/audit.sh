@@ -548,7 +548,9 @@ anchored() { # SOURCE
     *)
         [ ! -h "$1" ] && read_anchor "$1" || return 1
         [ -z "$tsa" ] || openssl ts -verify -data "$1" -in "$1.tsr" -CAfile "$tsa" >/dev/null 2>&1 || return 1
-        jq -c --arg place "$target/$environment" 'select(.place == $place)' "$work/anchor" >>"$work/anchors"
+        case $(cat "$work/anchor") in
+        "{\"place\":\"$target/$environment\","*) cat "$work/anchor" >>"$work/anchors" ;;
+        esac
         ;;
     esac
 }
@@ -560,16 +562,20 @@ done <<EOF
 $anchors
 EOF
 [ -z "$anchors" ] || [ -s "$work/anchors" ] || bad "$environment" anchor 'there is no anchor of this log'
-[ ! -s "$work/anchors" ] || jq -se --slurpfile policy "$work/policy" 'all(.[].policy; .version < $policy[0].version or . == {
-    version: $policy[0].version, sha256: $policy[0].sha256})' "$work/anchors" >/dev/null ||
-    bad trust policy 'another or newer policy was in force when the log was anchored'
 # What entries must be: anchors, and the heads that revocations and rules that are over name.
 # jq takes longer to start than most of what it is asked here: it is not started where there is nothing to ask.
 pins=''
-if [ -s "$work/anchors" ] || [ -e "$trust/trust.toml" ]; then
-    pins=1
-    jq -s --arg place "$target/$environment" --slurpfile policy "$work/policy" \
-        '[.[], $policy[0].revoked[].good[], ($policy[0].rules[].good // [])[]] | map(select(.place == $place))' "$work/anchors" >"$work/pins"
+[ ! -s "$work/anchors" ] || pins=1
+if [ -e "$trust/trust.toml" ]; then
+    case $(cat "$trust/trust.toml") in *good*) pins=1 ;; esac
+fi
+if [ -n "$pins" ]; then
+    jq -s --arg place "$target/$environment" --slurpfile policy "$work/policy" '$policy[0] as $now
+        | if all(.[].policy; .version < $now.version or . == {version: $now.version, sha256: $now.sha256})
+        then [.[], $now.revoked[].good[], ($now.rules[].good // [])[]] | map(select(.place == $place))
+        else empty end' "$work/anchors" >"$work/pins"
+    [ -s "$work/pins" ] ||
+        bad trust policy 'another or newer policy was in force when the log was anchored'
 else
     echo '[]' >"$work/pins"
 fi
