@@ -16,8 +16,9 @@ QUICK = (
     "not slow and not audit and not heroku_cli and not stores and not intoto and not matrix and not images "
     "and not workflows and not bench"
 )
+# Many tests wait, for a process to start or a disk to write: one worker more than there are cores keeps these busy.
 # Neighbours stay with one worker, for the tests of a module share a sandbox; who has none left takes some over.
-EACH_CORE = ("-n", "auto", "--dist", "worksteal")
+EACH_CORE = ("-n", str(len(os.sched_getaffinity(0)) + 1), "--dist", "worksteal")
 PURE = (
     "accept",
     "accept_migrations",

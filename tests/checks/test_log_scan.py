@@ -148,12 +148,13 @@ def rules() -> tuple[LogRule, ...]:
     return config.read(Path(__file__).resolve().parents[2]).logs.rules
 
 
-@pytest.mark.parametrize(("name", "line"), [(name, line) for name in ALARMS for line in ALARMS[name]])
-def test_a_line_that_must_alarm_does(name: str, line: str, rules: tuple[LogRule, ...]) -> None:
-    result = logs.scan([b"before", (STAMP + line).encode(), b"after"], rules)
-    assert result.counts[name] == 1
-    assert logs.Hit(name, 2, STAMP + line) in result.hits
-    assert not result.clean
+@pytest.mark.parametrize("name", ALARMS)
+def test_a_line_that_must_alarm_does(name: str, rules: tuple[LogRule, ...]) -> None:
+    for line in ALARMS[name]:
+        result = logs.scan([b"before", (STAMP + line).encode(), b"after"], rules)
+        assert result.counts[name] == 1, line
+        assert logs.Hit(name, 2, STAMP + line) in result.hits
+        assert not result.clean, line
 
 
 @pytest.mark.parametrize("line", SILENT)

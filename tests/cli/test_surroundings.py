@@ -53,6 +53,7 @@ def test_a_command_works_from_a_folder_below(living: Project):
     assert (ran.code, ran.said["outcome"]) == (0, "succeeded"), ran.text
 
 
+@pytest.mark.later
 def test_a_detached_head_is_deployed_as_any_other(living: Project, tmp_path: Path):
     living.git("clone", "-q", str(living.root), str(tmp_path / "clone"))
     other = elsewhere(living, tmp_path / "clone")
@@ -223,6 +224,7 @@ def test_an_error_nobody_thought_of_is_one_line_without_its_text(
     assert "Traceback" in seen.err and seen.code == 1
 
 
+@pytest.mark.later
 def test_after_the_start_such_an_error_leaves_the_outcome_unknown(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ):

@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -406,8 +407,13 @@ def parses(line: str) -> None:
         assert words[1:3] in (["status", "--short"], ["show", "--stat"]), line
         return
     assert words[0] == "invoke", line
-    (task,) = Parser(contexts=mount(REPOSITORY).to_contexts()).parse_argv(words[1:])
+    (task,) = _parser().parse_argv(words[1:])
     assert task.name, line
+
+
+@cache
+def _parser() -> Parser:
+    return Parser(contexts=mount(REPOSITORY).to_contexts())
 
 
 def ended(process: subprocess.Popen[str], within: float = 60.0) -> Ran:

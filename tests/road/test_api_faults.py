@@ -34,6 +34,7 @@ def truly(project: Project, commit: str) -> None:
     assert len(tokens(project)) == len(set(tokens(project)))
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("path", ["/releases", "/releases/[0-9]*"])
 def test_a_read_that_goes_wrong_is_repeated_and_counted(project: Project, path):
     project.json("test")
@@ -44,6 +45,7 @@ def test_a_read_that_goes_wrong_is_repeated_and_counted(project: Project, path):
     truly(project, project.first)
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(("method", "path"), [("POST", "/slugs"), ("PUT", "/blobs/*")])
 def test_an_upload_that_goes_wrong_is_repeated_because_it_changes_nothing(project: Project, method, path):
     project.json("test")

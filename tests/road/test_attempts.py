@@ -92,6 +92,7 @@ def test_a_note_that_cannot_be_written_changes_no_outcome(
     assert project.kinds() == ["start deploy"]
 
 
+@pytest.mark.later
 def test_an_outcome_that_cannot_be_written_leaves_its_attempts_in_a_note(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ):

@@ -119,6 +119,7 @@ def test_a_second_migration_that_changes_something_means_no_certificate(project:
     assert "the second migration changed the database from 0002 to 0001" in refused(project)
 
 
+@pytest.mark.later
 def test_a_migration_that_fails_means_no_certificate(project: Project):
     project.deployed()
     project.mood(migrate_fails_at="0001")
@@ -143,6 +144,7 @@ def test_a_line_in_the_log_since_the_release_means_no_certificate(staged: Projec
     staged.json("certify")
 
 
+@pytest.mark.later
 def test_an_error_that_the_router_logged_means_no_certificate(staged: Project):
     staged.mood(health_code=503)
     staged.get("/api/health")
@@ -150,6 +152,7 @@ def test_an_error_that_the_router_logged_means_no_certificate(staged: Project):
     assert "log rule '5xx'" in refused(staged)
 
 
+@pytest.mark.later
 def test_a_platform_error_in_the_log_means_no_certificate(staged: Project):
     staged.api("PATCH", f"/apps/{staged.staging}", {"maintenance": True})
     until(lambda: staged.get("/api/health")[0] == 503)
@@ -170,12 +173,14 @@ def test_a_process_that_ended_abnormally_since_the_release_means_no_certificate(
     assert "worker_critical-2.1]: Process exited with status 1" in refused(project)
 
 
+@pytest.mark.later
 def test_a_one_off_that_a_person_ran_and_that_ended_badly_is_theirs(staged: Project):
     staged.api("POST", f"/apps/{staged.staging}/dynos", {"command": "sh -c 'kill -9 $$'", "type": "run"})
     until(lambda: "exited with status 137" in staged.invoke("sandbox.logs", "--app", staged.staging).out)
     staged.json("certify")
 
 
+@pytest.mark.later
 def test_harmless_lines_raise_no_alarm(staged: Project):
     staged.mood(say=["GET /big 200 512", "Error reading nothing", "took 503 ms", "status=5000"])
     staged.get("/")
@@ -256,6 +261,7 @@ def test_a_certificate_that_is_not_in_the_journal_opens_nothing(staged: Project)
     assert "staging_is_certified" in reasons(staged)
 
 
+@pytest.mark.later
 def test_what_runs_is_not_what_the_journal_says_then_nothing_is_certified(staged: Project):
     staged.commit("Second")
     staged.deployed()
@@ -264,6 +270,7 @@ def test_what_runs_is_not_what_the_journal_says_then_nothing_is_certified(staged
     assert "package_is_running" in staged.json("certify", code=3)["line"]
 
 
+@pytest.mark.later
 def test_a_database_that_is_ahead_is_not_certified(staged: Project):
     with sqlite3.connect(staged.database()) as database:
         database.execute("UPDATE alembic_version SET version_num = '0042'")

@@ -11,6 +11,7 @@ from road.project import Project
 BOTH = ("staging", "staging worker")
 
 
+@pytest.mark.later
 def test_the_added_component(project: Project):
     """Its first release fails and is gone back over; the next succeeds, and is gone back over by hand."""
     project.deployed()

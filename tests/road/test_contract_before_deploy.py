@@ -183,6 +183,7 @@ def test_e05_a_rebuild_elsewhere_and_otherwise_has_the_same_digest(project: Proj
     assert digest in run(sys.executable, "-m", "invoke", "build", cwd=clone)
 
 
+@pytest.mark.later
 def test_e05_a_version_is_built_once_and_never_stands_for_other_bytes(project: Project):
     project.json("intake")
     project.json("build")

@@ -44,6 +44,7 @@ def test_migrating_brings_it_back_to_the_head_and_the_deploy_goes_on(migrated: P
     assert migrated.json("verify")["details"]["differences"] == []
 
 
+@pytest.mark.later
 def test_adopting_accepts_it_and_the_next_deploy_names_what_is_pending(migrated: Project):
     migrated.migrated_by_hand("0001")
     said = migrated.json("adopt", WHY)
@@ -69,6 +70,7 @@ def test_a_rollback_asks_the_database_and_not_the_journal(migrated: Project):
     assert "migrations_can_be_rolled_back: older code cannot run since migration 0003" in said["reasons"][0]
 
 
+@pytest.mark.later
 def test_where_the_code_that_runs_cannot_ask_a_rollback_goes_by_the_journal_and_says_so(migrated: Project):
     first = migrated.runs()
     migrated.json("deploy")
@@ -80,6 +82,7 @@ def test_where_the_code_that_runs_cannot_ask_a_rollback_goes_by_the_journal_and_
     assert migrated.runs() == first
 
 
+@pytest.mark.later
 def test_a_deploy_does_not_go_by_the_journal_when_nobody_can_ask(migrated: Project):
     migrated.change_config(("python migrate.py current", "python -c 'raise SystemExit(7)'"))
     said = migrated.json("test")
@@ -142,6 +145,7 @@ def test_deploy_verify_and_status_say_what_is_pending_until_it_is_migrated(waiti
         assert "pending:" not in waiting.invoke(word).text, word
 
 
+@pytest.mark.later
 def test_a_plan_says_that_it_did_not_ask_the_database(waiting: Project):
     waiting.json("deploy")
     waiting.json("migrate")

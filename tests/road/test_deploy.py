@@ -51,6 +51,7 @@ def test_a_refusal_names_every_reason_at_once_is_journalled_and_changes_nothing(
     assert "tree_is_clean" in ran.out.splitlines()[-1]
 
 
+@pytest.mark.later(2)
 @pytest.mark.parametrize(
     ("keys", "code", "first"),
     [
@@ -156,6 +157,7 @@ def test_a_release_that_stays_pending_is_unknown_and_holds_the_environment(proje
     assert len(project.releases()) == 4  # three of the platform's own, and ours
 
 
+@pytest.mark.later
 def test_a_change_of_config_is_somebody_elses_release_and_the_next_deploy_makes_it_ours(project: Project):
     project.deployed()
     project.api("PATCH", f"/apps/{project.staging}/config-vars", {"COLOUR": "blue"})
@@ -183,6 +185,7 @@ def test_with_maintenance_the_release_and_its_migration_are_one_step_that_people
     assert project.json("verify")["details"]["differences"] == []
 
 
+@pytest.mark.later
 def test_a_failed_migration_under_maintenance_goes_back_and_lets_people_in_again(project: Project):
     project.deployed()
     project.json("migrate")
@@ -197,6 +200,7 @@ def test_a_failed_migration_under_maintenance_goes_back_and_lets_people_in_again
     assert project.runs() == good
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("where", ["/slugs", "/releases"])
 def test_a_release_that_never_was_lets_people_in_again(project: Project, where: str):
     project.deployed()
@@ -211,6 +215,7 @@ def test_a_release_that_never_was_lets_people_in_again(project: Project, where: 
     assert (project.runs(), project.get("/api/health")[0]) == (good, 200)
 
 
+@pytest.mark.later
 def test_people_who_were_kept_out_before_a_failed_deploy_stay_so_and_it_is_said(project: Project):
     project.deployed()
     project.commit("Next")
@@ -222,6 +227,7 @@ def test_people_who_were_kept_out_before_a_failed_deploy_stay_so_and_it_is_said(
     assert project.api("GET", f"/apps/{project.staging}")["maintenance"] is True
 
 
+@pytest.mark.later
 def test_maintenance_that_cannot_be_ended_is_said(project: Project):
     project.deployed()
     project.commit("Next")

@@ -230,6 +230,7 @@ def test_an_adopted_rollback_is_journalled_checked_and_consistent_everywhere(twi
     audited_by_both(twice)
 
 
+@pytest.mark.later
 def test_an_adopted_release_can_be_exported(twice: Project, tmp_path):
     made = rolled_back_by_hand(twice)
     twice.json("adopt", WHY)
@@ -368,6 +369,7 @@ def test_the_first_deploy_onto_an_app_that_runs_something_unknown_asks_for_a_sta
     audited_by_both(project)
 
 
+@pytest.mark.later
 def test_an_app_that_another_journal_deployed_to_is_seen_and_can_be_taken_over(project: Project):
     """Two machines with a journal of their own each: the second one does not deploy over the first."""
     project.deployed()

@@ -95,6 +95,7 @@ def test_a_ship_goes_on_at_the_migration_that_was_refused(certified: Project):
     says_yes(certified)
 
 
+@pytest.mark.later
 def test_a_ship_goes_on_after_stages_that_were_run_by_hand(certified: Project):
     certified.json("deploy", *PROD, env=KEYS)
     certified.json("migrate", *PROD, *YES, env=KEYS)
@@ -107,6 +108,7 @@ def test_a_ship_goes_on_after_stages_that_were_run_by_hand(certified: Project):
     assert certified.kinds("prod") == kinds, "what is complete is left alone"
 
 
+@pytest.mark.later
 def test_a_ship_whose_verification_failed_is_not_complete_until_it_succeeds(certified: Project):
     certified.json("deploy", *PROD, env=KEYS)
     certified.json("migrate", *PROD, *YES, env=KEYS)

@@ -35,6 +35,7 @@ def test_ctrl_c_while_uploading(project: Project):
     truly(project, project.first)
 
 
+@pytest.mark.later
 def test_ctrl_c_while_the_release_is_pending_and_a_person_gives_it_up(project: Project):
     project.change_config(('release = "1s"', 'release = "30s"'))
     project.json("test")

@@ -144,6 +144,7 @@ def test_whoever_knows_better_notices_that_a_journal_lost_entries(
     walk(twice, how, "memory", tmp_path)
 
 
+@pytest.mark.later
 def test_what_lies_in_the_place_of_a_lost_journal_cannot_go_on_from_it(
     twice: Project, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_migration_that_exits_with_another_status_failed_with_its_last_lines(d
     assert deployed.json("migrate")["details"]["applied"] == ["0003"]
 
 
+@pytest.mark.later
 def test_a_migration_that_is_killed_failed_and_says_so(deployed: Project):
     deployed.mood(migrate_is_killed_at="0002")
     said = deployed.json("migrate", code=1)
@@ -119,6 +120,7 @@ def test_a_database_that_is_at_the_head_already_is_written_down_once(deployed: P
     assert deployed.kinds()[-2:] == ["start migrate", "end migrate"]
 
 
+@pytest.mark.later
 def test_what_is_seen_is_not_written_down_when_the_database_moves_meanwhile(deployed: Project, monkeypatch):
     from roadworthy.facts import revision
 
@@ -140,6 +142,7 @@ def test_a_ship_of_a_database_that_was_migrated_by_hand_goes_to_its_end(project:
     project.json("decide")
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(
     ("command", "seen"),
     [
@@ -155,6 +158,7 @@ def test_a_migration_that_ends_at_another_revision_failed(deployed: Project, com
     assert deployed.entries()[-2].record.details["to"] == {"revision": "0003"}
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(
     ("command", "says"),
     [

@@ -40,6 +40,7 @@ def test_the_whole_road_to_production_is_open_and_no_one_off_runs(bare: Project)
     assert not any("migrate" in kind for kind in bare.kinds("prod"))
 
 
+@pytest.mark.later
 def test_a_deploy_under_maintenance_and_a_rollback_need_none_either(bare: Project):
     bare.deployed()
     first = bare.runs()

@@ -39,6 +39,7 @@ def test_there_is_nothing_to_go_back_to_at_first(project: Project):
     assert "no verified package" in project.json("rollback", code=2)["line"]
 
 
+@pytest.mark.later
 def test_config_vars_are_left_alone(project: Project):
     var = f"/apps/{project.staging}/config-vars"
     project.api("PATCH", var, {"COLOUR": "old"})
@@ -83,6 +84,7 @@ def test_a_package_that_is_incomplete_is_no_target_until_a_completion_says_yes(p
     assert project.runs() == second
 
 
+@pytest.mark.later
 def test_a_failed_deploy_goes_back_to_what_ran_though_that_is_incomplete(project: Project):
     project.deployed()
     assert "no verified package to go back to" in project.json("complete", code=1)["line"]
@@ -200,6 +202,7 @@ def test_an_older_commit_of_another_branch_of_migrations_is_refused(project: Pro
     assert all(applied in reason for reason in said["reasons"])
 
 
+@pytest.mark.later
 def test_production_goes_back_only_with_both_keys_by_the_platforms_own_number(project: Project):
     project.deployed()
     project.json("migrate")
@@ -217,6 +220,7 @@ def test_production_goes_back_only_with_both_keys_by_the_platforms_own_number(pr
     assert project.runs("prod") == project.first
 
 
+@pytest.mark.later
 def test_a_rollback_ends_maintenance_because_it_must_be_seen_healthy(twice: Project):
     twice.api("PATCH", f"/apps/{twice.staging}", {"maintenance": True})
     until(lambda: twice.get("/api/health")[0] == 503)
@@ -232,6 +236,7 @@ def test_the_plan_of_a_rollback_changes_nothing(twice: Project):
     assert twice.kinds()[-1] == "end deploy"
 
 
+@pytest.mark.later
 def test_a_rollback_slower_than_its_bound_is_reported_as_a_failure(twice: Project):
     twice.change_config(('rollback = "2m"', 'rollback = "1ms"'))
     said = twice.json("rollback", code=1)

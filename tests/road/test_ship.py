@@ -83,6 +83,7 @@ def test_a_replay_of_what_runs_deploys_nothing_and_its_decision_says_that_it_is_
     assert json.loads(project.log().evidence(held))["replayMode"] is True
 
 
+@pytest.mark.later
 def test_a_ship_says_json_once(project: Project):
     said = project.json("ship", "--log")
     assert said["outcome"] == "succeeded"
@@ -100,6 +101,7 @@ def test_tests_that_fail_end_it_and_their_words_are_in_the_log(project: Project)
     assert project.calls() == []
 
 
+@pytest.mark.later
 def test_of_tests_that_never_stop_talking_the_last_words_are_kept(project: Project):
     project.change_config(('"python -S -c pass"', '"yes and on"'), ('oneoff = "5s"', 'oneoff = "500ms"'))
     assert "did not end within" in project.json("test", code=1)["line"]
@@ -107,6 +109,7 @@ def test_of_tests_that_never_stop_talking_the_last_words_are_kept(project: Proje
     assert last.evidence[0].size == 1 << 20
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize(
     ("command", "words"), [("no-such-program", "exited with 127"), ("sleep 60", "did not end within")]
 )

@@ -115,6 +115,7 @@ def run(number: int, attempt: int) -> dict[str, str]:
     return {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": str(number), "GITHUB_RUN_ATTEMPT": str(attempt)}
 
 
+@pytest.mark.later
 def test_a_run_that_is_started_again_has_no_new_turn(project: Project):
     """ "Re-run all jobs" of an older commit takes it in again, and must not put it over a newer one."""
     words = ("--commit", project.first)
@@ -134,6 +135,7 @@ def test_a_run_that_is_started_again_has_no_new_turn(project: Project):
     truly(project, project.first)
 
 
+@pytest.mark.later
 def test_a_commit_beside_what_runs_is_not_older(project: Project):
     project.released()
     project.commit("Newer")

@@ -52,11 +52,13 @@ def test_a_dead_dyno_is_named(healthy: Project):
     assert "check health" in found
 
 
+@pytest.mark.later
 def test_an_app_that_says_another_commit_is_named(healthy: Project):
     healthy.mood(version=healthy.first[:12])
     assert differences(healthy).keys() == {"check version"}
 
 
+@pytest.mark.later
 def test_another_revision_is_named(healthy: Project):
     import sqlite3
 
@@ -71,6 +73,7 @@ def test_a_database_that_is_not_migrated_as_the_journal_says_is_named(healthy: P
     assert differences(healthy)["revision"]["seen"] == "None"
 
 
+@pytest.mark.later
 def test_maintenance_is_named(healthy: Project):
     healthy.api("PATCH", f"/apps/{healthy.staging}", {"maintenance": True})
     until(lambda: healthy.get("/api/health")[0] == 503)
@@ -78,6 +81,7 @@ def test_maintenance_is_named(healthy: Project):
     assert found["maintenance"]["seen"] == "on"
 
 
+@pytest.mark.later
 def test_a_revision_that_cannot_be_read_is_no_equality(healthy: Project):
     healthy.faults({"kind": "status", "status": 503, "method": "POST", "path": "/dynos", "count": 9})
     assert "unreadable" in differences(healthy)["revision"]["seen"]

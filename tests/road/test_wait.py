@@ -151,6 +151,7 @@ def test_a_plan_waits_too_and_changes_nothing(project: Project):
     assert project.kinds() == ["start deploy", "end deploy"]
 
 
+@pytest.mark.later
 def test_a_rollback_by_itself_waits_for_nobody(project: Project, monkeypatch: pytest.MonkeyPatch):
     """Whoever came in after a failed deploy acts on what is there; going back after that would undo it."""
     project.deployed()
@@ -170,6 +171,7 @@ def test_a_rollback_by_itself_waits_for_nobody(project: Project, monkeypatch: py
     give_up(project, came[0])
 
 
+@pytest.mark.later(12)
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("text", ["", "10", "0s", "-1s", "10 m", "soon", "1e3s", "9999999h", "\n10m", "١s"])
 def test_a_wait_that_is_no_duration_is_one_line(untouched: Project, command: str, text: str):
@@ -441,6 +443,7 @@ def test_a_holder_is_heard_of_while_it_works(project: Project):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.later(1)
 @pytest.mark.parametrize("who", [{}, ELSEWHERE])
 def test_a_holder_that_may_live_is_not_taken_over_however_long_it_was_not_heard_of(
     project: Project, who: dict[str, object]
@@ -473,6 +476,7 @@ def test_a_beat_proves_no_life(project: Project, moment: tuple[int, int]):
     project.json("deploy", "--wait", "5s")
 
 
+@pytest.mark.later
 def test_beats_that_cannot_be_left_stop_no_release(project: Project):
     project.json("test")
     (project.root / ".release/journal").mkdir(exist_ok=True)

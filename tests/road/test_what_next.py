@@ -139,6 +139,7 @@ def test_a_superseded_commit_names_how_to_go_back_on_purpose(project: Project):
     assert project.runs() == project.first
 
 
+@pytest.mark.later
 def test_drift_is_put_back_or_adopted(project: Project):
     project.deployed()
     project.json("migrate")
@@ -189,6 +190,7 @@ def test_a_change_without_its_documentation_takes_another_commit(project: Projec
         assert said["next"] == [f"git show --stat {commit}", "invoke ship --env staging"]
 
 
+@pytest.mark.later
 def test_while_another_one_is_at_work_it_is_named_and_waited_for(project: Project):
     project.json("test")
     start = hold(project)

@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from road.project import KEYS, Project
 from road.test_wait import give_up, hold
 
@@ -30,6 +32,7 @@ def test_it_answers_for_a_moment_between_two_releases(project: Project):
     assert project.json("why")["details"]["from"] == project.first
 
 
+@pytest.mark.later
 def test_a_release_to_production_names_its_certificate(project: Project):
     project.released()
     project.deployed()
@@ -69,6 +72,7 @@ def test_each_moment_has_the_completion_that_stood_then(project: Project):
     assert completion(project) == ("done", f"staging #{ends[1]}")
 
 
+@pytest.mark.later
 def test_an_action_that_was_open_at_a_moment_is_open_then(project: Project):
     project.json("ship")
     start = hold(project)
