@@ -7,6 +7,7 @@ spells them.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Literal
 
 PROCESSES: Final = "dynos"
@@ -24,9 +25,20 @@ ARTIFACT: Final = "slug"
 """Key of the artifact in `to` of an entry, in its components and in its receipts (docs/journal-format.md)."""
 
 
+RELEASE_EXAMPLE: Final = "vNNN"
+"""The form of such a name, for help and messages."""
+ROLLBACK: Final = "heroku-rollback"
+"""The word of the Makefile that rolls production back."""
+
+
 def release_name(number: int) -> str:
     """How people name a release of which an entry holds no more than the number; "" of none (0)."""
     return f"v{number}" if number else ""
+
+
+def release_number(text: str) -> int:
+    """The number of the release that such a name means; 0 where the text is no such name."""
+    return int(text[1:]) if re.fullmatch(r"v[1-9][0-9]{0,8}", text) else 0
 
 
 class Renamed:

@@ -189,10 +189,10 @@ class Fact(Generic[T]):
 class PlatformRelease(Renamed, msgspec.Struct, frozen=True):
     """One release as the platform lists it; the newer of two has the higher `order`, and people say its `name`.
 
-    `artifact` is the platform's own id of what it runs, "" where nobody can tell. `deploys` is the image that this
-    very release brought, as its claim names it; "" of one that only changed settings, and of any other kind of
-    package. `mark` is the token that a start of ours left on it. `sets_mark` says that it changed settings and left
-    its token among them.
+    `artifact` is the platform's own id of what it runs, "" where nobody can tell; `image` says that this is an
+    image. `deploys` is the image that this very release brought, as its claim names it; "" of one that only changed
+    settings, and of any other kind of package. `mark` is the token that a start of ours left on it; `sets_mark`
+    says that it changed settings, and left its token among them.
     """
 
     order: int
@@ -206,6 +206,7 @@ class PlatformRelease(Renamed, msgspec.Struct, frozen=True):
     deploys: str = ""
     mark: str = ""
     sets_mark: bool = False
+    image: bool = False
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -129,7 +129,7 @@ def numbers(observed: Observed) -> dict[str, int]:
 
 
 def names(observed: Observed) -> str:
-    """The names of those releases, for people: "v3", or "web v3, worker v2"."""
+    """The names of those releases, for people: of each component where there are several."""
     shown = {name: observed.of(name).name_of(number) for name, number in numbers(observed).items()}
     return ", ".join(f"{component} {name or 'no release'}".strip() for component, name in shown.items())
 
@@ -222,7 +222,7 @@ def releases(plan: Plan, receipts: Sequence[Receipt]) -> dict[str, int]:
 
 
 def shown(to: Mapping[str, Any]) -> str:
-    """The releases that `to` of an entry names, for people: "v3", or "web v3, worker v2"; "" for none."""
+    """The releases that `to` of an entry names, for people, of each of several components; "" for none."""
     parts = [
         f"{one['name']} {release_name(one['release'])}"
         for one in to.get("components", ())

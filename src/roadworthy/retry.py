@@ -50,7 +50,7 @@ def classify(seen: object) -> Kind:
         return "final"
     if any(isinstance(error, ssl.SSLCertVerificationError) for error in _chain(seen)):
         return "final"
-    if type(seen).__name__ == "RateLimitExceeded":  # heroku3 raises it without the answer
+    if type(seen).__name__ == "RateLimitExceeded":  # a platform's client raises it without the answer
         return "rate-limited"
     return "transient" if isinstance(seen, _network_errors()) else "final"
 

@@ -22,6 +22,7 @@ from invoke.tasks import task as invoke_task
 
 from .commands.session import asking, finish, look, require, running, session, use
 from .commands.usage import answer_in_our_words, list_in_groups
+from .compatibility import RELEASE_EXAMPLE
 
 
 def task(**options: Any) -> Callable[[Callable[..., None]], Task]:
@@ -101,7 +102,8 @@ def migrate(c, env="staging", approval="", why="", change="", wait=None, plan=Fa
         finish(context, look(context, request, plan))
 
 
-@task(help={"env": ENV, "to": "release vNNN, commit or package digest; default: the previous verified one",
+@task(help={"env": ENV,
+            "to": f"release {RELEASE_EXAMPLE}, commit or package digest; default: the previous verified one",
             "why": WHY, "change": CHANGE, "wait": WAIT, "plan": PLAN, "json": JSON})  # fmt: skip
 def rollback(c, env="staging", to=None, why="", change="", wait=None, plan=False, json=False):
     """Roll back to a package that was verified in this environment before."""
@@ -503,8 +505,8 @@ def evidence_accept_loss(c, env="staging", why="", plan=False, json=False):
         finish(context, accept_loss.accept(context, environment, why))
 
 
-@task(name="export", help={"env": ENV, "release": "vNNN, or its journal entry number", "to": "folder to create",
-                           "plan": PLAN, "json": JSON})  # fmt: skip
+@task(name="export", help={"env": ENV, "release": f"{RELEASE_EXAMPLE}, or its journal entry number",
+                           "to": "folder to create", "plan": PLAN, "json": JSON})  # fmt: skip
 def evidence_export(c, env="staging", release="", to="", plan=False, json=False):
     """Export one release as in-toto layout, links and predicates, for the standard in-toto-verify."""
     from .commands import evidence

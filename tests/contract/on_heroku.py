@@ -53,6 +53,8 @@ TROUBLES: Final[dict[Trouble, dict[str, Any]]] = {
 class OnHeroku(Site):
     """A sandbox in a folder of its own."""
 
+    absent_release = "v999999"
+
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="roadworthy-contract-"))
         self._address = control.up(self._folder, boot_timeout=10)

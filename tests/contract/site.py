@@ -32,6 +32,9 @@ SECRET = "canary-4f1c9a7e2b"  # the value of a setting that nothing may show
 class Site(ABC):
     """A platform on this machine. One serves a whole module of tests; each test makes its own apps."""
 
+    absent_release: str
+    """A name that a release of the platform could have, and that none has here."""
+
     @abstractmethod
     def close(self) -> None:
         """End it and everything that it started."""

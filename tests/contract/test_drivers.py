@@ -95,7 +95,9 @@ def test_a_release_runs_when_it_is_done_and_is_observed_and_found_by_its_mark(
     )
     assert [(process.release, process.state) for process in seen.processes] == [(receipt.release, "up")]
     assert requests.get(driver.url(app), timeout=5).ok, "it answers at once"
+    assert (seen.current.mark, seen.current.sets_mark) == (token, False)
     assert driver.find(app, Claim(token)) == seen.current
+    assert driver.named(app, seen.current.name) == seen.current, "people say its name"
     assert driver.package_of(app, seen.current) == (package.digest, package.commit)
     assert receipt.artifact == seen.current.artifact
     assert said, "progress says what comes next"
@@ -213,7 +215,7 @@ def test_settings_whose_answer_is_lost_are_found_by_their_mark_and_set_once(
     assert newest(driver, app) == receipt.release == before + 1
     found = driver.find(app, settings(token, before))
     assert found is not None
-    assert found.order == receipt.release
+    assert (found.order, found.sets_mark) == (receipt.release, True)
 
 
 def test_settings_that_never_arrived_are_unknown_and_then_surely_not_there(site: Site, app: str) -> None:
@@ -380,6 +382,25 @@ def test_a_platform_that_is_not_there_is_out_of_reach_of_a_look(site: Site) -> N
             look("any-app")
 
 
+def test_a_release_that_is_not_there_is_refused_and_what_is_no_name_is_none(
+    site: Site, driver: Platform, running: tuple[str, Package]
+) -> None:
+    app, package = running
+    with pytest.raises(UsageError, match=site.absent_release):
+        driver.named(app, site.absent_release)
+    for other in (package.commit, package.digest, "", "latest"):
+        assert driver.named(app, other) is None
+
+
+def test_a_package_of_its_kind_is_accepted_and_one_that_it_cannot_run_is_not(
+    site: Site, running: tuple[str, Package]
+) -> None:
+    driver = site.driver(reachable=False)  # nobody is asked
+    assert driver.accepts(running[0], running[1]) == ""
+    several = replace(running[1], kind="image", config="")  # an image of several platforms has no one config
+    assert driver.accepts(running[0], several) != ""
+
+
 # ---- others, and lists that end -------------------------------------------------------------------------------
 
 
@@ -413,6 +434,12 @@ def test_a_mark_further_back_than_the_list_reaches_is_not_called_absent(
 def test_the_log_since_a_release_holds_what_its_processes_said(
     driver: Platform, running: tuple[str, Package]
 ) -> None:
+    current = driver.observe(running[0]).current
+    assert current is not None
+    whole, since = (driver.logs(running[0], datetime.now(UTC), of) for of in (None, current))
+    assert 0 < len(since) < len(whole) and list(whole[-len(since) :]) == list(since), (
+        "what was before is not its own"
+    )
     assert any(b"listening" in line for line in driver.logs(running[0], datetime.now(UTC)))
 
 

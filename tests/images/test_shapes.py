@@ -11,6 +11,7 @@ import pytest
 from packages.repository import Repository
 
 from roadworthy.config import PackageRules
+from roadworthy.drivers import TRAITS
 from roadworthy.errors import UsageError
 from roadworthy.packages import registry as images
 from roadworthy.packages import settings
@@ -39,7 +40,7 @@ def made(tmp_path, place, engine):
 
 def refusal(ref: str, *asked: str, live: bool = False) -> str:
     with pytest.raises(UsageError) as error:
-        check_releasable(ref, asked, {}, live=live)
+        check_releasable(ref, asked, {}, TRAITS["heroku"], live=live)
     said = str(error.value)
     assert "\n" not in said and "commit again" in said
     return said
@@ -48,7 +49,7 @@ def refusal(ref: str, *asked: str, live: bool = False) -> str:
 def test_an_image_of_this_machine_with_a_command_is_released(made):
     ref = made(CMD)
     for asked in ((), ("linux/amd64",), ("linux/amd64/v1",)):
-        check_releasable(ref, asked, {}, live=True)
+        check_releasable(ref, asked, {}, TRAITS["heroku"], live=True)
     found = settings.settings_of(images.read(ref, environ={}), {})
     assert (found.platform, found.user, found.entrypoint, found.cmd) == ("linux/amd64", "", (), ("/web",))
 
@@ -73,7 +74,7 @@ def test_what_this_machine_cannot_run_is_refused_unless_it_emulates_it(made, tmp
     ref = made(CMD, "--platform", "linux/arm64")
     assert "does not emulate it" in refusal(ref)
     (tmp_path / "qemu-aarch64").touch()
-    check_releasable(ref, ("linux/arm64",), {}, live=False)
+    check_releasable(ref, ("linux/arm64",), {}, TRAITS["heroku"], live=False)
 
 
 @pytest.mark.parametrize("said", [{}, {"os": "linux"}, {"architecture": "amd64"}])

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ..action import Action, Effect, Undo
 from ..compatibility import ARTIFACT
+from ..drivers import TRAITS
 from ..errors import NoPackage, UsageError
 from ..model import Confirmation, Facts, Plan, Receipt, Request, SetConfig
 from ..record import after, before, releases
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OURS: Final = re.compile(
-    r"(HEROKU|ROADWORTHY)_.*|__.*|ALLOW_PROD(_DEPLOY)?"
+    rf"({'|'.join(traits.settings for traits in TRAITS.values())}|ROADWORTHY_).*|__.*|ALLOW_PROD(_DEPLOY)?"
 )  # the platform's, and this toolkit's
 
 

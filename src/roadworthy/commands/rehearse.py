@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .. import git
-from ..compatibility import START_FILE
+from ..compatibility import ROLLBACK, START_FILE, release_name
 from ..errors import CheckFailed, UsageError
 from ..model import Outcome, Result
 from ..sandbox import control
@@ -124,7 +124,7 @@ def _road(head: str, before: str, root: Path, environ: Mapping[str, str]) -> Ite
     yield Step("complete", (invoke, "complete", "--env", "prod"), keys=True)
     yield Step("the decision", (invoke, "decide", "--env", "prod"))
     release = _release_of(before, root, environ)
-    yield Step("roll back", (make, "heroku-rollback", f"REL=v{release}", "ALLOW_PROD=1"))
+    yield Step("roll back", (make, ROLLBACK, f"REL={release_name(release)}", "ALLOW_PROD=1"))
     yield Step("verify again", (invoke, "verify", "--env", "prod"))
     yield Step("what happened", (invoke, "history", "--env", "prod"))
     yield Step("the evidence", (invoke, "evidence.audit"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from ..compatibility import release_name
 from ..drivers import SANDBOX
 from ..errors import UsageError
 from ..model import Outcome, Result
@@ -116,6 +117,6 @@ def _shown(context: Context, line: str) -> Result:
         )
     for app in seen.apps:
         processes = ", ".join(f"{name} {state}" for name, state in app.processes.items()) or "no processes"
-        release = f"v{app.release}" if app.release else "no release"
+        release = release_name(app.release or 0) or "no release"
         context.screen.fact(app.name, f"{app.web_url} {release}, {processes}")
     return Result(Outcome.SUCCEEDED, line, details=msgspec.to_builtins(seen))

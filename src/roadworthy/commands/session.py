@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from ..compatibility import RELEASE_EXAMPLE
 from ..errors import Planned, RoadworthyError, UsageError
 from ..model import Outcome, Request, Result, outcome_of
 
@@ -145,7 +146,9 @@ def asking(
     root = context.paths.root
     name = context.config.name_of(env)
     if to is not None and not to:
-        raise UsageError("--to (REL) is empty: say vNNN, a commit or a package digest; see `invoke history`")
+        raise UsageError(
+            f"--to (REL) is empty: say {RELEASE_EXAMPLE}, a commit or a package digest; see `invoke history`"
+        )
     full = git.resolve(root, commit)
     request = Request(
         action=ENDS_IN.get(command, command),

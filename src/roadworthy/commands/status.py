@@ -175,7 +175,7 @@ def report(context: Context) -> Result:
 
 
 def _runs(row: dict[str, Any]) -> str:
-    """What should run in an environment, and its state, as one phrase: "875d21f7fca1 v6, schema 0003, complete"."""
+    """What should run in an environment, and its state, as one phrase: commit, release, schema, state."""
     state = f"{row['state']}: {row['open']}" if row["open"] else row["state"]
     if not row["commit"]:
         return f"nothing deployed yet{'' if row['state'] == 'empty' else f', {state}'}"

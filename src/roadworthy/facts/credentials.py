@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..drivers import TRAITS
 from ..errors import UsageError
 from ..files import read_file
 from ..keys import MOST
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 PRODUCTION: Final = (
-    "HEROKU_API_KEY",
+    *(traits.key for traits in TRAITS.values()),
     "ROADWORTHY_SIGNING_KEY",
     "ROADWORTHY_SIGNING_KEY_FILE",
     "GITHUB_TOKEN",

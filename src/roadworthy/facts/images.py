@@ -14,19 +14,15 @@ if TYPE_CHECKING:
 
 
 def releasable(context: World, app: str, package: Package) -> None:
-    """Raise UsageError, before anything is done, when the platform cannot run this image."""
-    context.platform.repository(app)
-    if not package.config:
-        raise UsageError(
-            f"the image of {package.commit[:12]} is for several platforms, and Heroku runs an image of one: "
-            "name one in package.platforms and commit again"
-        )
+    """Raise UsageError, before anything is done, when the platform cannot run this package."""
+    if why := context.platform.accepts(app, package):
+        raise UsageError(why)
 
 
 def lost(context: World, app: str, seen: Observed) -> str:
-    """Why what runs could not be started again, where it is an image; "" when it could, and of a slug."""
+    """Why what runs could not be started again, where it is an image; "" when it could, and of anything else."""
     current = seen.current
-    if not seen.digest or current is None or "-" in current.artifact:  # a slug's id is a UUID
+    if not seen.digest or current is None or not current.image:
         return ""
     from ..packages import registry
 

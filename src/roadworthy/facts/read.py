@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from .. import git
 from ..action import Action, Takes
-from ..compatibility import START_FACT
+from ..compatibility import RELEASE_EXAMPLE, START_FACT
 from ..errors import NoPackage, Overtaken, RoadworthyError, UsageError
 from ..journal.entry import place_of
 from ..model import (
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from .standing import Standing
 
 T = TypeVar("T")
-_RELEASE: Final = re.compile(r"v([1-9][0-9]{0,6})")
 _HEX: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -206,8 +205,7 @@ def _package(
 
         package = known(context, request.commit)
         for part, app in apps_of(context.config, request.environment, package):
-            if part.kind == "image":
-                releasable(context, app, part)
+            releasable(context, app, part)
         return package
     if action.takes is Takes.TARGET:
         target = back.value
@@ -226,7 +224,7 @@ def _asked_back(
     """
     deployed = history.running
     if request.to:
-        deployed = _asked(context, request.to, app, history, observed)
+        deployed = _asked(context, request.to, app, history)
     else:
         good = deployed is not None and deployed.package.digest not in history.incomplete
         deployed = deployed if good and _left_behind(history, observed) else history.previous
@@ -283,20 +281,16 @@ def _left_behind(history: History, observed: Observed) -> bool:
     return current is not None and (current.order, current.artifact) in failed
 
 
-def _asked(context: World, to: str, app: str, history: History, observed: Observed) -> Deployed:
-    """The verified package that a person named: by release number, commit or digest."""
+def _asked(context: World, to: str, app: str, history: History) -> Deployed:
+    """The verified package that a person named: by release, commit or digest."""
     digest = to
-    if match := _RELEASE.fullmatch(to):
-        release = next((r for r in observed.releases if r.order == int(match[1])), None)
-        if release is None:
-            newest = observed.releases[0].name if observed.releases else "none"
-            raise UsageError(f"{app} has no release {to} (the newest is {newest}): see `invoke history`")
+    if release := context.platform.named(app, to):
         digest = context.platform.package_of(app, release)[0]
         if not digest:
             raise UsageError(f"{to} of {app} has no package (any more): see `invoke history`")
     elif not _HEX.fullmatch(to):
         raise UsageError(
-            f"{to[:60]!r} names no package: say vNNN, a 40-character commit or a 64-character digest"
+            f"{to[:60]!r} names no package: say {RELEASE_EXAMPLE}, a 40-character commit or a 64-character digest"
         )
     for deployed in history.deployed:
         if digest in (deployed.package.digest, deployed.package.each[0].digest, deployed.package.commit):

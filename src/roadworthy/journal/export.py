@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..compatibility import release_number
 from ..errors import UsageError
 from ..model import digest_of
 from . import predicates
@@ -83,7 +84,7 @@ class Release(msgspec.Struct, frozen=True):
 def gather(
     read: Callable[[str], Sequence[Entry]], environment: str, said: str, *, certified_in: str = ""
 ) -> Release:
-    """The release that `said` names (`vNNN`, or a journal number), from verified entries of the logs.
+    """The release that `said` names (its name, or a journal number), from verified entries of the logs.
 
     `certified_in` is the environment whose certificate opened this one. Raises UsageError.
     """
@@ -137,8 +138,8 @@ def write(
 
 def _chosen(entries: Sequence[Entry], environment: str, said: str) -> Entry:
     ends = [e for e in entries if e.record.kind == "end" and e.record.action in RUNS and e.record.digest]
-    if re.fullmatch(r"v[1-9][0-9]{0,8}", said):
-        found = [e for e in ends if (e.record.details.get("to") or {}).get("release") == int(said[1:])]
+    if asked := release_number(said):
+        found = [e for e in ends if (e.record.details.get("to") or {}).get("release") == asked]
     else:
         number = int(said) if re.fullmatch(r"[1-9][0-9]{0,7}", said) else 0
         found = [e for e in ends if number in (e.seq, e.record.details["settles"])]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from .. import git
 from ..compatibility import IGNORE_FILE
+from ..drivers import TRAITS
 from ..errors import UsageError
 from ..model import Package
 
@@ -48,13 +49,16 @@ def _build(site: Site, commit: str, rules: Packaged) -> Package:
     if rules.kind == "image":
         from . import image, settings
 
+        traits = TRAITS[site.config.targets[site.config.target].platform]
         if rules.platforms[1:]:
-            raise UsageError(f"package.platforms names {len(rules.platforms)}, and {settings.SEVERAL}")
+            raise UsageError(
+                f"package.platforms names {len(rules.platforms)}, and {settings.several(traits)}"
+            )
         with site.screen.step(f"building the image of {commit[:12]}, or finding it"):
             built = image.find_or_build(root, commit, rules=rules, store=store, environ=site.environ)
         package = of_image(built, rules.component)
         live = site.config.target != "sandbox"
-        settings.check_releasable(built.ref, rules.platforms, site.environ, live=live)
+        settings.check_releasable(built.ref, rules.platforms, site.environ, traits, live=live)
         if built.found:
             site.screen.line(f"  {said_of_found(package)}")
         return package

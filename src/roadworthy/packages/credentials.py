@@ -8,9 +8,9 @@
 5. `~/.dockercfg`.
 
 The first that knows the repository, a folder of it or its registry wins (containers-auth.json(5)). What is wrong
-with one entry or file spoils only that; it is said when no other place has a login. Heroku's registry takes
-HEROKU_API_KEY, Docker Hub DOCKERHUB_USERNAME with DOCKERHUB_TOKEN. What is read here is never in a message or on a
-command line.
+with one entry or file spoils only that; it is said when no other place has a login. A platform's own registry
+takes the platform's key, Docker Hub DOCKERHUB_USERNAME with DOCKERHUB_TOKEN. What is read here is never in a
+message or on a command line.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from ..drivers import TRAITS
 from ..errors import UsageError
 from ..files import read_file
 from ..mask import Masked
@@ -31,7 +32,8 @@ from ..references import HUB
 from . import helpers
 
 MOST: Final = 1 << 20  # bytes of a file
-HEROKU: Final = "registry.heroku.com"
+REGISTRIES: Final = (*(traits.registry for traits in TRAITS.values()), HUB)
+"""Those to which variables of ours give a login."""
 WHERE: Final = "a login of docker or podman"
 _HUB_SERVER: Final = "https://index.docker.io/v1/"
 _HUB_HOSTS: Final = ("index.docker.io", "registry-1.docker.io", HUB)
@@ -143,15 +145,16 @@ def find(registry: str, environ: Mapping[str, str], name: str = "") -> Found | N
 
 def given(registry: str, environ: Mapping[str, str]) -> Login | None:
     """The login that a variable of ours gives for a registry."""
-    if registry == HEROKU and (key := environ.get("HEROKU_API_KEY")):
-        return Login("_", key)
+    for traits in TRAITS.values():
+        if registry == traits.registry and (key := environ.get(traits.key)):
+            return Login(traits.registry_user, key)
     user, token = environ.get("DOCKERHUB_USERNAME"), environ.get("DOCKERHUB_TOKEN")
     return Login(user, token) if registry == HUB and user and token else None
 
 
 def secrets(environ: Mapping[str, str]) -> Iterator[str]:
     """Every password that stands in one of the places, alone and as it goes over the wire: to be hidden."""
-    logins = [given(registry, environ) for registry in (HEROKU, HUB)]
+    logins = [given(registry, environ) for registry in REGISTRIES]
     for place in places(environ):
         try:
             document = document_of(place)

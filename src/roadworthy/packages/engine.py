@@ -105,7 +105,7 @@ def find(said: str, environ: Mapping[str, str]) -> str:
 def build(engine: str, job: Job) -> tuple[Words, ...]:
     """The commands that build. Docker's builds and pushes at once: buildx keeps no image of several platforms."""
     if engine == "docker":
-        # Attestations make an OCI index of any image, which Heroku's registry does not take.
+        # Attestations make an OCI index of any image, which not every platform's registry takes.
         alone = ("--provenance=false", "--sbom=false", "--metadata-file", str(job.noted))
         by = ("--builder", BUILDER) if job.platforms[1:] else ()
         words = (*by, *_said(job), *alone, "--tag", job.name, "--push", str(job.folder))

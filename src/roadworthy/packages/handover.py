@@ -53,7 +53,7 @@ def _unread(engine: str, environ: Mapping[str, str], to: Repository | None) -> d
             known = None  # whoever needs it is told by the registry
         if known and engine not in known.by:
             found[_key(engine, str(to))] = _entry(known.login)
-    for registry in (credentials.HEROKU, HUB):
+    for registry in credentials.REGISTRIES:
         if ours := credentials.given(registry, environ):
             found.setdefault(_key(engine, registry), _entry(ours))
     own = _own(engine, environ)

@@ -17,12 +17,13 @@ from typing import Final
 
 import msgspec
 
+from ..drivers import TRAITS
 from ..errors import UsageError
 
 QUICKLY: Final = 20.0  # seconds
 MOST: Final = 1 << 16  # bytes of an answer
 TOKEN: Final = "<token>"  # the user that a helper names when it has an identity token
-_OURS: Final = ("ALLOW_PROD", "ROADWORTHY_", "HEROKU_API_KEY")
+_OURS: Final = ("ALLOW_PROD", "ROADWORTHY_", *(traits.key for traits in TRAITS.values()))
 _NOT_FOUND: Final = "credentials not found"
 
 

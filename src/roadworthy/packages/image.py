@@ -37,7 +37,7 @@ MAX_RECORD: Final = 1 << 16  # bytes
 class Image(msgspec.Struct, frozen=True):
     """A built image: `ref` is `registry/name@sha256:…`, `digest` and `config` begin with `sha256:`.
 
-    `config` is the digest of its config, by which Heroku releases it; "" of an index of several platforms.
+    `config` is the digest of its config, by which it may be released; "" of an index of several platforms.
     `size` is the bytes of all its blobs. `file` is the record of it on this machine. `found` says that it was in
     the registry, under its tag, before anything was built here: whoever can push there may have made it.
     """

@@ -1,7 +1,7 @@
 """What an image says of itself: its platform, its user and its commands; and whether it can be released and run.
 
-On Heroku an image has one platform, linux/amd64, and a CMD. Here it can be run when it is for this machine, or when
-this machine emulates what it is for.
+A release needs an image of one platform, with a CMD. Here it can be run when it is for this machine, or when this
+machine emulates what it is for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ..drivers import Traits
 from ..errors import CheckFailed, UsageError
 from . import registry
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from .registry import Manifest
 
 MOST: Final = 4 << 20  # bytes of a config
-HEROKUS: Final = "linux/amd64"
-SEVERAL: Final = "Heroku runs an image of one: name one in package.platforms and commit again"
 _MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _EMULATED: Final = {"amd64": "x86_64", "arm64": "aarch64", "386": "i386"}  # as qemu calls them
 _BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
@@ -74,26 +73,33 @@ def settings_of(image: Manifest, environ: Mapping[str, str]) -> Settings:
         raise CheckFailed(f"the config of {image.ref} is none of an image: {error}") from error
 
 
-def check_releasable(ref: str, asked: tuple[str, ...], environ: Mapping[str, str], *, live: bool) -> None:
-    """Raises UsageError when Heroku, or the sandbox for it, cannot run this image, or it is not what was asked."""
+def several(traits: Traits) -> str:
+    """Why an image of several platforms cannot be released, and what to do."""
+    return f"{traits.title} runs an image of one: name one in package.platforms and commit again"
+
+
+def check_releasable(
+    ref: str, asked: tuple[str, ...], environ: Mapping[str, str], traits: Traits, *, live: bool
+) -> None:
+    """Raises UsageError when the platform, or its sandbox, cannot run this image, or another was asked for."""
     image = registry.read(ref, environ=environ)
     if image.config is None:
-        raise UsageError(f"the image is for several platforms, and {SEVERAL}")
+        raise UsageError(f"the image is for several platforms, and {several(traits)}")
     found = settings_of(image, environ)
     if asked and not _same(asked[0], found.platform):
         raise UsageError(
             f"the image is for {found.platform or 'no platform'} and not for {asked[0]}, which was asked for: "
             "look at the FROM lines of its Dockerfile, and commit again"
         )
-    if live and not _same(HEROKUS, found.platform):
+    if live and not _same(traits.image_platform, found.platform):
         raise UsageError(
-            f"the image is for {found.platform or 'no platform'}, and Heroku runs {HEROKUS}: "
-            f'say platforms = ["{HEROKUS}"] in release.toml and commit again'
+            f"the image is for {found.platform or 'no platform'}, and {traits.title} runs {traits.image_platform}: "
+            f'say platforms = ["{traits.image_platform}"] in release.toml and commit again'
         )
     if not found.cmd:
         raise UsageError(
-            "the image has no CMD, and Heroku takes none without: add one to its Dockerfile, below an ENTRYPOINT "
-            "too, and commit again"
+            f"the image has no CMD, and {traits.title} takes none without: add one to its Dockerfile, "
+            "below an ENTRYPOINT too, and commit again"
         )
     if not live and (why := foreign(found)):
         raise UsageError(why)

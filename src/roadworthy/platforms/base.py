@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ..config import Config
 from ..drivers import DRIVERS
 from ..mask import Mask
-from ..model import Claim, Observed, Paths, PlatformRelease, Receipt, Step
+from ..model import Claim, Observed, Package, Paths, PlatformRelease, Receipt, Step
 
 Progress = Callable[[str], None]
 """Called with what comes next, before it is done. It may raise: then nothing more is to be done."""
@@ -44,6 +44,17 @@ class Platform(Protocol):
 
     def package_of(self, app: str, release: PlatformRelease) -> tuple[str, str]:
         """(digest, commit) of a release's package; ("", "") when the platform no longer has it. A read."""
+        ...
+
+    def named(self, app: str, text: str) -> PlatformRelease | None:
+        """The release that a person means by `text`, None where that is no name of a release here. A read.
+
+        Raises UsageError when it is one, and the app has no such release (any more).
+        """
+        ...
+
+    def accepts(self, app: str, package: Package) -> str:
+        """Why the app cannot be given this package, and what to do then; "" when it can. Asks nobody."""
         ...
 
     def apply(self, app: str, step: Step, *, token: str, progress: Progress) -> Receipt:

@@ -16,12 +16,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...config import Limits
-from ...errors import CheckFailed, OutcomeUnknown, Unreachable
+from ...errors import CheckFailed, OutcomeUnknown, Unreachable, UsageError
 from ...mask import Mask
 from ...model import (
     Claim,
     Maintenance,
     Observed,
+    Package,
     PlatformRelease,
     Process,
     Receipt,
@@ -36,7 +37,7 @@ from ..mark import MARKER
 from . import slugs
 from .api import Api, known, millis
 from .dynos import Dynos
-from .images import Images
+from .images import ONE, Images
 from .releases import LOOK, Releases
 
 
@@ -91,6 +92,22 @@ class Heroku:
         if "-" in release.artifact:  # a UUID; an image's id has none
             return slugs.package_of(self._api, app, release.artifact)
         return self._images.package_of(app, release.artifact)
+
+    def named(self, app: str, text: str) -> PlatformRelease | None:
+        return self._releases.named(app, text)
+
+    def accepts(self, app: str, package: Package) -> str:
+        if package.kind != "image":
+            return ""
+        try:
+            self.repository(app)
+        except UsageError as error:
+            return str(error)
+        return (
+            ""
+            if package.config
+            else f"the image of {package.commit[:12]} is for several platforms, and {ONE}"
+        )
 
     def find(self, app: str, claim: Claim) -> PlatformRelease | None:
         if claim.marked and self.config(app).get(MARKER) != claim.token:

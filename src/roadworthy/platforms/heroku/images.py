@@ -20,6 +20,7 @@ from .releases import Releases
 if TYPE_CHECKING:
     from ...packages.registry import Manifest
 
+ONE: Final = "Heroku runs an image of one: name one in package.platforms and commit again"
 TYPE: Final = "web"  # the process type whose image a package is
 ACCEPT: Final = "application/vnd.heroku+json; version=3.docker-releases"
 

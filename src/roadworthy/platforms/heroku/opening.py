@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ...config import Config
+from ...drivers import TRAITS
 from ...errors import CheckFailed, RoadworthyError, UsageError
 from ...model import Paths
 from .driver import Heroku
 
-REGISTRY: Final = "registry.heroku.com"
+OWN: Final = TRAITS["heroku"]
 
 
 def opened(config: Config, paths: Paths, environ: Mapping[str, str]) -> Heroku:
@@ -29,9 +30,9 @@ def opened(config: Config, paths: Paths, environ: Mapping[str, str]) -> Heroku:
             raise UsageError("the sandbox is not up: run `invoke sandbox.up`").then("invoke sandbox.up")
         api, key, registry = here.url, here.api_key, target.registry
     else:
-        api, key, registry = target.api, environ.get("HEROKU_API_KEY", ""), REGISTRY
+        api, key, registry = target.api, environ.get(OWN.key, ""), OWN.registry
         if not key:
-            raise UsageError(f"HEROKU_API_KEY is not set: target {config.target!r} needs it")
+            raise UsageError(f"{OWN.key} is not set: target {config.target!r} needs it")
     urls = {e.app: e.url for e in config.environments.values() if e.url and config.target != "sandbox"}
     return Heroku(
         api, key, limits=config.limits, poll=target.poll, urls=urls, registry=registry, environ=environ

@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ...config import Limits
-from ...errors import OutcomeUnknown
+from ...errors import OutcomeUnknown, UsageError
 from ...model import Claim, PlatformRelease
 from ...wait import until
 from ..mark import MARKER, made_by
@@ -21,6 +21,7 @@ from .api import Api, known
 
 RELEASES: Final = 30  # how far back releases are read; Heroku destroys artifacts beyond 20
 BACK: Final = "Rollback to v"  # how the description of Heroku's own rollback begins
+_NAME: Final = re.compile(r"v[1-9][0-9]{0,6}")
 _IMAGE: Final = re.compile(r"Deployed web \(([0-9a-f]{12})\)")
 _MARK: Final = re.compile(r"\((roadworthy [^()]+)\)$")
 LOOK: Final = 2.0  # seconds to look for an effect whose answer was lost
@@ -58,6 +59,17 @@ class Releases:
                 for r in sorted(found, key=lambda r: -int(r.version))
             ]
         )
+
+    def named(self, app: str, text: str) -> PlatformRelease | None:
+        """The release of that name (`v12`), None where it is no name. Raises UsageError where there is none."""
+        if not _NAME.fullmatch(text):
+            return None
+        listed = self.of(self.app(app))
+        found = next((release for release in listed if release.name == text), None)
+        if found is None:
+            newest = listed[0].name if listed else "none"
+            raise UsageError(f"{app} has no release {text} (the newest is {newest}): see `invoke history`")
+        return found
 
     def find(self, app: str, claim: Claim) -> PlatformRelease | None:
         """The release that this claim made, None when surely there is none.
@@ -127,7 +139,7 @@ def with_images(releases: Sequence[PlatformRelease]) -> tuple[PlatformRelease, .
         images[release.order] = image
         # Which of the two a change of config would keep after a release that failed is not documented.
         runs = image if release.status != "failed" or image == runs else ""
-        shown.append(release if release.artifact else replace(release, artifact=image))
+        shown.append(release if release.artifact else replace(release, artifact=image, image=bool(image)))
     return tuple(reversed(shown))
 
 
