@@ -397,6 +397,10 @@ def _nobodys(release: PlatformRelease) -> str:
     return ""
 
 
+def _all_named(releases: Sequence[PlatformRelease]) -> tuple[PlatformRelease, ...]:
+    return ()
+
+
 class History(msgspec.Struct, frozen=True):
     """What the journal of one environment says: verified packages, newest first, and the schema revision.
 
@@ -409,7 +413,8 @@ class History(msgspec.Struct, frozen=True):
     left maintenance mode on. `parts` is the same of each of several components: `deployed`, `known` and `claims`
     are then those of its own packages and its own app. `given_up` are the components that were deployed with what
     runs and are declared no more. `late` says of a release which start of ours made it, though it was settled
-    without it; "" of anybody else's.
+    without it; "" of anybody else's. `unnamed` are those of the platform's releases that have a mark of ours and
+    that no outcome names.
     """
 
     deployed: Sequence[Deployed] = ()
@@ -423,6 +428,7 @@ class History(msgspec.Struct, frozen=True):
     parts: Mapping[str, History] = {}
     given_up: tuple[str, ...] = ()
     late: Callable[[PlatformRelease], str] = _nobodys
+    unnamed: Callable[[Sequence[PlatformRelease]], tuple[PlatformRelease, ...]] = _all_named
 
     def of(self, component: str) -> History:
         """The history of one component; "" is the only one, or the first."""

@@ -354,3 +354,42 @@ def test_a_run_is_told_with_its_place_in_the_journal():
     assert (found.run.id, found.run.status) == (f"package-{'a' * 40}#4", "completed")
     assert (found.run.conclusion, found.run.updated) == ("success", row.at)
     assert row.at in found.source
+
+
+def marked(order: int, **more: object) -> PlatformRelease:
+    made = PlatformRelease(
+        order, "succeeded", False, "s", "", "", datetime(2030, 1, 1, tzinfo=UTC), mark="ours"
+    )
+    return replace(made, **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "saw", "release", "unnamed"),
+    [
+        ("end", "deploy", 4, marked(5), [5]),  # it came after the facts of what was released over it
+        ("end", "deploy", 5, marked(5), []),
+        ("end", "rollback", 5, marked(5), []),
+        ("end", "rollback", 5, marked(5, mark="", sets_mark=True), [5]),  # what it set stays set
+        ("end", "adopt", 0, marked(5, mark="", sets_mark=True), []),
+        ("end", "deploy", 4, marked(5, mark=""), []),  # a stranger's is drift while it is the current one
+        ("end", "deploy", 4, marked(5, status="failed"), []),
+        ("end", "deploy", 4, marked(6), []),  # the deploy's own
+    ],
+)
+def test_a_release_of_ours_that_no_outcome_names_is_found(
+    kind: str, action: str, saw: int, release: PlatformRelease, unnamed: list[int]
+):
+    rows = [settled(4, "end", "deploy", A), replace(settled(6, kind, action, B), saw=saw)]
+    found = read_history(rows, Path("/nowhere")).unnamed([marked(6), release, marked(4)])
+    assert [one.order for one in found] == unnamed
+
+
+def test_what_a_start_that_was_given_up_made_is_its_own():
+    claim = Claim("ours")
+    rows = [
+        settled(4, "end", "deploy", A),
+        replace(settled(5, "abandon", "deploy", B), release=0, claim=claim),
+    ]
+    found = read_history([*rows, settled(7, "end", "deploy", A)], Path("/nowhere"))
+    assert found.unnamed([marked(6)]) == ()
+    assert [one.order for one in found.unnamed([marked(6, mark="another")])] == [6]

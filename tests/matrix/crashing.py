@@ -2,8 +2,9 @@
 
 The effects are every put into the journal's store, every HTTP call and every file that is put in its place
 (os.replace). CRASH_AT names the point, for example
-`store:3:after` or `http:7:before`; without it the process runs to its end. `late:/dynos:2` is the second POST to a
-path that ends like that, which then reaches the platform only LATE seconds after this process has died. CRASH_NOTES
+`store:3:after` or `http:7:before`; without it the process runs to its end. `late:/dynos:2` is the second changing
+request to a path that ends like that. It reaches the platform only LATE seconds after this process has died or,
+where LATE_GO names a file, once that says `deliver` or `deliver twice`; `drop` loses it. CRASH_NOTES
 is a file to which a line is added before each effect, and one for each put that returned: it must never be lost.
 """
 
@@ -31,10 +32,26 @@ from roadworthy.tasks import mount
 
 LATE = 0.5
 _DELIVER = """
-import json, sys, time, urllib.request
-url, data, headers, seconds = json.load(sys.stdin)
-time.sleep(seconds)
-urllib.request.urlopen(urllib.request.Request(url, data.encode(), headers), timeout=10).close()
+import json, pathlib, sys, time, urllib.error, urllib.request
+method, url, data, headers, seconds, go = json.load(sys.stdin)
+words = ["deliver"]
+if go:
+    go, until = pathlib.Path(go), time.monotonic() + 60
+    while not (words := go.read_text().split() if go.exists() else []) and time.monotonic() < until:
+        time.sleep(0.005)
+else:
+    time.sleep(seconds)
+for _ in range({"deliver": len(words)}.get("".join(words[:1]), 0)):
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, data.encode(), headers, method=method), timeout=10
+        ) as answer:
+            said = answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.code
+    if go:
+        go.with_name(go.name + ".answers").open("a").write(f"{said}\\n")
 """
 _counted: Counter[str] = Counter()
 _one_at_a_time = threading.Lock()  # checks ask side by side
@@ -53,7 +70,8 @@ def _die_at(point: str) -> None:
 
 def _die_late(asked: requests.PreparedRequest) -> None:
     kind, path, number = [*os.environ.get("CRASH_AT", "").split(":"), "", "", ""][:3]
-    if kind != "late" or asked.method != "POST" or not urlsplit(str(asked.url)).path.endswith(path):
+    changes = asked.method in ("POST", "PUT", "PATCH", "DELETE")
+    if kind != "late" or not changes or not urlsplit(str(asked.url)).path.endswith(path):
         return
     _counted[path] += 1
     if _counted[path] == int(number):
@@ -67,7 +85,8 @@ def _die_late(asked: requests.PreparedRequest) -> None:
         )
         assert postman.stdin
         with postman.stdin as told:
-            json.dump([asked.url, body, dict(asked.headers), LATE], told)
+            go = os.environ.get("LATE_GO", "")
+            json.dump([asked.method, asked.url, body, dict(asked.headers), LATE, go], told)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

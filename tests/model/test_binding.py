@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from roadworthy.journal.index import Settled as Row
 from roadworthy.journal.index import settled_by
 from roadworthy.journal.lock import HeldBy
 from roadworthy.model import History, Observed, PlatformRelease
-from roadworthy.platforms.mark import MARKER, made_by
+from roadworthy.platforms.mark import made_by
 
 from . import world as model
 from .exploring import explore
@@ -94,13 +95,13 @@ def history_of(journal: Journal, image: bool) -> History:
     return read_history(rows_of(journal, image), Path("/nowhere"), start)
 
 
-def described(made: Release, journal: Journal, image: bool) -> str:
-    """How Heroku describes the release, with the mark that the start left on it."""
+def marked(made: Release, journal: Journal, image: bool) -> dict[str, Any]:
+    """What a driver tells of the mark that the start left on its release: of an image it is none."""
     if made.made_by == "config":
-        return f"Set X, {MARKER} config vars"
+        return {"sets_mark": True}
     if made.made_by == "image":
-        return f"Deployed web ({digest_of(made.package)[:12]})"
-    return f"Deploy ({token(entry_of(journal[: made.start], image))})"
+        return {"deploys": digest_of(made.package)[:12]}
+    return {"mark": token(entry_of(journal[: made.start], image))}
 
 
 def observed_of(world: World, image: bool) -> Observed:
@@ -111,9 +112,11 @@ def observed_of(world: World, image: bool) -> Observed:
             "succeeded",
             number == len(releases),
             slug_of(made.package, image=image),
-            described(made, world.journal, image),
+            "",
             "a@example.org",
             AT,
+            name=f"v{number}",
+            **marked(made, world.journal, image),
         )
         for number, made in reversed([*enumerate(releases, 1)])
     )
@@ -194,7 +197,7 @@ def judge_claims(world: World, observed: Observed, image: bool) -> None:
         if start.action not in ("deploy", "rollback"):
             continue
         claimed = claim(entry_of(world.journal[:seq], image))
-        real = [one.version for one in observed.releases if made_by(claimed, one)]
+        real = [one.order for one in observed.releases if made_by(claimed, one)]
         number = model.release_of(world, seq, 0, image=image)
         if number > start.newest[0]:  # an image that ran before may run on without a new release
             assert number in real, (world, real)

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from ..action import Action, Undo
 from ..decision import decide, told
 from ..decision.reading import asked_of
-from ..errors import Held, RoadworthyError, UsageError
+from ..errors import Held, Refused, RoadworthyError, UsageError
+from ..facts.drift import late_effects
 from ..facts.observe import observe
 from ..facts.revision import revision_of
 from ..facts.standing import standing_of
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """Nothing changes: the plan has no steps. What was completed already is left alone, but by a replay.
 
-    Raises Held when `request.to` names a package and another one runs by now.
+    Raises Held when `request.to` names a package and another one runs by now; Refused while a release of ours is on
+    the platform that no entry names.
     """
     running = facts.history.value.running
     if running is None:
@@ -44,6 +46,8 @@ def plan(request: Request, facts: Facts, config: Config) -> Plan:
         )
     if request.to and request.to != package.digest:
         raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was completed")
+    if late := late_effects(facts.history.value, facts.observed.value):
+        raise Refused(f"{late[0]}: look at it and accept it first").then("invoke status")
     done = facts.history.value.complete and not request.replay
     already = (
         f"the deployment of {package.commit[:12]} to {facts.environment.app} is complete" if done else ""
@@ -80,9 +84,13 @@ def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confir
 
 
 def _unmet(context: World, plan: Plan) -> dict[str, str]:
-    """The criteria that do not hold, each with why. One that cannot be asked does not hold."""
+    """The criteria that do not hold, each with why. One that cannot be asked does not hold.
+
+    What runs is looked at first and, since the others take their time, once more at the end.
+    """
     found: dict[str, str] = {}
-    for name in context.config.done.criteria:
+    criteria = context.config.done.criteria
+    for name in (*criteria, *(name for name in criteria if name == "package_runs")):
         try:
             why = CRITERIA[name](context, plan)
         except RoadworthyError as error:

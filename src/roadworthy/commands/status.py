@@ -99,6 +99,11 @@ def _row(context: Context, name: str, told: Told, observed: Observed | Roadworth
         return {**row, "state": "open" if start else "drift"}
     if not any(one.digest for one in (observed.parts or {"": observed}).values()):
         return {**row, "state": "empty"}
+    if observed.maintenance:
+        left = (
+            f"{environment.app} is in maintenance mode, left by a deploy that did not succeed: deploy again"
+        )
+        return {**row, "state": "unverified", "problem": left}
     if running and runs(running.package, history, observed):
         return {**row, "state": "as recorded"}
     problem = f"{names(observed)} was never verified: deploy or roll back"

@@ -2,7 +2,8 @@
 
 A release of ours is recognised by its number and artifact, as its `end` or `failed` recorded them, or by what
 a start claimed that is open or was given up. So what failed and was left behind is no drift, and neither is
-what is under way; a release that arrived after its start was settled without it is, and is named as that start's.
+what is under way; a release that arrived after its start was settled without it is, and is named as that start's,
+also when another one was released over it that had not seen it.
 Every change of an app's code or config makes a release, so a config var that was changed by hand shows, too.
 """
 
@@ -37,6 +38,17 @@ def drift(environment: str, history: History, observed: Observed) -> tuple[Drift
     )
 
 
+def late_effects(history: History, observed: Observed) -> tuple[str, ...]:
+    """Each release with a mark of ours that no outcome names, in words: it came after its start was settled."""
+    seen = observed.parts or {"": observed}
+    unnamed = ((name, one) for name, its in seen.items() for one in history.of(name).unnamed(its.releases))
+    return tuple(
+        f"{one.name} is the late effect of our own {late}"
+        for name, one in unnamed
+        if (late := history.of(name).late(one))
+    )
+
+
 def apart(environment: str, history: History, observed: Observed) -> tuple[str, ...]:
     """What each component runs that is no part of the package that should run, in one line each."""
     if history.running is None:
@@ -53,7 +65,10 @@ def apart(environment: str, history: History, observed: Observed) -> tuple[str, 
 
 
 def _drift(environment: str, history: History, observed: Observed) -> tuple[Drift, ...]:
-    found = [_release(environment, history, observed, release) for release in _unknown(history, observed)]
+    unknown = _unknown(history, observed)
+    found = [_release(environment, history, observed, release) for release in unknown]
+    unnamed = (one for one in history.unnamed(observed.releases) if one not in unknown)
+    found += [_late(environment, history, one, late) for one in unnamed if (late := history.late(one))]
     if observed.current is None and history.known:
         found.append(
             Drift("release", release_name(history.known[0][0]), "none", "", "", _back(environment, history))
@@ -109,6 +124,16 @@ def _release(environment: str, history: History, observed: Observed, release: Pl
     if back and not observed.digest:
         accept = ""  # of what nobody can name, nothing can be adopted
     return Drift("release", journal, seen, who, when, ", or ".join(filter(None, (accept, back))))
+
+
+def _late(environment: str, history: History, release: PlatformRelease, late: str) -> Drift:
+    """What arrived late, and was released over by somebody who had not seen it; or what it set stays set."""
+    when = release.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kept = "what it set may still be set" if release.sets_mark else "another release came after it"
+    seen = f"{release.name} of {when}, the late effect of our own {late}; {kept}"
+    do = f"look at what it did, then accept it with `invoke adopt --env {environment} --why …`"
+    journal = release_name(history.known[0][0]) if history.known else "nothing"
+    return Drift("release", journal, seen, "", when, do)
 
 
 def _back(environment: str, history: History) -> str:

@@ -25,6 +25,7 @@ from ..model import (
     Proof,
     StageRun,
 )
+from ..platforms.mark import made_by
 from .running import RELEASES, RUNS, running
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def read_history(
         known=known,
         claims=(*claims, *([claim(start, component)] if start else ())),
         maintenance=closed or (start is not None and bool(start.record.details.get("maintenance"))),
+        unnamed=functools.partial(_unnamed, settled, [claim(start, component)] if start else []),
     )
 
 
@@ -178,6 +180,35 @@ def _incomplete(settled: Reversible[Settled]) -> dict[str, int]:
     for one in _judged(settled):
         newest.setdefault(one.digest, one)
     return {digest: one.seq for digest, one in newest.items() if one.kind == "failed"}
+
+
+def _unnamed(
+    settled: Reversible[Settled], under_way: Sequence[Claim], releases: Sequence[PlatformRelease]
+) -> tuple[PlatformRelease, ...]:
+    """The releases with a mark of ours that no outcome names, newest first: late effects, also of long ago.
+
+    An adoption accepts all that was there. A deploy or a rollback that saw one releases over it, which undoes it
+    unless it changed settings. What a start that was given up may have made is its own.
+    """
+    marked = [one for one in releases if (one.mark or one.sets_mark) and one.status != "failed"]
+    oldest = min((one.order for one in marked), default=0)
+    told, claims, over, adopted = set[int](), list(under_way), 0, 0
+    for one in reversed(settled) if marked else ():
+        told.add(one.release)
+        claims += [one.claim] if one.claim else []
+        if one.kind == "end" and one.action in ("deploy", "rollback"):
+            over = max(over, one.saw)
+        if (one.kind, one.action) == ("end", "adopt"):
+            adopted = one.release
+        if adopted or 0 < one.release < oldest:
+            break
+    return tuple(
+        one
+        for one in marked
+        if one.order > (adopted if one.sets_mark else max(adopted, over))
+        and one.order not in told
+        and not any(made_by(its, one) for its in claims)
+    )
 
 
 def _left(settled: Reversible[Settled]) -> tuple[tuple[tuple[int, str], ...], tuple[Claim, ...], bool]:

@@ -45,7 +45,7 @@ LONG = 5000
 """Entries of a log that takes longer to list than to note that it was listed."""
 PIECE = 1000
 """Rows that are decoded at once."""
-_FORM = f"10 {__version__}"  # a newer version may judge more strictly, so it judges again
+_FORM = f"11 {__version__}"  # a newer version may judge more strictly, so it judges again
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -57,6 +57,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     release: int
     artifact: str
     claim: Claim | None
+    saw: int = 0
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -83,6 +84,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     closed: bool  # was it to turn maintenance mode on?
     deployment: int  # the number of the deployment that a completion is about
     parts: tuple[Part, ...] = ()
+    saw: int = 0  # the newest release when its start was written
 
     def of(self, component: str) -> Settled | None:
         """What it says of one component; None when it is not about that."""
@@ -97,6 +99,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
             artifact=part.artifact,
             claim=part.claim,
             parts=(),
+            saw=part.saw,
         )
 
     def only(self, components: Sequence[str]) -> Settled:
@@ -308,11 +311,16 @@ def settled_by(entry: Entry, start: Entry) -> Settled:
         claim=claim(start) if gone else None,
         closed=bool(start.record.details.get("maintenance")),
         deployment=_number(said.get("deployment")),
-        parts=tuple(_part(name, to, start if gone else None) for name in components_of(start)),
+        parts=tuple(_part(name, to, start, gone) for name in components_of(start)),
+        saw=_saw(start),
     )
 
 
-def _part(name: str, to: Mapping[str, Any], given_up: Entry | None) -> Part:
+def _saw(start: Entry, component: str = "") -> int:
+    return _number(of_component(start.record.details.get("from"), component).get("newest"))
+
+
+def _part(name: str, to: Mapping[str, Any], start: Entry, given_up: bool) -> Part:
     said = of_component(to, name)
     return Part(
         component=name,
@@ -320,7 +328,8 @@ def _part(name: str, to: Mapping[str, Any], given_up: Entry | None) -> Part:
         size=_number(said.get("size")),
         release=_ran(said),
         artifact=_text(said.get(ARTIFACT)),
-        claim=claim(given_up, name) if given_up else None,
+        claim=claim(start, name) if given_up else None,
+        saw=_saw(start, name),
     )
 
 
