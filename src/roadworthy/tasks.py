@@ -615,6 +615,15 @@ def parity_baseline(c, version="", report="", plan=False, json=False):
         finish(context, parity.keep(context, version, report))
 
 
+@task(name="policy", help={"json": JSON})
+def promote_policy(c, json=False):
+    """The policy gate: required files, thresholds, datasets, and what workflows do with a failure or a secret."""
+    from .commands.promotion import policy_gate
+
+    with session(json) as context:
+        finish(context, policy_gate(context))
+
+
 def _group(name: str, *tasks: Task) -> Collection:
     return Collection(name, *tasks)
 
@@ -646,6 +655,7 @@ def mount(root: Path) -> Collection:
             dockerhub_login,
             dockerhub_logout,
         ),
+        _group("promote", promote_policy),
         _group("parity", parity_run, parity_compare, parity_stamp, parity_baseline),
         _group("lock", lock_status, lock_unlock),
         _group(

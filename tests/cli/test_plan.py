@@ -21,7 +21,7 @@ __all__ = ["platform"]
 # What changes no environment, no journal, no registry and no key. It looks, and may leave a report of what it saw.
 READS = {
     "status", "history", "why", "verify", "smoke", "decide", "guards.explain", "lock.status", "evidence.audit",
-    "sandbox.status", "sandbox.logs", "sandbox.env", "parity.run", "parity.compare",
+    "sandbox.status", "sandbox.logs", "sandbox.env", "parity.run", "parity.compare", "promote.policy",
 }  # fmt: skip
 ENGINE = '#!/bin/sh\ncase "$*" in *version*) echo 27.0.1;; *) echo "$@" >> "$0.ran";; esac\n'
 WATCHED = ("root", "home", "tmp", "bin")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candidates import CASE, Project, project
 
 from roadworthy.parity import suites
 from roadworthy.parity.folder import baselines
+
+from .candidates import CASE, Project, project
 
 SUM = "/api/sum?a=1&b=2"
 GOLDEN = "fixtures/golden-dataset.json"

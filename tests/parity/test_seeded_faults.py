@@ -13,7 +13,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from candidates import Candidate, Project, cuts, field, hangs, project
+
+from .candidates import Candidate, Project, cuts, field, hangs, project
 
 SUM = "/api/sum?a=1&b=2"
 ONE, TWO = "/documents/doc-001", "/documents/doc-002"

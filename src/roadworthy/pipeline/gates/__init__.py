@@ -1,0 +1,1 @@
+"""The gates of a promotion: each is computed from what is there, and none is declared."""
