@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from journal.making import record as written
@@ -11,7 +13,7 @@ from msgspec.structs import replace
 from roadworthy import record
 from roadworthy.journal.claims import claim, components_of, of_component
 from roadworthy.journal.entry import Entry
-from roadworthy.model import Claim, Observed, Package, Plan, PlatformRelease, Receipt, Request
+from roadworthy.model import Claim, Observed, Package, Plan, PlatformRelease, Receipt, Request, Usual, Watch
 from roadworthy.platforms.heroku.releases import recognised
 from roadworthy.platforms.mark import made_by
 
@@ -134,3 +136,24 @@ def test_an_image_is_told_with_its_reference():
         "config": "sha256:2",
     }
     assert "ref" not in record.after(PACKAGE)
+
+
+@pytest.mark.parametrize("package", [PACKAGE, PAIR, None])
+@pytest.mark.parametrize("watch", [None, Watch(2000, 1, 2, 50, {"health": Usual(3, 0, 12)})])
+def test_the_plan_of_a_start_is_read_back_as_it_was_recorded(package: Package | None, watch: Watch | None):
+    request = Request("deploy", "prod", "c" * 40, "WO-1", "because", approval="REF", maintenance=True)
+    made = Plan(
+        request if package else replace(request, commit=""),
+        "capecraft",
+        (),
+        package,
+        {"release": 3, "newest": 4},
+        record.after(package) if package else {"revision": "0002"},
+        pending=("0002", "0003"),
+        watch=watch,
+    )
+    world: Any = SimpleNamespace(target="sandbox")
+    entry = Entry(
+        record.record(world, "start", "deploy", made, record.said(made)), 4, "", "", "", "", "ab" * 32
+    )
+    assert record.recorded(entry) == made

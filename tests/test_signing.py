@@ -12,17 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy import actions
-from roadworthy.execution.signing import ON_FAILURE, STAGE, Work, refusal, works
+from roadworthy.execution.signing import OFF_THE_ROAD, Work, refusal, stage_of, works
 from roadworthy.facts.standing import STAGES
 from roadworthy.journal.policy import Asked, Policy, Rule
 
+STAGE = {name: stage_of(name) for name in (*OFF_THE_ROAD, *actions.NAMES)}
 SOURCE = Path(__file__).parents[1] / "src/roadworthy"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = "SHA256:k"
 
 
 def test_the_table_has_the_stage_of_every_action_of_the_road_and_of_packages() -> None:
-    assert {name: actions.named(name).stage for name in actions.NAMES}.items() <= STAGE.items()
+    assert not {*OFF_THE_ROAD} & {*actions.NAMES}
+    assert {"deploy": "deploy", "config": "deploy", "complete": "completion"}.items() <= STAGE.items()
     assert all(actions.named(name).name == name for name in actions.NAMES)
     assert STAGES.items() <= STAGE.items()
 
@@ -62,8 +64,11 @@ def test_what_goes_back_by_itself_is_signed_by_the_same_key() -> None:
         Work("migrate", "migrate"),
         Work("completion", "complete"),
     )
-    # A change of config vars is taken back by another one, which the same rule signs.
-    assert {*ON_FAILURE, "config"} == {name for name in actions.NAMES if actions.named(name).undo}
+    known = [actions.named(name) for name in actions.NAMES]
+    assert [one.name for one in known if one.undo] == [one.name for one in known if one.undone_by]
+    assert works(("config",)) == (Work("deploy", "config"),), (
+        "another change of config vars, by the same rule"
+    )
 
 
 SOME = st.lists(st.sampled_from(["*", *sorted(set(STAGE.values()))]), max_size=3).map(tuple)
@@ -81,8 +86,8 @@ def test_what_passed_may_sign_all_of_it_to_its_last_moment(
     if refusal(policy, KEY, "live", "prod", works((action,)), NOW, 3600.0):
         return
     at = (NOW + timedelta(seconds=3600.0 * part)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    for name in (action, *ON_FAILURE.get(action, ())):
-        assert not policy.refusal(KEY, Asked("live", "prod", STAGE[name], name, at))
+    for work in works((action,)):
+        assert not policy.refusal(KEY, Asked("live", "prod", work.stage, work.action, at))
 
 
 @pytest.mark.parametrize(

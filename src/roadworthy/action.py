@@ -45,8 +45,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One action: what it would do, how it is recognised afterwards, and all that others have to know of it.
 
     `stage` is the contract's, under which its entries are signed. `plan` is pure; `confirm` looks again. `prepare`
-    makes ready before the facts are read, which only read. `undo` says what takes it back when it failed, None
-    where there is nothing to go back to. `left` is what it leaves to be done or said, as the end of its last line.
+    makes ready before the facts are read, which only read. `undo` says what takes it back when it failed, by the
+    action `undone_by`; None where there is nothing to go back to. `left` is what it leaves to be done or said, as
+    the end of its last line.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect = Effect.NOTHING
     prepare: Callable[[World, str], object] | None = None
     undo: Callable[[Plan, Facts], Undo | None] | None = None
+    undone_by: str = ""
     left: Callable[[Plan], str] = lambda plan: ""
     asks_database: bool = True  # its plan depends on the revision
     reads_vars: bool = False  # its plan depends on the config vars

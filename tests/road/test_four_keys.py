@@ -17,8 +17,9 @@ from road.fixtures import living
 from road.live import Live, behind_tls
 from road.project import until
 from road.test_attempts import NOTHING_SEEN
+from roadworthy.actions import NAMES
 from roadworthy.context import Context
-from roadworthy.execution.signing import STAGE, Work, works
+from roadworthy.execution.signing import OFF_THE_ROAD, Work, works
 from roadworthy.journal.entry import Entry
 from roadworthy.report.terminal import Screen
 from roadworthy.sandbox import control
@@ -39,7 +40,8 @@ def live(tmp_path_factory: pytest.TempPathFactory, platform: Path) -> Iterator[L
                 made.must(line)
             for line in typed_in(section(PAGE, "## From nothing to production")):
                 words = shlex.split(line)
-                if words[0] == "invoke" and words[1] in STAGE and words[1] != "decide":  # which only reads
+                signs = {*OFF_THE_ROAD, *NAMES} - {"decide"}  # which only reads
+                if words[0] == "invoke" and words[1] in signs:
                     _no_other_key(made, words)
                 made.must(line)
             yield made

@@ -159,6 +159,7 @@ ACTION = Action(
     plan=plan,
     confirm=confirm,
     undo=undo,
+    undone_by="rollback",
     asks_database=False,
     of_ship=True,
 )

@@ -107,6 +107,7 @@ ACTION = Action(
     confirm=confirm,
     effect=Effect.RELEASES,
     undo=undo,
+    undone_by="config",
     asks_database=False,
     reads_vars=True,
     lost="the old values are nowhere: set the config vars of before",

@@ -128,6 +128,7 @@ ACTION = Action(
     effect=Effect.RELEASES,
     prepare=package_of,
     undo=undo,
+    undone_by="rollback",
     left=left,
     of_ship=True,
 )

@@ -8,12 +8,13 @@ policy about it for the time that the action may take, and not only for this mom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ..actions import NAMES, named
 from ..errors import Refused
 
 if TYPE_CHECKING:
@@ -22,29 +23,20 @@ if TYPE_CHECKING:
     from ..journal.policy import Policy
     from ..world import World
 
-STAGE: Final[Mapping[str, str]] = {
+OFF_THE_ROAD: Final[Mapping[str, str]] = {
     "intake": "intake",
     "build": "build",
     "publish": "build",
     "test": "verification",
     "accept": "verification",
     "release": "release",
-    "deploy": "deploy",
-    "config": "deploy",
-    "migrate": "migrate",
-    "rollback": "rollback",
-    "certify": "verification",
-    "adopt": "verification",
-    "complete": "completion",
     "decide": "completion",
     "ship": "completion",
     "approve": "policy",
     "clock": "clock",
     "accept-loss": "loss",
 }
-"""The stage under which each action is signed; `ship` is the note of its log, `decide` one without a deploy."""
-ON_FAILURE: Final[Mapping[str, tuple[str, ...]]] = {"deploy": ("rollback",), "complete": ("rollback",)}
-"""What follows by itself when an action fails (recover.py). A change of config vars is put back by another one."""
+"""The stage under which all else is signed; `ship` is the note of its log, `decide` one without a deploy."""
 
 
 class Work(msgspec.Struct, frozen=True, order=True):
@@ -57,10 +49,16 @@ class Work(msgspec.Struct, frozen=True, order=True):
         return f"{self.stage}/{self.action}"
 
 
-def works(actions: Iterable[str]) -> tuple[Work, ...]:
+def works(actions: Sequence[str]) -> tuple[Work, ...]:
     """Everything that these actions sign, with what their failure brings; each once, in order."""
-    named = [name for action in actions for name in (action, *ON_FAILURE.get(action, ()))]
-    return tuple(Work(STAGE[name], name) for name in dict.fromkeys(named))
+    on_the_road = {name: named(name).undone_by for name in actions if name in NAMES}
+    signed = [name for action in actions for name in (action, on_the_road.get(action))]
+    return tuple(Work(stage_of(name), name) for name in dict.fromkeys(filter(None, signed)))
+
+
+def stage_of(action: str) -> str:
+    """The stage under which an action is signed: one of the road says it itself."""
+    return OFF_THE_ROAD.get(action) or named(action).stage
 
 
 def longest(config: Config, environment: str) -> float:
@@ -133,7 +131,7 @@ def require_proofs(context: World, environment: str, action: str, proven: Iterab
     if context.signer is None or not judges(context):
         return
     asked = Asked(
-        context.target, environment, STAGE[action], action, _text(context.now()), proven=frozenset(proven)
+        context.target, environment, stage_of(action), action, _text(context.now()), proven=frozenset(proven)
     )
     if why := context.trust.policy.refusal(context.signer.keyid, asked):
         raise Refused(f"{action} cannot begin: {why}")
