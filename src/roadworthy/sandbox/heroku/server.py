@@ -18,6 +18,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -35,6 +36,7 @@ from ..processes.leftovers import sweep
 from ..processes.logs import LogStore
 from ..processes.postmaster import end_postmaster
 from .api import build
+from .api.authorizations import may
 from .platform import Platform
 from .rendezvous import Rendezvous, make_certificate
 from .slugs import remove_parts
@@ -102,7 +104,7 @@ async def _serve(folder: Path, port: int, engine: str, boot_timeout: float, regi
 def _app(platform: Platform, rendezvous: Rendezvous, connections: Connections, url: str, key: str) -> ASGIApp:
     api, limit = build(), RateLimit()
     log = AccessLog(platform.folder / "access.log")
-    faults = Faults(Gate(api, key, limit, log), connections, log)
+    faults = Faults(Gate(api, key, limit, log, partial(may, platform.state)), connections, log)
     api.state.platform = platform
     api.state.rendezvous = rendezvous
     api.state.url = url

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from .state import Addon, App, Formation, Release, Slug
+from .state import Addon, App, Authorization, Formation, Release, Slug
 
 Shape = dict[str, Any]
 EMAIL = "person@sandbox.invalid"
@@ -45,6 +45,22 @@ def account() -> Shape:
         "two_factor_authentication": False,
         "updated_at": STARTED,
         "verified": True,
+    }
+
+
+def authorization(row: Authorization) -> Shape:
+    return {
+        "access_token": {"expires_in": row.expires_in, "id": row.token_id, "token": row.token},
+        "client": None,
+        "created_at": row.created_at,
+        "description": row.description,
+        "grant": None,
+        "id": row.id,
+        "refresh_token": None,
+        "scope": row.scope.split(),
+        "session": None,
+        "updated_at": row.updated_at,
+        "user": {**USER, "full_name": None},
     }
 
 

@@ -101,9 +101,26 @@ class Setting:
     value: str
 
 
-Row = TypeVar("Row", App, Release, Slug, Formation, Addon, Setting)
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A key beside the account's own. Deleted is revoked: the very next request that carries it is refused."""
+
+    id: str
+    token: str
+    token_id: str
+    scope: str
+    """Its scopes, with a space between."""
+    description: str
+    expires_in: int | None
+    expires: float | None
+    """Seconds since 1970."""
+    created_at: str
+    updated_at: str
+
+
+Row = TypeVar("Row", App, Release, Slug, Formation, Addon, Setting, Authorization)
 Dated = TypeVar("Dated", App, Release, Slug, Formation, Addon)
-TABLES = (App, Release, Slug, Formation, Addon, Setting)
+TABLES = (App, Release, Slug, Formation, Addon, Setting, Authorization)
 UNIQUE = {App: "UNIQUE(name)", Release: "UNIQUE(app, version)", Formation: "UNIQUE(app, type)"}
 
 

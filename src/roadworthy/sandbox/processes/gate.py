@@ -3,6 +3,7 @@
 Invariants:
 - Without the right key nothing is read or changed. Only URLs that carry their own secret (blobs, log streams)
   need no key.
+- A key that was made beside the own one is asked about for each request, so the next after its end is refused.
 - Every mutating call that reached the API is in `access.log` before its caller can see the reply.
 """
 
@@ -13,6 +14,7 @@ import binascii
 import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,9 +83,20 @@ class RateLimit:
         return True
 
 
+Others = Callable[[bytes, str, str], ApiError | None]
+"""Whether another key than the own allows a method on a path: the refusal, None where it does."""
+
+
+def _nobody(key: bytes, method: str, path: str) -> ApiError | None:
+    return ApiError(401, "unauthorized", "Invalid credentials provided.")
+
+
 class Gate:
-    def __init__(self, app: ASGIApp, key: str, limit: RateLimit, log: AccessLog) -> None:
+    def __init__(
+        self, app: ASGIApp, key: str, limit: RateLimit, log: AccessLog, others: Others | None = None
+    ) -> None:
         self._app, self._key, self._limit, self._log = app, key.encode(), limit, log
+        self._others = others or _nobody
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -112,8 +125,10 @@ class Gate:
         if path.startswith(OWN_SECRET):
             return None
         given = _key(Headers(scope=scope).get("authorization", ""))
-        if not secrets.compare_digest(given, self._key):
-            return ApiError(401, "unauthorized", "Invalid credentials provided.")
+        if not secrets.compare_digest(given, self._key) and (
+            refusal := self._others(given, scope["method"], path)
+        ):
+            return refusal
         if path.startswith(OURS) or path == "/account/rate-limits" or self._limit.take():
             return None
         wait = str(3600 // HOURLY_LIMIT + 1)

@@ -6,11 +6,24 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import account, addons, apps, config_vars, dynos, formation, log_sessions, ours, releases, slugs
+from . import (
+    account,
+    addons,
+    apps,
+    authorizations,
+    config_vars,
+    dynos,
+    formation,
+    log_sessions,
+    ours,
+    releases,
+    slugs,
+)
 from .wire import not_found, reply
 
 ROUTES = [
     *account.ROUTES,
+    *authorizations.ROUTES,
     *apps.ROUTES,
     *config_vars.ROUTES,
     *formation.ROUTES,
