@@ -13,6 +13,7 @@ import atexit
 import gc
 from collections.abc import Callable
 from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,24 @@ from .compatibility import RELEASE_EXAMPLE
 
 
 def task(**options: Any) -> Callable[[Callable[..., None]], Task]:
-    """A command: Invoke's task that notes what runs, for the JSON object names it."""
+    """A command: Invoke's task that notes what runs, for the JSON object names it.
+
+    A command that plans for an environment, and so asks guards, takes `--verbose` as well.
+    """
 
     def made(body: Callable[..., None]) -> Task:
         @wraps(body)
         def command(c: object, **said: Any) -> None:
-            running(body.__name__.replace("_", ".", 1).replace("_", "-"), said.get("env") or "")
+            verbose = said.pop("verbose", False)
+            name = body.__name__.replace("_", ".", 1).replace("_", "-")
+            running(name, said.get("env") or "", verbose=verbose)
             return body(c, **said)
 
+        known = signature(body)
+        if {"plan", "env"} <= known.parameters.keys():
+            more = Parameter("verbose", Parameter.POSITIONAL_OR_KEYWORD, default=False)
+            setattr(command, "__signature__", known.replace(parameters=[*known.parameters.values(), more]))  # noqa: B010
+            options["help"] = {**options["help"], "verbose": VERBOSE}
         # Invoke would make -h of --change and -a of four different options; here -h is help, everywhere.
         made_by_invoke: Task = invoke_task(auto_shortflags=False, **options)(command)
         return made_by_invoke
@@ -52,6 +63,7 @@ JSON = "print the result as one JSON object on stdout; messages go to stderr"
 PLAN = "dry run: print what would be done and change nothing"
 COMMIT = "commit SHA, full or abbreviated; default: HEAD"
 HELD_COMMIT = "commit SHA: use the journal of its package instead of an environment's"
+VERBOSE = "list every guard that passed, too"
 WHY = "reason for the change, recorded in the journal; default for a deploy: the commit subject"
 CHANGE = "change ID, for example a ticket or pull request"
 REPOSITORY = "image repository: namespace/name on Docker Hub, or registry/name"

@@ -270,7 +270,7 @@ def test_bad_input_is_one_line_the_right_code_and_nothing_half_done(living: Proj
     line = said["line"]
     assert line.isprintable() and len(line) < 400, line
     assert any(re.fullmatch(row.says, text) for text in (line, *said.get("reasons", ()))), (line, said)
-    last = shown.out.splitlines()[-1]
+    last = shown.err.splitlines()[-1]
     assert re.match(rf"(✗|FAIL) {re.escape(line[:20])}", last), shown.text
     for ran in (asked, shown):
         assert "Traceback" not in ran.text and "internal error" not in ran.text

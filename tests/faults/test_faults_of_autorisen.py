@@ -272,8 +272,8 @@ def test_fault_16_a_target_that_fails_fails(project: Project):
         cwd=project.root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    assert "exited with 1" in done.stdout
-    assert "ZeroDivisionError" in done.stdout
+    assert "exited with 1" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
 
 
 def test_fault_17_no_process_migrates_because_it_starts(project: Project):

@@ -53,10 +53,9 @@ deploy 0123 to capecraft (prod) on sandbox
   ✗ migrating … failed 0.0 s
   ✓ health   200     12 ms  GET /api/health
   ✗ version  ---     12 ms  GET /api/version: gitSha is "a", expected "b"
-  ✓ tree_is_clean
-  ✗ staging_is_certified       no certificate
-  – release_phase_is_disabled  does not apply
-  ? database_is_as_recorded    not asked: a plan
+  ✗ staging_is_certified     no certificate
+  ? database_is_as_recorded  not asked: a plan
+  ✓ 1 passed, 1 do not apply (--verbose lists them)
 one
   two
 ✓ done
@@ -74,10 +73,9 @@ deploy 0123 to capecraft (prod) on sandbox
   FAIL migrating ... failed 0.0 s
   ok   health   200     12 ms  GET /api/health
   FAIL version  ---     12 ms  GET /api/version: gitSha is "a", expected "b"
-  ok   tree_is_clean
-  FAIL staging_is_certified       no certificate
-  -    release_phase_is_disabled  does not apply
-  ??   database_is_as_recorded    not asked: a plan
+  FAIL staging_is_certified     no certificate
+  ??   database_is_as_recorded  not asked: a plan
+  ok   1 passed, 1 do not apply (--verbose lists them)
 one
   two
 ok done
@@ -419,3 +417,28 @@ heavy = {"rich", "jinja2", "requests", "json", "textwrap", "shutil", "re", "thre
 print(sorted(heavy - {"re", "threading"}))
 """
     assert run(code).stdout.splitlines()[-1] == b"[]"
+
+
+def test_what_went_wrong_goes_to_stderr_and_results_to_stdout(
+    capsys: pytest.CaptureFixture[str], result: Any
+) -> None:
+    show(Screen(), result)
+    out, err = capsys.readouterr()
+    wrong = [line for line in PLAIN.splitlines() if line.startswith(("✗", "?", "  because"))]
+    wrong += [line for line in PLAIN.splitlines() if line.startswith(("  ✗ version", "  ✗ staging"))]
+    assert sorted(err.splitlines()) == sorted(wrong)
+    assert sorted((out + err).splitlines()) == sorted(SECONDS.sub("0.0 s", PLAIN).splitlines())
+
+
+def test_a_step_can_fail_without_an_exception_and_verbose_lists_the_guards_that_passed() -> None:
+    out, raw = stream()
+    screen = Screen(stream=out, verbose=True)
+    with screen.step("testing") as step:
+        step.fail(())
+    with screen.step("testing again") as step:
+        step.fail(["one test failed"])
+    screen.verdicts(
+        [SimpleNamespace(guard=name, outcome=name, reason="") for name in ("n/a", "pass", "refuse")]
+    )
+    lines = [line.split("…")[0].strip() for line in raw.getvalue().decode().splitlines()]
+    assert lines == ["✓ testing", "✗ testing again", "✗ refuse", "✓ pass", "– n/a     does not apply"]

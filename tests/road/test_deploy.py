@@ -48,7 +48,7 @@ def test_a_refusal_names_every_reason_at_once_is_journalled_and_changes_nothing(
     assert project.releases() == before
     ran = project.invoke("deploy")
     assert ran.code == 3
-    assert "tree_is_clean" in ran.out.splitlines()[-1]
+    assert "tree_is_clean" in ran.err.splitlines()[-1]
 
 
 @pytest.mark.later(2)

@@ -106,15 +106,16 @@ def scan(context: World, app: str, current: PlatformRelease) -> list[str]:
     from ..checks import logs
 
     since = current.created_at
-    with context.screen.step(f"scanning the log since {_utc(since)}"):
+    with context.screen.step(f"scanning the log since {_utc(since)}") as step:
+        doing = "read"
         try:
             lines = list(logs.since(context.platform.logs(app, since, current), since))
-        except RoadworthyError as error:
-            return [f"the log cannot be read: {error}"]
-        try:
+            doing = "scanned"
             found = logs.scan(lines, context.config.logs.rules)
         except RoadworthyError as error:
-            return [f"the log cannot be scanned: {error}"]
+            step.fail()
+            return [f"the log cannot be {doing}: {error}"]
+        step.fail(found.hits)
     if not found.hits:
         return []
     mask = context.platform.mask(app)  # for what is quoted: the rules see the lines as they are

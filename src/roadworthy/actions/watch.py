@@ -95,6 +95,7 @@ def _ask(context: World, plan: Plan, watch: Watch, observed: Observed) -> list[S
             return True if degraded(watch, rounds, most) else None
 
         until(look, within=window, every=pace)
+        say.fail(degraded(watch, rounds, len(rounds)))
     return rounds
 
 

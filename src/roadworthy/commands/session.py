@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from ..report.terminal import Screen
 
 _PROJECT: Final[dict[str, Path]] = {}
-_RUNNING: Final[
-    dict[str, str]
-] = {}  # the command that runs in this process, and the environment it was given
+_RUNNING: Final[dict[str, Any]] = {}  # the command that runs in this process, and what it was given
 DEBUG: Final = "ROADWORTHY_DEBUG"  # set: an internal error shows its traceback on stderr
 OF_A_COMMIT: Final = {
     "deploy": "to",
@@ -51,9 +49,9 @@ def use(root: Path) -> None:
     _PROJECT["root"] = root
 
 
-def running(command: str, environment: str = "") -> None:
+def running(command: str, environment: str = "", *, verbose: bool = False) -> None:
     """From now on this command runs; `environment` is the one that was named, in whatever form."""
-    _RUNNING.update(command=command, environment=environment)
+    _RUNNING.update(command=command, environment=environment, verbose=verbose)
 
 
 @contextmanager
@@ -67,7 +65,7 @@ def session(as_json: bool, plan: bool = False) -> Iterator[Context]:
     from ..context import Context
     from ..report.terminal import Screen
 
-    screen = Screen(json=as_json)
+    screen = Screen(json=as_json, verbose=_RUNNING.get("verbose", False))
     os.umask(os.umask(0o077) | 0o002)  # nothing that a command makes is writable by every user of the machine
     context = None
     try:
@@ -113,7 +111,7 @@ def _failed(line: str, code: int = 1) -> Result:
 
 def stop(screen: Screen, result: Result, context: Context | None = None) -> None:
     """The next commands, the last line and the JSON object of a command, which is over."""
-    screen.commands(result.next)
+    screen.commands(result.next, result.outcome)
     screen.final(result.outcome, result.line + (f" · evidence {result.evidence}" if result.evidence else ""))
     if screen.json:
         screen.emit(answer(result, context))
@@ -219,7 +217,7 @@ def finish(context: Context, result: Result) -> None:
     screen = context.screen
     if result.outcome is not Outcome.REFUSED:  # the guards have said theirs
         for reason in result.reasons:
-            screen.line(f"  {reason}")
+            screen.line(f"  {reason}", result.outcome)
     stop(screen, replace(result, next=_next(context, result)), context)
     if result.code:
         raise Exit(code=result.code)

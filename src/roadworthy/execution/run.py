@@ -203,6 +203,7 @@ def _act(
                     say(phrase)
 
                 receipt = _do(context, plan, step, start, progress)
+                say.fail(receipt.exit_status)
             receipts.append(receipt)
             if receipt.exit_status:
                 last = "\n".join(f"  {line}" for line in receipt.output[-12:])

@@ -182,23 +182,28 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
             found.note(LOAD, [str(error)])
             return found
         place = places[0]  # the first component's: the database is its own
-        with context.screen.step("acceptance: its start on an empty database, which must stay empty"):
+        with context.screen.step("acceptance: its start on an empty database, which must stay empty") as step:
             started = starting.on_empty(context, places)
-        with context.screen.step("acceptance: migrations, twice, on an empty database"):
+            step.fail(started)
+        with context.screen.step("acceptance: migrations, twice, on an empty database") as step:
             said: list[bytes] = []
             made = accept_migrations.problems(context, place, said)
+            step.fail(made)
             found.files["migrations.txt"] = b"".join(said)
         found.note(MIGRATION, [*started, *made])
         urls: dict[str, str] = {}
         if not made:
-            with context.screen.step("acceptance: the app, on its own"):
+            with context.screen.step("acceptance: the app, on its own") as step:
                 urls = _serve(context, package, places, found, stack)
+                step.fail(found.results.get(API) != decide.SUCCESS)
         else:
             found.note(API, ["its database could not be made"])
         for name, command in _own(context):
             if command and (name in required or name == BROWSER):
-                with context.screen.step(f"acceptance: {command}"):
-                    found.note(name, _own_check(context, place, command, urls, name, found))
+                with context.screen.step(f"acceptance: {command}") as step:
+                    problems = _own_check(context, place, command, urls, name, found)
+                    step.fail(problems)
+                found.note(name, problems)
     return found
 
 

@@ -66,11 +66,13 @@ def _run(context: Context, part: Package, command: str) -> Ran:
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     with (
         place_apart() as folder,
-        context.screen.step(f"testing {part.name[:17]}: {command}"),
+        context.screen.step(f"testing {part.name[:17]}: {command}") as step,
     ):
         unpack(context, part, folder)
         environ |= {"PATH": search, MARKER: folder.name}
-        return run(start_commands.words(command, folder), folder, environ, context.config.limits.oneoff)
+        ran = run(start_commands.words(command, folder), folder, environ, context.config.limits.oneoff)
+        step.fail(not ran.well)
+        return ran
 
 
 def report(context: Context, said: str | None) -> Result:

@@ -3,6 +3,7 @@
 Invariants:
 
 - With `json=True` everything for people goes to stderr, and stdout carries the one JSON object of `emit`.
+- Elsewhere results go to stdout, and what went wrong (`wrong`) to stderr: a refusal, a failed check, a bad end.
 - Text from outside cannot act on the terminal, nor begin a line of its own at the left edge (see plain.py).
 - Colour and live lines appear on a terminal only, never when NO_COLOR or TERM=dumb say otherwise (NO_COLOR
   still lets the live line spin). What a stream cannot encode becomes ASCII.
@@ -16,6 +17,7 @@ import errno
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from io import StringIO
@@ -37,19 +39,45 @@ _MARKS: Final = {
     "unknown": _UNKNOWN,
     "superseded": _SKIPPED,
 }
+_WRONG: Final = ("failed", "refused", "unknown")
+_ORDER: Final = ("refuse", "not asked", "pass", "n/a")
+_FOLDED: Final = {"pass": "passed", "n/a": "do not apply"}
 _VERDICTS: Final = {"pass": _WELL, "refuse": _BADLY, "n/a": _SKIPPED, "not asked": _UNKNOWN}
 _ASCII: Final = str.maketrans({"…": "...", "·": "-", "–": "-", "—": "-", "→": "->", "✓": "ok", "✗": "x"})
 
 Part = tuple[str, str]  # text, and the SGR code it is painted with ("" for none)
 
 
+class Step:
+    """A step that is being shown: call it to say what it is at, and `fail` it where no exception ends it."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.failed = False
+
+    def __call__(self, phrase: str) -> None:
+        self._say(phrase)
+
+    def fail(self, problem: object = True) -> None:
+        """Mark the step as failed if there is a `problem`; what is empty or false is none."""
+        self.failed = self.failed or bool(problem)
+
+
 class Screen:
-    """`stream` is where people look (by default stdout, or stderr with `json`); `log` gets a plain copy."""
+    """`stream` is where people look (by default stdout, or stderr with `json`); `log` gets a plain copy.
+
+    `verbose` shows the guards that pass one by one.
+    """
 
     def __init__(
-        self, *, json: bool = False, stream: TextIO | None = None, log: TextIO | None = None
+        self,
+        *,
+        json: bool = False,
+        stream: TextIO | None = None,
+        log: TextIO | None = None,
+        verbose: bool = False,
     ) -> None:
-        self.json, self.log = json, log
+        self.json, self.log, self.verbose = json, log, verbose
         # A stream that was closed before we began is None.
         self._stream = stream or (not json and sys.stdout) or sys.stderr or StringIO()
         terminal = bool(getattr(self._stream, "isatty", bool)()) and os.environ.get("TERM") != "dumb"
@@ -69,18 +97,20 @@ class Screen:
         name = f"  {plain(label):<11} "
         self._put((name, _DIM), (plain(value), ""), indent=len(name))
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, outcome: str = "succeeded") -> None:
         """A line as it is; the lines that follow in the same text are indented."""
+        wrong = outcome in _WRONG
         first, *rest = plain_lines(text)
-        self._put((first, ""))
+        self._put((first, ""), wrong=wrong)
         for line in rest:
-            self._put((f"  {line}", ""))
+            self._put((f"  {line}", ""), wrong=wrong)
 
     @contextmanager
-    def step(self, text: str) -> Iterator[Callable[[str], None]]:
+    def step(self, text: str) -> Iterator[Step]:
         """Show that `text` is being done until the block ends, and then how it ended and how long it took.
 
-        The block gets a function that says what it is at: behind the live line, or as a line of its own.
+        What the block says it is at stands behind the live line, or on a line of its own. An exception fails the
+        step, and so does the block's `fail`.
         """
         name, began = plain(text), time.monotonic()
         spinner = self._spin(name)
@@ -95,10 +125,10 @@ class Screen:
             else:
                 self._put((f"    {plain(phrase)}", _DIM))
 
-        ended = False
+        ended, step = False, Step(say)
         try:
-            yield say
-            ended = True
+            yield step
+            ended = not step.failed
         finally:
             if spinner is not None:
                 self._spinner = None
@@ -119,7 +149,9 @@ class Screen:
             path = "/" + plain(row.url).partition("://")[2].partition("/")[2]
             said = f"{plain(row.method)} {path}" + (f": {plain(row.reason)}" if row.reason else "")
             indent = sum(len(text) for text, _ in mark) + len(name) + len(answer)
-            self._put(*mark, (name, ""), (answer, _DIM), (said, "" if row.reason else _DIM), indent=indent)
+            shade = "" if row.reason else _DIM
+            wrong = row.outcome != "passed"
+            self._put(*mark, (name, ""), (answer, _DIM), (said, shade), indent=indent, wrong=wrong)
 
     @contextmanager
     def board(self, names: Sequence[str]) -> Iterator[None]:
@@ -155,8 +187,13 @@ class Screen:
             self._put(*mark, (f"{plain(name):<25}", ""), (took, _DIM), (_cut(said, max(room, 20)), ""))
 
     def verdicts(self, verdicts: Iterable[Any]) -> None:
-        """What each guard said (guard, outcome: pass, refuse, n/a or not asked, reason)."""
-        rows = list(verdicts)
+        """What each guard decided (guard, outcome: pass, refuse, n/a or not asked, reason), refusals first.
+
+        Those that pass or do not apply are counted, and listed only with `verbose`.
+        """
+        rows = sorted(verdicts, key=lambda verdict: _ORDER.index(verdict.outcome))
+        folded = Counter(row.outcome for row in rows if row.outcome in _FOLDED and not self.verbose)
+        rows = [row for row in rows if row.outcome not in folded]
         width = min(max((len(plain(v.guard)) for v in rows), default=0), 32)
         for row in rows:
             mark = self._glyph(_VERDICTS[row.outcome])
@@ -164,21 +201,28 @@ class Screen:
             indent = sum(len(text) for text, _ in mark) + len(name)
             reason = plain(row.reason) or ("does not apply" if row.outcome == "n/a" else "")
             reason = f"{row.outcome}: {reason}" if row.outcome == "not asked" else reason
-            self._put(*mark, (name, ""), (reason, _DIM if row.outcome != "refuse" else ""), indent=indent)
+            wrong = row.outcome == "refuse"
+            self._put(*mark, (name, ""), (reason, "" if wrong else _DIM), indent=indent, wrong=wrong)
+        if folded:
+            counted = ", ".join(
+                f"{folded[outcome]} {word}" for outcome, word in _FOLDED.items() if folded[outcome]
+            )
+            self._put(*self._glyph(_WELL), (f"{counted} (--verbose lists them)", _DIM))
 
-    def commands(self, commands: Iterable[str]) -> None:
-        """The commands that lead on, in order: each is a line that can be copied, and is never broken."""
+    def commands(self, commands: Iterable[str], outcome: str = "succeeded") -> None:
+        """The commands that lead on after this outcome, in order; each is a line to copy, never broken."""
         for number, command in enumerate(commands):
             label = "  then: " if number else "  next: "
-            self._put((label, _DIM), (plain(command), ""), wrap=False)
+            self._put((label, _DIM), (plain(command), ""), wrap=False, wrong=outcome in _WRONG)
 
     def final(self, outcome: str, text: str) -> None:
         """The last line: the verdict, marked by how it ended (`model.Outcome`)."""
         first, *rest = plain_lines(text)
         glyph, word, colour = _MARKS[outcome]
-        self._put((f"{glyph if self._unicode else word} ", colour), (first, f"{_BOLD};{colour}"))
+        wrong = outcome in _WRONG
+        self._put((f"{glyph if self._unicode else word} ", colour), (first, f"{_BOLD};{colour}"), wrong=wrong)
         for line in rest:
-            self._put((f"  {line}", ""))
+            self._put((f"  {line}", ""), wrong=wrong)
         if self._silent and self._stream is sys.stdout and sys.stderr:
             try:  # nobody reads stdout any more, and this must be said
                 print(
@@ -218,7 +262,7 @@ class Screen:
         glyph, word, colour = mark
         return (("  ", ""), (f"{glyph} " if self._unicode else f"{word:<4} ", colour))
 
-    def _put(self, *parts: Part, indent: int = 4, wrap: bool = True) -> None:
+    def _put(self, *parts: Part, indent: int = 4, wrap: bool = True, wrong: bool = False) -> None:
         """Print one line made of painted parts; what does not fit the terminal goes on below, at `indent`."""
         self._copy("".join(text for text, _ in parts))
         if self._silent:
@@ -234,8 +278,11 @@ class Screen:
                 if self._spinner:
                     self._spinner.write(painted)
                 else:
-                    self._stream.write(painted + "\n")
-                self._stream.flush()
+                    stream = (
+                        sys.stderr if wrong and self._stream is sys.stdout and sys.stderr else self._stream
+                    )
+                    stream.write(painted + "\n")
+                    stream.flush()
         except OSError:
             self._fall_silent()
 
