@@ -24,11 +24,21 @@ if TYPE_CHECKING:
     from .platforms.base import Platform
 
 
+class Step(Protocol):
+    """A step that is being shown. Call it to say what it is at."""
+
+    def __call__(self, phrase: str) -> None: ...
+
+    def fail(self, problem: object = True) -> None:
+        """Mark the step as failed if there is a `problem`, where no exception ends it."""
+        ...
+
+
 class Reporter(Protocol):
     """Where people look while it goes on."""
 
-    def step(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
-        """Show a step while it lasts; what it gives takes what is going on."""
+    def step(self, text: str) -> AbstractContextManager[Step]:
+        """Show a step while it lasts."""
         ...
 
     def line(self, text: str) -> None:
