@@ -224,6 +224,26 @@ class Claim(msgspec.Struct, frozen=True):
     marked: bool = False
 
 
+class Found(msgspec.Struct, frozen=True):
+    """The platform shows the release that a start made."""
+
+    release: PlatformRelease
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """Surely no release of that start is there; one whose request is still on its way may come."""
+
+
+class CannotTell(msgspec.Struct, frozen=True):
+    """What the platform shows neither proves the effect nor rules it out: `why`."""
+
+    why: str
+
+
+Sought = Found | Absent | CannotTell
+"""What is known of the effect of a start, looked for by its claim."""
+
+
 class Process(msgspec.Struct, frozen=True):
     """One process as the platform lists it; `release` is the order of the release that it runs."""
 

@@ -18,7 +18,19 @@ import requests
 from msgspec.structs import replace
 
 from roadworthy.errors import CheckFailed, OutcomeUnknown, Unreachable, UsageError
-from roadworthy.model import Claim, Maintenance, Package, Receipt, ReleasePackage, RunCommand, SetConfig, Step
+from roadworthy.model import (
+    Absent,
+    CannotTell,
+    Claim,
+    Found,
+    Maintenance,
+    Package,
+    Receipt,
+    ReleasePackage,
+    RunCommand,
+    SetConfig,
+    Step,
+)
 from roadworthy.platforms.base import Platform
 
 from .on_heroku import OnHeroku
@@ -96,7 +108,7 @@ def test_a_release_runs_when_it_is_done_and_is_observed_and_found_by_its_mark(
     assert [(process.release, process.state) for process in seen.processes] == [(receipt.release, "up")]
     assert requests.get(driver.url(app), timeout=5).ok, "it answers at once"
     assert (seen.current.mark, seen.current.sets_mark) == (token, False)
-    assert driver.find(app, Claim(token)) == seen.current
+    assert driver.find(app, Claim(token)) == Found(seen.current)
     assert driver.named(app, seen.current.name) == seen.current, "people say its name"
     assert driver.package_of(app, seen.current) == (package.digest, package.commit)
     assert receipt.artifact == seen.current.artifact
@@ -131,7 +143,7 @@ def test_progress_that_raises_stops_before_the_effect(
     with pytest.raises(KeyboardInterrupt):
         driver.apply(app, ReleasePackage(site.package(tmp_path)), token=token, progress=fence)
     assert newest(driver, app) == before
-    assert driver.find(app, Claim(token)) is None
+    assert driver.find(app, Claim(token)) == Absent()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +190,8 @@ def test_a_release_whose_answer_is_lost_is_found_by_its_mark_and_made_once(
     site.trouble(app, "release", trouble)
     receipt = apply(driver, app, ReleasePackage(site.package(tmp_path)), token)
     assert [r.order for r in driver.observe(app).releases if r.order > before] == [receipt.release]
-    assert driver.find(app, Claim(token)) == driver.observe(app).current
+    current = driver.observe(app).current
+    assert current and driver.find(app, Claim(token)) == Found(current)
 
 
 @pytest.mark.parametrize("trouble", ["lost before", pytest.param("hangs", marks=pytest.mark.slow)])
@@ -190,7 +203,7 @@ def test_a_release_that_never_arrived_is_unknown_and_then_surely_not_there(
     site.trouble(app, "release", trouble)
     with pytest.raises(OutcomeUnknown):
         apply(driver, app, ReleasePackage(site.package(tmp_path)), token)
-    assert driver.find(app, Claim(token)) is None
+    assert driver.find(app, Claim(token)) == Absent()
     assert newest(driver, app) == before
 
 
@@ -201,7 +214,7 @@ def test_a_release_that_stays_in_provisioning_is_unknown_and_found(
     site.trouble(app, "release", "never settles")
     with pytest.raises(OutcomeUnknown):
         apply(driver, app, ReleasePackage(site.package(tmp_path)), token)
-    assert driver.find(app, Claim(token)) is not None
+    assert isinstance(driver.find(app, Claim(token)), Found)
 
 
 @pytest.mark.parametrize("trouble", ["lost after", "cut short"])
@@ -214,8 +227,8 @@ def test_settings_whose_answer_is_lost_are_found_by_their_mark_and_set_once(
     assert driver.config(app)["COLOUR"] == "red"
     assert newest(driver, app) == receipt.release == before + 1
     found = driver.find(app, settings(token, before))
-    assert found is not None
-    assert (found.order, found.sets_mark) == (receipt.release, True)
+    assert isinstance(found, Found)
+    assert (found.release.order, found.release.sets_mark) == (receipt.release, True)
 
 
 def test_settings_that_never_arrived_are_unknown_and_then_surely_not_there(site: Site, app: str) -> None:
@@ -225,7 +238,7 @@ def test_settings_that_never_arrived_are_unknown_and_then_surely_not_there(site:
     with pytest.raises(OutcomeUnknown):
         apply(driver, app, SetConfig({"COLOUR": "red"}), token)
     assert "COLOUR" not in driver.config(app)
-    assert driver.find(app, settings(token, before)) is None
+    assert driver.find(app, settings(token, before)) == Absent()
 
 
 @pytest.mark.parametrize(("trouble", "runs"), [("lost before", 0), ("lost after", 1)])
@@ -407,14 +420,14 @@ def test_a_package_of_its_kind_is_accepted_and_one_that_it_cannot_run_is_not(
 def test_what_a_second_writer_did_is_not_taken_for_ours(site: Site, driver: Platform, app: str) -> None:
     before, token = newest(driver, app), mark()
     site.others_change(app)
-    assert driver.find(app, Claim(token)) is None
-    assert driver.find(app, settings(token, before)) is None
+    assert driver.find(app, Claim(token)) == Absent()
+    assert driver.find(app, settings(token, before)) == Absent()
     ours = apply(driver, app, SetConfig({"COLOUR": "red"}), token)
     site.others_change(app)
     found = driver.find(app, settings(token, before))
-    assert found is not None
-    assert found.order == ours.release == newest(driver, app) - 1
-    assert driver.find(app, settings(mark(), before)) is None, "another start's mark is another's"
+    assert isinstance(found, Found)
+    assert found.release.order == ours.release == newest(driver, app) - 1
+    assert driver.find(app, settings(mark(), before)) == Absent(), "another start's mark is another's"
 
 
 @pytest.mark.slow
@@ -424,8 +437,7 @@ def test_a_mark_further_back_than_the_list_reaches_is_not_called_absent(
     before, token = newest(driver, app), mark()
     apply(driver, app, ReleasePackage(site.package(tmp_path)), token)
     site.others_change(app, 40)
-    with pytest.raises(OutcomeUnknown):
-        driver.find(app, Claim(token, before))
+    assert isinstance(driver.find(app, Claim(token, before)), CannotTell)
 
 
 # ---- logs -----------------------------------------------------------------------------------------------------

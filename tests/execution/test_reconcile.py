@@ -9,7 +9,7 @@ from roadworthy.actions import named
 from roadworthy.commands import reconcile as command
 from roadworthy.errors import OutcomeUnknown
 from roadworthy.execution import reconcile as module
-from roadworthy.model import Confirmation, Outcome, Plan, Request, Result
+from roadworthy.model import Absent, Confirmation, Found, Outcome, Plan, Request, Result
 
 COMMIT, DIGEST = "c" * 40, "d" * 64
 DETAILS: dict[str, Any] = {
@@ -118,7 +118,8 @@ class Recording:
 
     def find(self, _app: str, _claim: object) -> object:
         self.looks += 1
-        return SimpleNamespace(order=5, name="v5") if self.looks >= self.from_look else None
+        there = self.looks >= self.from_look
+        return Found(SimpleNamespace(order=5, name="v5")) if there else Absent()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("from_look", "looks"), [(1, 1), (3, 3), (99, module.LOOKS)])
@@ -204,7 +205,7 @@ def test_nobody_waits_once_every_component_has_its_release(
     looked: list[object] = []
     monkeypatch.setattr(module, "claim", lambda _, name: name)
     monkeypatch.setattr(module, "_on_its_way", lambda _, look: looked.append(look()))
-    platform = SimpleNamespace(find=lambda app, name: f"{app} of {name}" if name in made else None)
+    platform = SimpleNamespace(find=lambda app, name: Found(f"{app} of {name}") if name in made else Absent())
     apps = {"web": "one", "worker": "two"}
     context = SimpleNamespace(platform=platform, config=SimpleNamespace(apps=lambda _: apps))
     start = SimpleNamespace(seq=7, record=SimpleNamespace(action="deploy"))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from roadworthy.config import Limits
 from roadworthy.errors import OutcomeUnknown
-from roadworthy.model import Claim, PlatformRelease
+from roadworthy.model import CannotTell, Claim, Found, PlatformRelease
 from roadworthy.platforms.heroku.api import Api
 from roadworthy.platforms.heroku.releases import RELEASES, Releases, recognised, with_images
 from roadworthy.platforms.mark import made_by
@@ -44,7 +44,9 @@ def find(claim: Claim, *oldest_first: PlatformRelease) -> int | None:
     releases.app = lambda app: app  # type: ignore[method-assign]
     releases.of = lambda here: with_images(oldest_first[::-1])  # type: ignore[method-assign]
     found = releases.find("app", claim)
-    return found.order if found else None
+    if isinstance(found, CannotTell):
+        raise OutcomeUnknown(found.why)
+    return found.release.order if isinstance(found, Found) else None
 
 
 def test_a_release_keeps_the_image_before_it_unless_it_names_one():

@@ -26,6 +26,7 @@ from ..facts.revision import revision_of
 from ..journal.claims import claim
 from ..lost import refuse_if_lost
 from ..model import Confirmation, Outcome, Plan, PlatformRelease, Receipt, Result
+from ..platforms.mark import made_so_far
 from ..record import recorded, releases
 from ..wait import side_by_side, until
 from . import run as release
@@ -120,7 +121,7 @@ def _found(context: World, plan: Plan, start: Entry) -> dict[str, PlatformReleas
     def look() -> bool | None:
         unseen = [name for name, made in found.items() if not made]
         find = [partial(context.platform.find, apps[name], claim(start, name)) for name in unseen]
-        found.update(zip(unseen, side_by_side(find), strict=True))
+        found.update(zip(unseen, map(made_so_far, side_by_side(find)), strict=True))
         return all(found.values()) or None
 
     _on_its_way(context, look)

@@ -49,6 +49,7 @@ from ..journal.lock import ACTED, HeldBy
 from ..model import (
     Confirmation,
     Facts,
+    Found,
     Maintenance,
     Outcome,
     Plan,
@@ -311,8 +312,8 @@ def _left_behind(
             found = context.platform.find(step.app or plan.app, claim(start, component))
         except RoadworthyError:
             continue
-        if found:
-            made[component] = found
+        if isinstance(found, Found):
+            made[component] = found.release
     return made
 
 

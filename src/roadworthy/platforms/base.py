@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ..config import Config
 from ..drivers import DRIVERS
 from ..mask import Mask
-from ..model import Claim, Observed, Package, Paths, PlatformRelease, Receipt, Step
+from ..model import Claim, Observed, Package, Paths, PlatformRelease, Receipt, Sought, Step
 
 Progress = Callable[[str], None]
 """Called with what comes next, before it is done. It may raise: then nothing more is to be done."""
@@ -72,11 +72,11 @@ class Platform(Protocol):
         """
         ...
 
-    def find(self, app: str, claim: Claim) -> PlatformRelease | None:
-        """The release that a start made, by what it claimed, or None when surely no such release exists. A read.
+    def find(self, app: str, claim: Claim) -> Sought:
+        """The release that a start made, by what it claimed. A read.
 
-        Raises OutcomeUnknown when the list of releases does not tell: it ends before the claim's `before`, or
-        several releases may be the one.
+        Absent only when surely no such release exists. CannotTell when the list of releases ends before the claim's
+        `before`, or when several releases may be the one.
         """
         ...
 

@@ -19,6 +19,7 @@ from ...config import Limits
 from ...errors import CheckFailed, OutcomeUnknown, Unreachable, UsageError
 from ...mask import Mask
 from ...model import (
+    Absent,
     Claim,
     Maintenance,
     Observed,
@@ -29,16 +30,16 @@ from ...model import (
     ReleasePackage,
     RunCommand,
     SetConfig,
+    Sought,
     Step,
 )
-from ...wait import until
 from ..base import Progress
 from ..mark import MARKER
 from . import slugs
 from .api import Api, known, millis
 from .dynos import Dynos
 from .images import ONE, Images
-from .releases import LOOK, Releases
+from .releases import Releases
 
 
 class Heroku:
@@ -109,9 +110,9 @@ class Heroku:
             else f"the image of {package.commit[:12]} is for several platforms, and {ONE}"
         )
 
-    def find(self, app: str, claim: Claim) -> PlatformRelease | None:
+    def find(self, app: str, claim: Claim) -> Sought:
         if claim.marked and self.config(app).get(MARKER) != claim.token:
-            return None
+            return Absent()
         return self._releases.find(app, claim)
 
     def repository(self, app: str) -> str:
@@ -187,8 +188,7 @@ class Heroku:
             self._api.write("PATCH", f"/apps/{app}/config-vars", {MARKER: token, **step.values})
         except OutcomeUnknown as error:
             lost = f"{error}; "
-        within = min(LOOK, self._limits.release)
-        made = known(app, lambda: until(lambda: self.find(app, claim), within=within, every=self._poll))
+        made = self._releases.look(app, lambda: self.find(app, claim))
         if made is None:
             raise OutcomeUnknown(
                 f"{lost}no release of {app} since v{claim.before} changes its config vars so far"

@@ -103,7 +103,7 @@ class Images:
             self._api.write("PATCH", f"/apps/{app}/formation", body, accept=ACCEPT)
         except OutcomeUnknown as error:
             lost = f"{error}; "
-        found = self._releases.look(app, claim)
+        found = self._releases.look(app, lambda: self._releases.find(app, claim))
         if found is None:
             raise OutcomeUnknown(
                 f"{lost}no release of {app} since v{claim.before} is of {claim.image} so far"

@@ -7,16 +7,16 @@ A release of a slug says of itself which one it is. That of an image says so in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from ...config import Limits
 from ...errors import OutcomeUnknown, UsageError
-from ...model import Claim, PlatformRelease
+from ...model import Absent, CannotTell, Claim, Found, PlatformRelease, Sought
 from ...wait import until
-from ..mark import MARKER, made_by
+from ..mark import MARKER, made_by, made_so_far
 from .api import Api, known
 
 RELEASES: Final = 30  # how far back releases are read; Heroku destroys artifacts beyond 20
@@ -71,34 +71,31 @@ class Releases:
             raise UsageError(f"{app} has no release {text} (the newest is {newest}): see `invoke history`")
         return found
 
-    def find(self, app: str, claim: Claim) -> PlatformRelease | None:
-        """The release that this claim made, None when surely there is none.
-
-        Raises OutcomeUnknown where the list does not tell: of two releases of one image, or further back.
-        """
+    def find(self, app: str, claim: Claim) -> Sought:
+        """The release that this claim made. Of two of one image the list does not tell, nor further back."""
         releases = self.of(self.app(app))
         ours = [r for r in releases if made_by(claim, r)]
         reaches = len(releases) < RELEASES or releases[-1].order <= claim.before + 1
         if not claim.image:
             if not ours and claim.before and not reaches:
-                raise OutcomeUnknown(
+                return CannotTell(
                     f"the last {RELEASES} releases of {app} do not reach back to v{claim.before}"
                 )
-            return ours[0] if ours else None
+            return Found(ours[0]) if ours else Absent()
         if len(ours) > 1 or not reaches:
             why = f"{len(ours)} releases" if reaches else f"the last {RELEASES} releases do not tell which"
-            raise OutcomeUnknown(f"{why} of {app} since v{claim.before} may be the one of {claim.image}")
+            return CannotTell(f"{why} of {app} since v{claim.before} may be the one of {claim.image}")
         if ours:
-            return ours[0]
+            return Found(ours[0])
         # What ran before is left alone by the platform, which then makes no release.
         current = next((r for r in releases if r.status != "failed"), None)
         still = current is not None and current.order <= claim.before and current.artifact == claim.image
-        return current if still else None
+        return Found(current) if current and still else Absent()
 
-    def look(self, app: str, claim: Claim) -> PlatformRelease | None:
-        """What `find` finds within LOOK seconds."""
+    def look(self, app: str, find: Callable[[], Sought]) -> PlatformRelease | None:
+        """What `find` finds within LOOK seconds after an effect. Raises OutcomeUnknown when it cannot tell."""
         within = min(LOOK, self._limits.release)
-        return known(app, lambda: until(lambda: self.find(app, claim), within=within, every=self._poll))
+        return known(app, lambda: until(lambda: made_so_far(find()), within=within, every=self._poll))
 
     def verdict(self, app: str, version: int) -> str:
         """The platform's own word on a release; `pending` at the deadline is unknown, not success."""

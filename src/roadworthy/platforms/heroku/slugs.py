@@ -56,7 +56,7 @@ def release(api: Api, releases: Releases, app: str, slug: str, description: str,
     try:
         return int(api.write("POST", f"/apps/{app}/releases", body)["version"])
     except OutcomeUnknown as error:
-        found = releases.look(app, claim)
+        found = releases.look(app, lambda: releases.find(app, claim))
         if found is None:
             raise OutcomeUnknown(f"{error}; no release of {app} carries {claim.token!r} so far") from error
         return found.order
