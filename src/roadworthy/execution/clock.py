@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from ..errors import Refused
+from ..journal.entry import CLOCKS_DIFFER, clock_of, says_why
 
 if TYPE_CHECKING:
     from ..journal.log import Log
@@ -21,8 +22,6 @@ def refuse_wrong_clock(context: World, log: Log, environment: str) -> None:
     An entry that such a clock dates would stand before or after all others for years. Nothing is written, not even
     the refusal. A person who knows better says so first: `invoke evidence.clock`.
     """
-    from ..journal.entry import CLOCKS_DIFFER
-
     ahead = context.platform.clock_ahead
     if ahead is None or abs(ahead) <= CLOCKS_DIFFER or _said_so(log, context.now()):
         return
@@ -35,8 +34,6 @@ def refuse_wrong_clock(context: World, log: Log, environment: str) -> None:
 
 def _said_so(log: Log, now: datetime) -> bool:
     """Whether a person has just said, signed, that this clock is right: one of the newest entries is their word."""
-    from ..journal.entry import CLOCKS_DIFFER, clock_of, says_why
-
     for entry in islice(log.backwards(), _LOOKED_AT):
         said = datetime.fromisoformat(clock_of(entry)[:19]).replace(tzinfo=UTC)
         if abs(now - said) > timedelta(seconds=CLOCKS_DIFFER):

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .. import git
 from ..errors import RoadworthyError, UsageError
+from ..journal import lock
+from ..journal.entry import Record, place_of
 from ..model import Outcome, Result
 from .signing import require_settling
 
@@ -22,8 +25,6 @@ def fate(context: World, holder: Holder) -> Fate:
 
     A process that is seen to run counts as alive whatever becomes of its run; so does all that cannot be told.
     """
-    from ..journal import lock
-
     here = lock.seen_here(holder)
     if here.alive is not None or not holder.ci_run or context.config.github is None:
         return here
@@ -43,8 +44,6 @@ def fate(context: World, holder: Holder) -> Fate:
 
 def said_of(context: World, start: Entry | None) -> str:
     """The sentence about an open start, with all that can be known of its holder; "" when none is open."""
-    from ..journal import lock
-
     if start is None:
         return ""
     holder = lock.holder(start)
@@ -57,7 +56,6 @@ def say_open(context: World, log: Log) -> None:
     GitHub is not asked: what only reads the journal answers without a network, too. The platform is, whether the
     journal lost entries; where it cannot be asked, nothing is said. Raises JournalLost.
     """
-    from ..journal import lock
     from ..lost import refuse_if_lost
 
     refuse_if_lost(context, log)
@@ -68,16 +66,11 @@ def say_open(context: World, log: Log) -> None:
 
 def place_held(context: World, env: str, commit: str | None) -> str:
     """The journal that a person means: a package's where they name its commit, else an environment's."""
-    from .. import git
-    from ..journal.entry import place_of
-
     return place_of(git.resolve(context.paths.root, commit)) if commit else context.config.name_of(env)
 
 
 def status(context: World, place: str) -> Result:
     """Who has locked an environment or a package, since when, its last heartbeat and whether it is proven dead."""
-    from ..journal import lock
-
     start = context.log(place).open_start()
     if start is None:
         return Result(Outcome.SUCCEEDED, f"{place} is not locked")
@@ -107,8 +100,6 @@ def _silent(context: World, start: Entry) -> int | None:
 
 def unlock(context: World, place: str, token: int, reason: str) -> Result:
     """Write a signed `abandon` for the open start with this token; its outcome stays what the platform shows."""
-    from ..journal import lock
-    from ..journal.entry import Record
     from ..lost import refuse_if_lost
 
     log = context.log(place)

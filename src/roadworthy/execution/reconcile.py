@@ -23,6 +23,7 @@ from ..actions.running import look, package_of, wait_for_start
 from ..errors import CheckFailed, OutcomeUnknown
 from ..facts.observe import observe
 from ..facts.revision import revision_of
+from ..journal import lock
 from ..journal.claims import claim
 from ..lost import refuse_if_lost
 from ..model import Confirmation, Outcome, Plan, PlatformRelease, Receipt, Result
@@ -52,7 +53,6 @@ def reconcile(context: World, environment: str) -> Result | None:
     Raises Held while its holder may live, Refused when this command's key may not settle it, OutcomeUnknown when
     even looking cannot tell.
     """
-    from ..journal import lock
     from .holding import fate
 
     log = context.log(environment)

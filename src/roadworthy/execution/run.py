@@ -29,6 +29,8 @@ from msgspec.structs import replace
 
 from .. import actions, guard
 from ..action import Action, Takes
+from ..actions.migrate import where_it_stands
+from ..actions.running import before_the_next
 from ..errors import (
     CheckFailed,
     Held,
@@ -43,6 +45,7 @@ from ..facts.newer import newer_than
 from ..facts.observe import observe
 from ..facts.package import fetched
 from ..facts.read import read_facts
+from ..journal import lock
 from ..journal.beat import beating
 from ..journal.claims import claim, token
 from ..journal.lock import ACTED, HeldBy
@@ -79,6 +82,7 @@ from ..record import (
 )
 from . import signing
 from .ahead import judge_ahead
+from .anchor import anchor_head
 from .clock import refuse_wrong_clock
 from .recover import kept_out, recover
 
@@ -183,7 +187,6 @@ def _act(
     context: World, log: Log, action: Action, plan: Plan, start: Entry, receipts: list[Receipt]
 ) -> Confirmation:
     """Do the steps, one by one, and look again. What surely did not work is a problem, not an error."""
-    from ..actions.running import before_the_next
 
     def fence() -> None:
         if log.open_start() != start:
@@ -215,8 +218,6 @@ def _act(
     except Unreachable:
         raise  # after the effect, not being able to look is not a failure
     except (CheckFailed, UsageError) as error:
-        from ..actions.migrate import where_it_stands
-
         stands = where_it_stands(context, plan.app) if migrating else {}
         return Confirmation((str(error), *_open_again(context, plan, start, len(receipts))), stands)
 
@@ -287,8 +288,6 @@ def settle(
     where = evidence_of(context, request.environment, entry)
     line = _line(plan, to)
     if not seen.problems:
-        from .anchor import anchor_head
-
         if anchored := anchor_head(context, request.environment):
             context.screen.line(f"  {anchored}")
         return Result(Outcome.SUCCEEDED, line + action.left(plan), plan, (), entry.seq, where, details)
@@ -378,8 +377,6 @@ def _note(
     Nothing to say is no entry. And it is only evidence: when it cannot be written, what became of the start
     must still be said.
     """
-    from ..journal import lock
-
     if not attempts:
         return
     details = {"start": start.seq, "reason": why, "actor": lock.this_process(), **attempts}

@@ -35,14 +35,18 @@ from ..model import (
     Usual,
 )
 from ..packages import start_commands
+from .acceptance_checks import required_checks
 from .adoptable import adoptable
 from .credentials import read_credentials
 from .drift import drift
 from .history import history_of, read_history, runs, test_run
 from .images import image_target, releasable
 from .observe import apps_of, observe
+from .package import bring, here, known
 from .policy import read_policy
 from .revision import read_revision
+from .schema import migrations_of, migrations_that_ran, own_migrations
+from .scope import scope_of
 from .standing import standing_of
 
 if TYPE_CHECKING:
@@ -141,9 +145,6 @@ def read_acceptance(context: World, request: Request, package: Package) -> Facts
 
 def _eligible(context: World, request: Request, package: Package, standing: Standing) -> Eligibility:
     """The package's own journal, and what the change against the running package requires."""
-    from .acceptance_checks import required_checks
-    from .scope import scope_of
-
     scope = scope_of(context, request.environment, package.commit)
     return Eligibility(standing, required_checks(scope, context.config.acceptance))
 
@@ -201,8 +202,6 @@ def _package(
 ) -> Package:
     """Deploy acts on the package of its commit, a rollback on its target's, anything else on what runs."""
     if action.takes is Takes.COMMIT:
-        from .package import known
-
         package = known(context, request.commit)
         for part, app in apps_of(context.config, request.environment, package):
             releasable(context, app, part)
@@ -260,8 +259,6 @@ def _still(context: World, app: str, deployed: Deployed, observed: Observed) -> 
     releases = observed.of(package.component).releases
     release = next((r for r in releases if r.artifact == deployed.artifact), None)
     still_there = release is not None and context.platform.package_of(app, release)[0] == package.digest
-    from .package import bring, here
-
     gone = (
         ""
         if still_there or bring(context, package, keep=False)
@@ -354,8 +351,6 @@ def _migrations(
 
     For a rollback those of one that knows the revision that is applied. Who is certified runs its own twice.
     """
-    from .schema import migrations_of, migrations_that_ran, own_migrations
-
     if action.own_migrations:
         return own_migrations(context, package.commit)
 
