@@ -607,7 +607,7 @@ def test_a_disk_that_takes_nothing_stops_nobody(
     def refuse(*args: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("roadworthy.files._replace", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     assert seen_by(opened(tmp_path)) == [1, 2, 3, 4, 5, 6]
     assert not index_of(tmp_path).path.exists()
 

@@ -7,7 +7,18 @@ import pytest
 
 import roadworthy.journal
 
-BELOW = {"errors", "files", "mask", "retry", "http", "toml", "model", "config", "__version__"}
+BELOW = {
+    "compatibility",
+    "errors",
+    "files",
+    "mask",
+    "retry",
+    "http",
+    "toml",
+    "model",
+    "config",
+    "__version__",
+}
 MODULES = sorted(Path(roadworthy.journal.__file__).parent.glob("*.py"))
 
 
