@@ -627,6 +627,19 @@ def parity_baseline(c, version="", report="", plan=False, json=False):
         finish(context, parity.keep(context, version, report))
 
 
+@task(name="request", optional=["skip_parity"],
+      help={"env": ENV, "commit": COMMIT, "skip_parity": "skip parity, never for production; alone, true or false",
+            "skip_parity_acknowledgement": "the words that accept the skip", "json": JSON})  # fmt: skip
+def promote_request(
+    c, env="staging", commit=None, skip_parity="", skip_parity_acknowledgement="", json=False
+):
+    """The request gate: whether a commit may be promoted at all. A request that is rejected ends with 3."""
+    from .commands.promotion import request_gate
+
+    with session(json) as context:
+        finish(context, request_gate(context, env, commit, skip_parity, skip_parity_acknowledgement))
+
+
 @task(name="policy", help={"json": JSON})
 def promote_policy(c, json=False):
     """The policy gate: required files, thresholds, datasets, and what workflows do with a failure or a secret."""
@@ -667,7 +680,7 @@ def mount(root: Path) -> Collection:
             dockerhub_login,
             dockerhub_logout,
         ),
-        _group("promote", promote_policy),
+        _group("promote", promote_request, promote_policy),
         _group("parity", parity_run, parity_compare, parity_stamp, parity_baseline),
         _group("lock", lock_status, lock_unlock),
         _group(

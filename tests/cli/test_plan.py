@@ -22,6 +22,7 @@ __all__ = ["platform"]
 READS = {
     "status", "history", "why", "verify", "smoke", "decide", "guards.explain", "lock.status", "evidence.audit",
     "sandbox.status", "sandbox.logs", "sandbox.env", "parity.run", "parity.compare", "promote.policy",
+    "promote.request",
 }  # fmt: skip
 ENGINE = '#!/bin/sh\ncase "$*" in *version*) echo 27.0.1;; *) echo "$@" >> "$0.ran";; esac\n'
 WATCHED = ("root", "home", "tmp", "bin")

@@ -119,8 +119,11 @@ def test_e17_the_contract_is_binding_and_no_setting_turns_it_off():
     }
     assert not [name for name in keys if re.search(r"skip|bypass|force|disable|binding|draft|unsafe", name)]
     options = {
-        argument for task in vars(tasks).values() if isinstance(task, Task)
+        (task.name, argument) for task in vars(tasks).values() if isinstance(task, Task)
         for found in task.get_arguments() for argument in found.names
     }  # fmt: skip
-    assert "env" in options
-    assert not [name for name in options if re.search(r"skip|bypass|force|no-verify|unsafe", name)]
+    assert ("deploy", "env") in options
+    # Parity is no stage of the contract. Whether it may be skipped is asked, and production never may (ADR 53).
+    asked = {("request", "skip-parity"), ("request", "skip-parity-acknowledgement")}
+    found = {one for one in options if re.search(r"skip|bypass|force|no-verify|unsafe", one[1])}
+    assert found == asked

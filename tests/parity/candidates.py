@@ -194,8 +194,14 @@ class Project:
         self.dataset(dataset())
         (root / "suite.py").write_text(REPORTS)
         for words in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "A project with parity")):
-            who = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
-            subprocess.run(("git", *who, *words), cwd=root, check=True, capture_output=True)
+            self.git(*words)
+
+    def git(self, *words: str) -> str:
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+        done = subprocess.run(
+            ("git", *who, *words), cwd=self.root, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
 
     def path(self, name: str) -> Path:
         return self.root / "parity" / name

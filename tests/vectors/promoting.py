@@ -10,9 +10,11 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
+from roadworthy.errors import UsageError
 from roadworthy.parity import baseline, judge, originals, stamp, strict, thresholds
 from roadworthy.parity.compare import CaseResult, compare_all
 from roadworthy.parity.thresholds import Limit, Thresholds
+from roadworthy.pipeline.gates import request
 
 from .reading import Answer, Difference, Subject, Vector, read_from
 
@@ -370,4 +372,42 @@ BASELINES = Subject(
     ),
 )
 
-SUBJECTS = (STAMPS, THRESHOLDS, RUNS, BASELINES)
+# ---- who may promote
+
+ASKED = ("validateRequest", "validateParitySkip")  # the functions of promotion-gates.json that are built
+
+
+def ask_request(vector: Vector) -> Answer:
+    given = vector["input"]
+    if vector["function"] == "validateParitySkip":
+        production, on_main = given["targetEnv"] == "production", True
+        skip, words = given["skipRequested"], given["acknowledgementText"]
+    else:
+        production, on_main = given["targetEnvironment"] == "production", given["ref"] == "refs/heads/main"
+        skip, words = given["skipParity"], given["acknowledgement"]
+    try:
+        asked = request.Asked(production, on_main, request.switch("skip-parity", skip), words)
+    except UsageError:
+        return {"exit": 2}
+    allowed = not request.refusals(asked)
+    if vector["function"] == "validateParitySkip":
+        return {"allowed": allowed}
+    return {"exit": 0 if allowed else 1, "canProceed": allowed}  # any failure is 1 there, and 3 here
+
+
+REQUESTS = Subject("promotion-gates", ask_request, lambda vector: right(vector) or vector["expected"])
+
+
+def vectors(subject: Subject) -> list[Vector]:
+    """Those of a file whose functions are built."""
+    found = read(subject.file)["vectors"]
+    return [one for one in found if one["function"] in ASKED] if subject is REQUESTS else found
+
+
+def not_built(file: str) -> set[str]:
+    """The functions of a file that is compared, and which nothing here answers yet."""
+    found = {one.get("function", "") for one in read(file)["vectors"]}
+    return found - set(ASKED) if file == REQUESTS.file else set()
+
+
+SUBJECTS = (STAMPS, THRESHOLDS, RUNS, BASELINES, REQUESTS)
