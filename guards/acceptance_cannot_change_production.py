@@ -3,10 +3,10 @@ from roadworthy.model import Facts, Plan
 
 
 def acceptance_cannot_change_production(plan: Plan, facts: Facts) -> str | None:
-    """What acceptance is given is no credential of production, and opens no production app."""
+    """The credentials of acceptance are none of production's, and open no production app."""
     given = facts.credentials.value
     if not given:
-        raise NotApplicable("acceptance is given no credential")
+        raise NotApplicable("acceptance gets no credentials")
     for credential in given:
         if credential.same_as:
             return f"{credential.name} is {credential.same_as[0]}: give acceptance a credential of its own"

@@ -3,15 +3,15 @@ from roadworthy.model import Facts, MissingFact, Plan
 
 
 def adopted_package_is_proven(plan: Plan, facts: Facts) -> str | None:
-    """What is adopted was verified here before, or is ours and tested; for production, released, too.
+    """An adopted package was verified here before, or is ours and tested; in production it was also released.
 
-    Where nothing was ever verified, what runs is only written down, and counts as no verified package.
+    Before the first verified release, what runs is only recorded and does not count as verified.
     """
     history = facts.history.value
     if history.running is None:
-        raise NotApplicable(f"nothing was ever verified in {facts.name}: what runs is only written down")
+        raise NotApplicable(f"{facts.name} has no verified release yet: what runs is only recorded")
     commit = history.running.package.commit
-    back = f"put back what was, with invoke rollback --env {facts.name} --to {commit}"
+    back = f"restore the previous package with invoke rollback --env {facts.name} --to {commit}"
     try:
         package = facts.package.value
     except MissingFact as missing:

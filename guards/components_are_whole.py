@@ -3,10 +3,10 @@ from roadworthy.model import Facts, Plan, ReleasePackage, digest_of
 
 
 def components_are_whole(plan: Plan, facts: Facts) -> str | None:
-    """The components of a release are of one commit, are together its digest, and go each to its own app."""
+    """All components come from one commit, match the release's digest together, and go to their own apps."""
     package, environment = plan.package, facts.environment
     if package is None or not package.parts:
-        raise NotApplicable("the package is of one component")
+        raise NotApplicable("the package has one component")
     if digest_of({part.component: part.digest for part in package.parts}) != package.digest:
         return (
             f"{package.digest[:12]} is not the digest of its components: build them again with invoke build"
@@ -18,5 +18,6 @@ def components_are_whole(plan: Plan, facts: Facts) -> str | None:
             continue
         component = step.package.component
         if step.app != environment.apps.get(component, environment.app):
-            return f"component {component!r} would go to {step.app or 'no app'}, which is not its own: plan again"
+            app = step.app or "no app"
+            return f"component {component!r} would go to {app}, which is not its own: run the command again"
     return None

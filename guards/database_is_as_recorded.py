@@ -6,12 +6,12 @@ def database_is_as_recorded(plan: Plan, facts: Facts) -> str | None:
     """Nothing is deployed while the schema has a change made outside roadworthy."""
     history = facts.history.value
     if history.running is None:
-        raise NotApplicable("nothing was ever verified here, so the journal does not know the database yet")
+        raise NotApplicable("no release was verified here yet, so the journal does not know the database")
     if facts.migrations.known and facts.migrations.known.none:
         raise NotApplicable("the project has no migrations")
     if facts.revision.missing:
         return (
-            f"where the database is cannot be told: {facts.revision.missing}; repair it, or go back first with "
+            f"the database revision is unknown: {facts.revision.missing}; repair it, or roll back first with "
             f"invoke rollback --env {facts.name}"
         )
     seen, said = facts.revision.value, history.revision

@@ -12,11 +12,11 @@ def deploy_guard(plan: Plan, facts: Facts) -> str | None:
     for app in (plan.app, *facts.environment.apps.values()):
         answer = decide(app, plan.request.keys.allow_prod_deploy, {facts.name: facts.environment})
         if answer == 2:
-            return f"{app!r} is no app of {facts.name}: correct environments.{facts.name} in release.toml"
+            return f"{app!r} is not an app of {facts.name}: correct environments.{facts.name} in release.toml"
         if answer == 42:
             return f"{app} is a production app: set ALLOW_PROD_DEPLOY=YES where deploying to it is allowed"
     if not facts.environment.production:
-        raise NotApplicable(f"{plan.app} is no production app")
+        raise NotApplicable(f"{plan.app} is not a production app")
     return None
 
 

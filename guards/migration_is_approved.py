@@ -16,9 +16,7 @@ def migration_is_approved(plan: Plan, facts: Facts) -> str | None:
     approval = plan.request.approval
     if not approval.strip():
         names = "; ".join(m.described for m in pending)
-        return f"to migrate {facts.name} by {names} needs an approval: name it with --approval REF"
+        return f"migrating {facts.name} needs an approval ({names}): give it with --approval REF"
     if len(approval) > LONGEST or not approval.isprintable() or not any(c.isalnum() for c in approval):
-        return (
-            f"the approval is no reference: give one line of at most {LONGEST} characters with --approval REF"
-        )
+        return f"the approval is not a reference: give one line of at most {LONGEST} characters with --approval REF"
     return None

@@ -5,16 +5,16 @@ SAFE_UNDER = ("expand", "contract", "irreversible")
 
 
 def migrations_are_safe(plan: Plan, facts: Facts) -> str | None:
-    """Each pending migration declares what it is safe under, and no code runs beside a schema it cannot use.
+    """Each pending migration declares whether it is safe, and no code runs with a schema it cannot use.
 
-    A deploy puts the package beside the old schema until `migrate`; only `code_first = True` promises that
-    this works. Maintenance mode keeps people out while both steps happen, so a declaration is enough.
+    After a deploy, the package runs with the old schema until `migrate`; only `code_first = True` promises that
+    this works. In maintenance mode nobody uses the app in between, so a declaration is enough.
     """
     migrations = facts.migrations.value
     if migrations.none:
         raise NotApplicable("the project has no migrations")
     if len(migrations.heads()) != 1:
-        return "what is pending cannot be told without exactly one head: do first what one_head says"
+        return "the pending migrations are unknown without exactly one head: fix one_head first"
     pending = migrations.pending(facts.revision.value)
     undeclared = [
         m.file for m in pending if m.safe_under not in SAFE_UNDER or not isinstance(m.code_first, bool)

@@ -5,9 +5,9 @@ from roadworthy.model import Facts, Plan
 def package_is_not_older(plan: Plan, facts: Facts) -> str | None:
     """A late run never replaces a newer commit in production; to go back, use `invoke rollback`."""
     if not facts.environment.production:
-        raise NotApplicable(f"{facts.name} is where a package is proven")
+        raise NotApplicable(f"{facts.name} is not production")
     if plan.request.replay:
-        raise NotApplicable("this is a replay: it means an earlier package")
+        raise NotApplicable("a replay deploys an earlier package on purpose")
     running = facts.history.value.running
     if running is None:
         raise NotApplicable(f"this is the first deploy of {facts.name}")

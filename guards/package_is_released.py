@@ -3,9 +3,9 @@ from roadworthy.model import Facts, Plan
 
 
 def package_is_released(plan: Plan, facts: Facts) -> str | None:
-    """What goes to production was taken in, built, accepted for this change and released, in this order."""
+    """A production package was taken in, built, accepted for this change and released, in this order."""
     if not facts.environment.production:
-        raise NotApplicable(f"{facts.name} is where a package is proven")
+        raise NotApplicable(f"{facts.name} is not production")
     package, standing = plan.package, facts.eligible.value.standing
     if package is None:
         return "the plan names no package: invoke build, then run the command again"

@@ -2,7 +2,7 @@ from roadworthy.model import Facts, Plan
 
 
 def package_is_running(plan: Plan, facts: Facts) -> str | None:
-    """The platform runs the package that the journal says and the plan means, so a one-off does too."""
+    """The platform runs the package of the journal and the plan, so a one-off process uses it too."""
     running = facts.history.value.running
     if running is None:
         return f"nothing was ever deployed to {facts.name}: invoke deploy --env {facts.name}"
@@ -15,6 +15,6 @@ def package_is_running(plan: Plan, facts: Facts) -> str | None:
     if plan.package is None or plan.package.digest != digest:
         meant = plan.package.digest[:12] if plan.package else "no package"
         return (
-            f"the plan means {meant}, {plan.app} runs {digest[:12]}: invoke deploy --env {facts.name} first"
+            f"the plan is for {meant}, {plan.app} runs {digest[:12]}: invoke deploy --env {facts.name} first"
         )
     return None

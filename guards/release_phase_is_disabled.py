@@ -11,7 +11,7 @@ def release_phase_is_disabled(plan: Plan, facts: Facts) -> str | None:
         for kind, command in one.commands.items():
             if kind.lower() == "release" and command != one.release_phase:
                 return (
-                    f"the Procfile's release phase is not declared ({command[:80]!r}): take it out, or say exactly "
-                    "this as release_phase in release.toml; schemas change only by invoke migrate"
+                    f"the Procfile's release phase is not declared ({command[:80]!r}): remove it, or set "
+                    "release_phase in release.toml to exactly this; schemas change only by invoke migrate"
                 )
     return None

@@ -8,7 +8,7 @@ def staging_is_certified(plan: Plan, facts: Facts) -> str | None:
     """The environment before this one holds a valid certificate of this very package and commit."""
     before = facts.environment.certified_in
     if not before:
-        raise NotApplicable(f"{facts.name} asks for no certificate")
+        raise NotApplicable(f"{facts.name} needs no certificate")
     certified, package = facts.certificate.value, plan.package
     again = f"invoke certify --env {before}"
     if package is None:

@@ -2,7 +2,7 @@ from roadworthy.model import Facts, Plan
 
 
 def tree_is_clean(plan: Plan, facts: Facts) -> str | None:
-    """What is on disk is what is committed, so nobody takes a change for released that is not."""
+    """The working tree is committed, so nobody believes that an uncommitted change was released."""
     tree = facts.tree.value
     if tree.clean:
         return None

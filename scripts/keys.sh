@@ -35,7 +35,7 @@ give_keys() { # TARGET ORIGIN
     level=$(began_with MAKELEVEL)
     [[ -z $level || $level = =0 ]] || refuse_keys 'another make started this one' "$1"
     for name in MAKEFLAGS GNUMAKEFLAGS; do
-        [[ $(began_with "$name") != *ALLOW_PROD* ]] || refuse_keys "a key of production stands in $name" "$1"
+        [[ $(began_with "$name") != *ALLOW_PROD* ]] || refuse_keys "a production key is set in $name" "$1"
     done
     if [[ $said = yes && ${ALLOW_PROD-} = 1 ]]; then
         [[ ${2-} = command ]] || refuse_keys 'ALLOW_PROD comes from a makefile' "$1"

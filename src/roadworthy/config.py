@@ -61,7 +61,8 @@ class Packaged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 class PackageRules(Packaged, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The first component, and where in its package the migrations of the project's database are: a folder, or
-    "none" for a project that has no migrations."""
+    "none" for a project that has no migrations.
+    """
 
     migrations: str = "migrations/versions"
 
@@ -411,6 +412,6 @@ def duration(value: Any) -> Duration:
     seconds = int(match[1]) * _UNITS[match[2]] if match else 0.0
     if not 0 < seconds <= LONGEST:
         raise ValueError(
-            f'{str(value)[:40]!r} is no duration: write "250ms", "10s", "5m" or "72h", at most a year'
+            f'{str(value)[:40]!r} is not a duration: write "250ms", "10s", "5m" or "72h", at most a year'
         )
     return Duration(seconds)

@@ -71,7 +71,7 @@ def broken(config: Config) -> Broken:
             re.compile(rule.pattern.encode())
         except (re.error, OverflowError, RecursionError) as error:
             at = ("logs", "rules", number, "pattern")
-            yield at, f"log rule {rule.name!r} is no regular expression: {error}"
+            yield at, f"log rule {rule.name!r} is not a regular expression: {error}"
     if not inside(config.blockers.file):
         yield ("blockers", "file"), f"{config.blockers.file!r}: expected a path inside the project"
     yield from _journal(config.journal)
@@ -122,7 +122,7 @@ def _package(config: Config) -> Broken:
         if not said and (migrates or key not in ("migrate", "revision")):
             yield ("commands", key), "the command is empty"
         if said and not migrates and key in ("migrate", "revision"):
-            yield ("commands", key), 'package.migrations is "none", so take this out'
+            yield ("commands", key), 'package.migrations is "none", so remove this key'
         yield from _words(("commands", key), getattr(config.commands, key))
     for key in ("browser", "infra", "identity"):
         yield from _words(("acceptance", key), getattr(config.acceptance, key))
@@ -147,9 +147,9 @@ def _phase(package: Packaged) -> str:
     """What is wrong with the declared release phase; "" when nothing is."""
     said = package.release_phase
     if said and package.kind == "image":
-        return "an image has no release phase: take this out"
+        return "an image has no release phase: remove this key"
     if said and (not said.isprintable() or said != said.strip()):
-        return f"expected the command as the {START_FILE} has it, without blanks round it"
+        return f"expected the command as the {START_FILE} has it, without spaces around it"
     return ""
 
 
@@ -157,14 +157,14 @@ def _words(at: Keys, said: str) -> Broken:
     try:
         shlex.split(said, comments=True)
     except ValueError as error:
-        yield at, f"these are no shell words: {str(error).lower()}"
+        yield at, f"not valid shell words: {str(error).lower()}"
 
 
 def _image(package: Packaged) -> Iterator[tuple[str, str]]:
     if package.kind != "image":
         for key in ("repository", "engine", "platforms", "build_args"):
             if getattr(package, key):
-                yield key, 'this is for kind = "image": say so, or take this out'
+                yield key, 'this is for kind = "image": set that kind, or remove this key'
         return
     try:
         references.repository(package.repository)
@@ -196,7 +196,10 @@ def _targets(config: Config) -> Broken:
             at = ("targets", name, "registry")
             yield at, "this is for the sandbox, and a host of this machine such as 127.0.0.1:5000"
         if name != "sandbox" and target.watch_every < OFTENEST:
-            yield ("targets", name, "watch_every"), f"expected at least {OFTENEST:g} s: a window is a guest"
+            yield (
+                ("targets", name, "watch_every"),
+                f"expected at least {OFTENEST:g} s: so that the window adds little load",
+            )
         if name != "sandbox" and target.forward_urls:
             yield (
                 ("targets", name, "forward_urls"),
@@ -205,7 +208,7 @@ def _targets(config: Config) -> Broken:
         if name == "sandbox" and target.approved_policy:
             yield ("targets", name, "approved_policy"), "the sandbox has one key, so nobody else can approve"
         if name == "sandbox" and target.api:
-            yield ("targets", name, "api"), "the sandbox knows its own address: take this out"
+            yield ("targets", name, "api"), "the sandbox knows its own address: remove this key"
         if name != "sandbox" and not _https(target.api):
             yield ("targets", name, "api"), f"target {name!r} needs an api that begins with https://"
 
@@ -232,7 +235,7 @@ def _environments(config: Config) -> Broken:
             if owner.setdefault(said, name) != name:
                 yield (
                     (*at, "app"),
-                    f"{said!r} names the environment {owner[said]!r} already: each name means one",
+                    f"{said!r} names the environment {owner[said]!r} already: names must be unique",
                 )
         if environment.url and not re.fullmatch(URL, environment.url):
             yield (*at, "url"), "expected an address such as https://app.example.com"
@@ -258,9 +261,9 @@ def _apps(config: Config, environment: Environment, at: Keys) -> Broken:
 def _watch(config: Config) -> Broken:
     rules = config.watch
     if not 0 <= rules.errors <= 100:
-        yield ("watch", "errors"), f"{rules.errors} is no number of percentage points: expected 0 to 100"
+        yield ("watch", "errors"), f"{rules.errors} is not a number of percentage points: expected 0 to 100"
     if not 1 <= rules.slower <= 1000:
-        yield ("watch", "slower"), f"{rules.slower} is no factor: expected 1 to 1000"
+        yield ("watch", "slower"), f"{rules.slower} is not a factor: expected 1 to 1000"
     if any(check.method in HARMLESS for check in config.checks):
         return
     for name, environment in config.environments.items():
@@ -273,9 +276,9 @@ def _check(check: HttpCheck) -> Iterator[tuple[str, str]]:
     if not check.path.startswith("/") or not re.fullmatch(r"[!-~]+", check.path):
         yield "path", f"{check.path!r}: expected a path that begins with /, without spaces"
     if not re.fullmatch(METHOD, check.method):
-        yield "method", f"{check.method!r} is no HTTP method: expected GET, POST, …"
+        yield "method", f"{check.method!r} is not an HTTP method: expected GET, POST, …"
     if not 100 <= check.status <= 599:
-        yield "status", f"{check.status} is no HTTP status: expected 100 to 599"
+        yield "status", f"{check.status} is not an HTTP status: expected 100 to 599"
     named = ("headers", check.headers), ("cookies", check.cookies), ("send", check.send)
     for key, names in (*named, ("send_from", check.send_from)):
         for name in names:
@@ -283,7 +286,7 @@ def _check(check: HttpCheck) -> Iterator[tuple[str, str]]:
                 yield key, f"{name!r} is no name of one"
     for path in check.json:
         if path.startswith("/") and not re.fullmatch(POINTER, path):
-            yield "json", f"{path!r} is no JSON Pointer: behind ~ stands 0 or 1"
+            yield "json", f"{path!r} is not a JSON Pointer: ~ must be followed by 0 or 1"
     yield from _request(check)
 
 
@@ -292,14 +295,14 @@ def _request(check: HttpCheck) -> Iterator[tuple[str, str]]:
     for key, headers in (("send", check.send), ("send_from", check.send_from)):
         for name, value in headers.items():
             if name.lower() in NOT_SENT:
-                yield key, f"{name} is not for a check to say"
+                yield key, f"{name} must not be set by a check"
             if name.lower() in seen:
                 yield key, f"{name} is there already"
             seen.add(name.lower())
             if key == "send_from" and not re.fullmatch(VARIABLE, value):
                 yield key, f"{name} needs the name of a variable, never its value"
             if key == "send" and not (value.isascii() and value.isprintable() and value == value.strip()):
-                yield key, f"{name} is no header's value: expected one line of ASCII"
+                yield key, f"{name} is not a header value: expected one line of ASCII"
 
 
 def _journal(journal: Journal) -> Broken:
@@ -307,7 +310,7 @@ def _journal(journal: Journal) -> Broken:
     if not store:
         for key in ("endpoint", "region", "sandbox"):
             if getattr(journal, key):
-                yield ("journal", key), "the journal is a folder: name a store, or take this out"
+                yield ("journal", key), "the journal is a folder: name a store, or remove this key"
         return
     if not re.fullmatch(STORE, store):
         yield (
@@ -332,7 +335,7 @@ def _globs(config: Config) -> Broken:
                 if problem := globs.problem(glob):
                     yield (table, key), problem
     if (config.docs_drift.critical or config.docs_drift.blocking) and not config.docs_drift.targets:
-        yield ("docs_drift",), "these paths ask for documentation: say in targets where it is"
+        yield ("docs_drift",), "these paths require documentation: name its place in targets"
 
 
 def _https(address: str) -> bool:

@@ -145,13 +145,11 @@ class Context:
         if text := self.process_environ.get(KEY_TEXT):
             return signer_from_text(text)
         if self.environ.get(KEY_TEXT):
-            raise UsageError(f"{KEY_TEXT} stands in .env: a private key does not belong in the project")
+            raise UsageError(f"{KEY_TEXT} is set in .env: a private key must not be in the project")
         if said := self.environ.get(KEY_FILE):
             place = self._root / Path(said).expanduser()
             if place.resolve().is_relative_to(self._root.resolve()):
-                raise UsageError(
-                    f"{KEY_FILE} names a file in the project: a private key does not belong there"
-                )
+                raise UsageError(f"{KEY_FILE} names a file in the project: a private key must not be there")
             return load_signer(place)
         return None
 

@@ -67,7 +67,9 @@ def resolve(root: Path, text: str | None) -> str:
     shown = repr(text if len(text) <= 60 else text[:60] + "…")
     name = text.lower()
     if not re.fullmatch(r"[0-9a-f]{1,40}", name):
-        raise UsageError(f"{shown} is no commit: say HEAD or 40 hex characters (git rev-parse shows them)")
+        raise UsageError(
+            f"{shown} is not a commit: give HEAD or 40 hex characters (git rev-parse shows them)"
+        )
     if len(name) < 40:
         return _whole(root, name)
     found, peeled = look(root, name, f"{name}^{{commit}}")
@@ -96,7 +98,8 @@ def parent(root: Path, commit: str) -> str | None:
 
 def is_ancestor(root: Path, older: str, newer: str) -> bool:
     """Whether `newer` was made on top of `older`. Raises UsageError for a commit that is not in this clone, and
-    where the clone was cut off, for then git cannot tell."""
+    where the clone was cut off, for then git cannot tell.
+    """
     if is_shallow(root):
         raise UsageError("the history of this clone was cut off: git fetch --unshallow")
     commits = resolve(root, full(older)), resolve(root, full(newer))
@@ -162,13 +165,13 @@ def _whole(root: Path, prefix: str) -> str:
     """The SHA of the one commit that begins with `prefix`. Raises UsageError when none does, or several do."""
     shown = f"commit {prefix!r}"
     if len(prefix) < 4:
-        raise UsageError(f"{shown} is too short: say 4 of its hex characters or more")
+        raise UsageError(f"{shown} is too short: give at least 4 hex characters")
     oids = ask(root, "rev-parse", f"--disambiguate={prefix}").decode().split()[:1000]
     commits = [found.oid for found in look(root, *oids) if found and found.kind == "commit"]
     if not commits:
         raise UsageError(f"no commit here begins with {prefix!r}: check it, or git fetch")
     if len(commits) > 1:
-        raise UsageError(f"{shown} is ambiguous, {len(commits)} commits begin with it: say more of it")
+        raise UsageError(f"{shown} is ambiguous, {len(commits)} commits begin with it: give more characters")
     return commits[0]
 
 

@@ -90,7 +90,8 @@ def full(sha: str) -> str:
 
 def at(commit: str, path: str) -> str:
     """The object name of `path` (relative to `root`, "." for itself) at a commit; UsageError for a path that
-    is absolute, leaves `root`, or holds a control character."""
+    is absolute, leaves `root`, or holds a control character.
+    """
     parts = [part for part in path.split("/") if part != "."]
     if len(path) > 4096 or any(part in ("", "..") or not part.isprintable() for part in parts):
         raise UsageError(f"path {path[:200]!r}: expected a relative path inside the project, like app/web")

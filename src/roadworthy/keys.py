@@ -58,7 +58,7 @@ def _dotenv(root: Path) -> Mapping[str, str | None]:
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:  # what cannot be read may be a key
             opened = re.match(r"[^=]*=[ \t]*(['\"])", binding.original.string)
-            what = f"the quote {opened[1]} is never closed" if opened else "this is not NAME=value"
+            what = f"the quote {opened[1]} is never closed" if opened else "not NAME=value"
             raise UsageError(f"{ENV_FILE}:{binding.original.line}: {what}: correct it")
         if binding.key is not None:
             found[binding.key] = binding.value

@@ -47,6 +47,7 @@ class Mask:
         self._forms = sorted(forms, key=len, reverse=True)  # the longest first: it may hold a shorter one
 
     def __call__(self, text: str) -> str:
+        """The text with every known secret replaced."""
         for form in self._forms:
             text = text.replace(form, HIDDEN)
         for cut in reversed([found.start() for found in _CUT.finditer(text)]):

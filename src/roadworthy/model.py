@@ -547,7 +547,8 @@ class Usual(msgspec.Struct, frozen=True):
 
 class Credential(msgspec.Struct, frozen=True):
     """A variable that acceptance would get: the production credentials that have the same value, and the
-    production apps that it opens."""
+    production apps that it opens.
+    """
 
     name: str
     same_as: tuple[str, ...] = ()
@@ -738,12 +739,15 @@ class Paths(msgspec.Struct, frozen=True):
 
     @property
     def journal(self) -> Path:
+        """The journals, when the store is a folder."""
         return self.state / "journal"
 
     @property
     def packages(self) -> Path:
+        """The packages by commit."""
         return self.state / "packages"
 
     @property
     def sandbox(self) -> Path:
+        """The sandbox's own state."""
         return self.state / "sandbox"

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Step(Protocol):
     """A step that is being shown. Call it to say what it is at."""
 
-    def __call__(self, phrase: str) -> None: ...
+    def __call__(self, phrase: str) -> None:
+        """Show what the step is doing now."""
 
     def fail(self, problem: object = True) -> None:
         """Mark the step as failed if there is a `problem`, where no exception ends it."""
@@ -65,29 +66,52 @@ class World(Protocol):
     now: Callable[[], datetime]
 
     @property
-    def config(self) -> Config: ...
+    def config(self) -> Config:
+        """The configuration, as release.toml declares it."""
+
     @property
-    def target(self) -> str: ...
+    def target(self) -> str:
+        """`sandbox` or `live`."""
+
     @property
-    def paths(self) -> Paths: ...
+    def paths(self) -> Paths:
+        """The project's folders."""
+
     @property
-    def artifacts(self) -> Path: ...
+    def artifacts(self) -> Path:
+        """The folder of the contract's files, `.artifacts`."""
+
     @property
-    def environ(self) -> Mapping[str, str]: ...
+    def environ(self) -> Mapping[str, str]:
+        """The process environment, with `.env` below it."""
+
     @property
-    def policy_files(self) -> Mapping[str, bytes]: ...
+    def policy_files(self) -> Mapping[str, bytes]:
+        """The files that judge a release, by path, with their bytes."""
+
     @property
-    def platform(self) -> Platform: ...
+    def platform(self) -> Platform:
+        """The driver of the target's platform."""
+
     @property
-    def store(self) -> Store: ...
+    def store(self) -> Store:
+        """Where the journals lie."""
+
     @property
-    def shares_journal(self) -> bool: ...
+    def shares_journal(self) -> bool:
+        """Whether other machines can write the same journals."""
+
     @property
-    def signer(self) -> Signer | None: ...
+    def signer(self) -> Signer | None:
+        """The key that signs entries; None when none is set."""
+
     @property
-    def trust(self) -> Trust: ...
+    def trust(self) -> Trust:
+        """The keys that are trusted, and what each may sign."""
+
     @property
-    def screen(self) -> Reporter: ...
+    def screen(self) -> Reporter:
+        """Where progress is shown."""
 
     def log(self, place: str) -> Log:
         """The journal of an environment of the target, or of `package-<commit>`."""

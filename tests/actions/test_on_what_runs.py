@@ -61,5 +61,5 @@ def test_of_what_is_no_package_the_release_must_be_the_same(
     current = SimpleNamespace(order=version, name=f"v{version}") if version else None
     monkeypatch.setattr(adopt, "observe", lambda *_: SimpleNamespace(current=current, digest=digest))
     shown = f"v{version}" if version else "no release"
-    problem = f"the platform runs {shown} by now: look with invoke status"
+    problem = f"the platform runs {shown} now: run invoke status"
     assert adopt.confirm(CONTEXT, plan(), ()).problems == (() if same else (problem,))

@@ -30,8 +30,8 @@ from .spoiling import (
 )
 
 ENVIRONMENTS = r"unknown environment .* release\.toml declares staging \(staging-\d+\), prod \(prod-\d+\)"
-NO_COMMIT = r".* is no commit: say HEAD or 40 hex characters.*"
-NO_PACKAGE = r".* names no package: say vNNN, a 40-character commit or a 64-character digest"
+NO_COMMIT = r".* is not a commit: give HEAD or 40 hex characters.*"
+NO_PACKAGE = r".* is not a package: give vNNN, a 40-character commit or a 64-character digest"
 ONE_LINE = r"--{}: one line of at most 500 printable characters"
 LOCKED = "production is locked: ALLOW_PROD is set, but not to 1"
 PROD = ("deploy", "--env", "prod")
@@ -94,7 +94,7 @@ TABLE: dict[str, Row] = {
     "number that is none": Row(("history", "--limit", "many"), 2, "a whole number is expected, not 'many'"),
     "number of 5000 digits": Row(("history", "--limit", "9" * 5000), 2, ".*, not one of thousands of digits"),
     "unknown database": Row(("sandbox.up", "--database", "oracle"), 2, "unknown database 'oracle': .*"),
-    "port that is none": Row(("sandbox.up", "--port", "99999"), 2, "Port 99999 cannot be used.*"),
+    "port that is none": Row(("sandbox.up", "--port", "99999"), 2, "port 99999 cannot be used.*"),
     "faults that are no JSON": Row(("sandbox.faults", "--set", "{"), 2, "--set is not valid JSON: .*"),
     "faults that are no list": Row(("sandbox.faults", "--set", "3"), 2, "--set is not a JSON list: .*"),
     "faults nested too deeply": Row(("sandbox.faults", "--set", "[" * 100_000), 2, "--set is not valid JSON: .*"),
@@ -110,7 +110,7 @@ TABLE: dict[str, Row] = {
         )
     },
     "repository with a tag": Row((*PUBLISH[:1], "--repository=team/app:1.4.0"), 2, ".* is no repository of .*"),
-    "latest that goes elsewhere": Row((*PUBLISH, "--latest=yes"), 2, "LATEST 'yes': say back to let it go back.*"),
+    "latest elsewhere": Row((*PUBLISH, "--latest=yes"), 2, "LATEST 'yes': expected back, which allows.*"),
     # ---- release.toml (tests/test_config.py knows every mistake by its line)
     "no release.toml": data(r"no release\.toml in project/: run this from the project, or write one", None),
     "empty release.toml": data(r"release\.toml:1: the key 'schema' is missing", b""),
@@ -124,7 +124,7 @@ TABLE: dict[str, Row] = {
     "key twice": config(r"release\.toml:5: Cannot overwrite a value", "schema = 1", "schema = 1\nschema = 1"),
     "unknown key": config(r"release\.toml:\d+: limits\.htp: unknown key: .*", "http =", "htp ="),
     "wrong type": config(r"release\.toml:4: schema: expected int, got str", "schema = 1", 'schema = "1"'),
-    "wrong duration": config(r"release\.toml:\d+: limits\.boot: '5' is no duration.*", 'boot = "5s"', 'boot = "5"'),
+    "duration": config(r"release\.toml:\d+: limits\.boot: '5' is not a duration.*", 'boot = "5s"', 'boot = "5"'),
     "unknown target": config(r"release\.toml:5: .*unknown target 'prod'.*", '"sandbox"', '"prod"'),
     **{
         f"app named {name}": config(
@@ -158,7 +158,7 @@ TABLE: dict[str, Row] = {
     "commit with a command": commit("$(id)"),
     "endless commit": commit("x" * 50_000),
     # ---- where a rollback goes
-    "empty REL": rel("", r"--to \(REL\) is empty: say vNNN.*"),
+    "empty REL": rel("", r"--to \(REL\) is empty: give vNNN.*"),
     "v0": rel("v0"),
     "v999": rel("v999", r"staging-\d+ has no release v999 \(the newest is v\d+\): see `invoke history`"),
     "latest": rel("latest"),
@@ -168,7 +168,7 @@ TABLE: dict[str, Row] = {
     "release of config": rel("v1", "v1 of .* has no package.*"),
     "endless release": rel("v" + "1" * 50_000),
     "unknown digest": rel("0" * 64, "0{64} was never verified in staging.*"),
-    "nothing to go back to": Row(("rollback", "--env", "prod"), 2, "no verified package of prod.*", env=KEYS),
+    "nothing to go back to": Row(("rollback", "--env", "prod"), 2, "prod has no verified package.*", env=KEYS),
     # ---- the keys of production
     "no key": prod("production_is_unlocked: production is locked: ALLOW_PROD is not set.*", 2),
     **{
@@ -180,9 +180,9 @@ TABLE: dict[str, Row] = {
         f"ALLOW_PROD_DEPLOY={said!r}": prod("deploy_guard: .*", 42, ALLOW_PROD="1", ALLOW_PROD_DEPLOY=said)
         for said in ("yes", "", "1", "YES ")
     },
-    "key in .env": prod(".*stands in .env: delete it.*", 2, spoil=file(".env", b"ALLOW_PROD=1\n"), **KEYS),
+    "key in .env": prod(".*is set in .env: delete it.*", 2, spoil=file(".env", b"ALLOW_PROD=1\n"), **KEYS),
     "both keys in .env alone": prod(
-        ".*stands in .env.*", 2, spoil=file(".env", b"export ALLOW_PROD = 1\nALLOW_PROD_DEPLOY=YES\n")
+        ".*is set in .env.*", 2, spoil=file(".env", b"export ALLOW_PROD = 1\nALLOW_PROD_DEPLOY=YES\n")
     ),
     ".env that is not UTF-8": Row(PROD, 2, r"\.env cannot be read: it is not UTF-8", file(".env", b"\xff"), KEYS),
     ".env that is no list of names": Row(PROD, 2, r"\.env:2: .*", file(".env", b"A=1\n'\n"), KEYS),
@@ -228,7 +228,7 @@ TABLE: dict[str, Row] = {
         ("deploy",), 1, rf"{DISTRUST} .*00000002\.json is missing", moved(f"{JOURNAL}/00000002.json")
     ),
     "altered package": Row(("deploy",), 2, ".*package.*", altered_package),
-    "a second release meanwhile": Row(("deploy",), 5, "sandbox/staging is locked by .*; wait for it, .*", held),
+    "second release at the same time": Row(("deploy",), 5, "sandbox/staging is locked by .*; wait.*", held),
 }  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def test_an_ambiguous_commit_is_not_guessed(living: Project, tmp_path: Path):
             break
         seen[sha[:4]] = sha
     said = other.json("deploy", "--commit", sha[:4], code=2)
-    assert said["line"] == f"commit '{sha[:4]}' is ambiguous, 2 commits begin with it: say more of it"
+    assert said["line"] == f"commit '{sha[:4]}' is ambiguous, 2 commits begin with it: give more characters"
 
 
 @pytest.mark.later(1)
@@ -183,7 +183,7 @@ def test_a_link_in_place_of_the_certificate_is_not_written_through(living: Proje
 
 def test_a_private_key_does_not_go_into_the_project(living: Project):
     said = invoke(living, "evidence.keys", "--folder=.", "--json").said
-    assert said["code"] == 2 and said["line"].startswith("a private key does not belong in the project")
+    assert said["code"] == 2 and said["line"].startswith("a private key must not be in the project")
     assert not (living.root / "release").exists()
 
 

@@ -313,4 +313,4 @@ def test_what_is_pending_is_named_with_its_kind():
     assert progress(asked(DEPLOYED)).pending == ("0001 expand", "0002 expand")
     assert progress(asked(*WHOLE)).pending == ()
     unknown = progress(asked(DEPLOYED, migrations=Fact("migrations", missing="no folder")))
-    assert unknown.pending == ("it cannot be told: no folder",)
+    assert unknown.pending == ("unknown: no folder",)

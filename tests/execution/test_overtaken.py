@@ -57,7 +57,7 @@ def test_a_start_stands_when_nobody_acted_since_the_facts_were_read(kinds: tuple
 )
 def test_a_start_that_was_overtaken_is_refused_and_names_who_did(kinds: tuple[str, ...], known: int, by: int):
     with pytest.raises(
-        RoadworthyError, match=rf"journal #{by} \(deploy\) was written while this was being decided"
+        RoadworthyError, match=rf"journal #{by} \(deploy\) was written while this command decided"
     ):
         Read(*kinds).ask(known)
 

@@ -82,7 +82,7 @@ def test_a_start_about_a_component_that_is_declared_no_more_is_left_open():
     plan = plan_of("rollback", to={**DETAILS["to"], "components": parts})
     start = SimpleNamespace(seq=7, record=SimpleNamespace(action="rollback"))
     context = SimpleNamespace(config=SimpleNamespace(apps=lambda environment: {"web": "capecraft"}))
-    with pytest.raises(OutcomeUnknown, match="rollback #7 is about worker, too"):
+    with pytest.raises(OutcomeUnknown, match="rollback #7 includes worker, which"):
         module._found(context, plan, start)  # type: ignore[arg-type]
 
 
@@ -190,7 +190,7 @@ def test_where_nothing_is_open_what_differs_is_named(
     monkeypatch.setattr(command, "of_drift", lambda *_: ("invoke rollback --env prod",))
     context = SimpleNamespace(log=lambda _: None)
     found = command._nothing_open(context, "prod", "capecraft")  # type: ignore[arg-type]
-    assert (found.line, found.reasons) == ("nothing of capecraft is open", drifted)
+    assert (found.line, found.reasons) == ("capecraft has no unfinished action", drifted)
     assert found.next == (("invoke rollback --env prod",) if drifted else ("invoke status",))
 
 
@@ -258,6 +258,6 @@ def test_what_was_settled_is_said_and_what_is_nowhere_too(
     found = module.reconcile(context, "prod")  # type: ignore[arg-type]
     assert asked == ["may settle?", "may change?"]
     assert found is not None and found.line == line
-    nowhere = ("the old values are nowhere: set the config vars of before",) if lost else ()
+    nowhere = ("the old values are not recorded: set the old config vars by hand",) if lost else ()
     assert found.reasons == ("v5 failed", *nowhere)
     assert found.code == (0 if action == "certify" else 1)

@@ -113,8 +113,8 @@ def test_what_was_itself_automatic_and_what_had_no_plan_goes_nowhere(going: Goin
     [
         (BEFORE, "; nothing was changed"),
         (replace(AFTER, releases=()), "; nothing was changed"),
-        (UsageError("no answer"), "; what runs now was not seen (no answer): run `invoke status`"),
-        (KeyboardInterrupt(), "; what runs now was not seen (interrupted): run `invoke status`"),
+        (UsageError("no answer"), "; cannot see what runs now (no answer): run `invoke status`"),
+        (KeyboardInterrupt(), "; cannot see what runs now (interrupted): run `invoke status`"),
     ],
 )
 def test_nothing_is_done_where_nothing_changed_or_nothing_is_seen(going: Going, seen: Any, says: str):
@@ -124,7 +124,7 @@ def test_nothing_is_done_where_nothing_changed_or_nothing_is_seen(going: Going, 
 
 
 def test_there_may_be_nothing_to_go_back_to(going: Going):
-    assert going.back(history=History()).line == "it failed; there is no verified package to go back to"
+    assert going.back(history=History()).line == "it failed; there is no verified package to roll back to"
     assert going.asked == []
 
 
@@ -137,7 +137,7 @@ def test_a_rollback_that_failed_is_said_and_its_entry_named(going: Going):
 
 def test_a_late_rollback_says_how_late_it_was(going: Going):
     going.bound = -1.0
-    assert ", later than the bound of -1 s, verified healthy" in going.back().line
+    assert ", over the limit of -1 s, verified healthy" in going.back().line
     going.bound = 60.0
     assert "later" not in going.back().line
 
@@ -166,8 +166,8 @@ def test_a_rollback_that_is_refused_or_interrupted_leaves_a_failed_deploy(going:
             replace(AFTER, maintenance=True),
             "; capecraft is still in maintenance mode: deploy a package",
         ),
-        (True, UsageError("x"), "; whether capecraft is in maintenance was not seen"),
-        (True, KeyboardInterrupt(), "; whether capecraft is in maintenance was not seen"),
+        (True, UsageError("x"), "; cannot see whether capecraft is in maintenance mode"),
+        (True, KeyboardInterrupt(), "; cannot see whether capecraft is in maintenance mode"),
     ],
 )
 def test_people_who_are_kept_out_are_told_of(going: Going, maintenance: bool, seen: Any, says: str):

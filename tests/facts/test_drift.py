@@ -134,4 +134,4 @@ def test_only_of_the_release_that_the_journal_knows_can_the_image_be_gone(
     one: PlatformRelease, digest: str, gone: bool
 ):
     (found,) = drift("prod", VERIFIED, observed(one, digest=digest))
-    assert ("whose image is not found in its registry" in str(found)) is gone
+    assert ("whose image is no longer in its registry" in str(found)) is gone

@@ -137,7 +137,7 @@ def test_head_and_a_full_sha_are_commits(repository: Repository) -> None:
 def test_other_words_are_no_commit(repository: Repository, text: str) -> None:
     repository.commit(PROCFILE)
     repository.git("tag", "v1")
-    assert " is no commit: say HEAD or 40 hex characters" in refusal(git.resolve, repository.root, text)
+    assert " is not a commit: give HEAD or 40 hex characters" in refusal(git.resolve, repository.root, text)
     assert len(refusal(git.resolve, repository.root, text)) < 200
 
 

@@ -369,7 +369,7 @@ def test_a_run_that_cannot_be_asked_for_is_not_over(server, github, session, sta
 
 @pytest.mark.parametrize("run", ["", "0", "x", "1/../2", "1?x", "9" * 20])
 def test_the_number_of_a_run_is_a_number(server, github, session, run):
-    with pytest.raises(MissingFact, match="makes no sense"):
+    with pytest.raises(MissingFact, match="number of its run is invalid"):
         of_run(github, session, run)
     assert server.asked == []
 

@@ -127,7 +127,7 @@ def test_a_folder_of_that_name_is_a_virtual_environment_and_holds_no_key(tmp_pat
         ('A=1\nB="x\nC=2\n', r"\.env:2: the quote \" is never closed"),
         ("export A='x\n", r"\.env:1: the quote ' is never closed"),
         ('A=1\nB="x" y\n', r"\.env:2: "),
-        ("A=1\n=2\n", r"\.env:2: this is not NAME=value"),
+        ("A=1\n=2\n", r"\.env:2: not NAME=value"),
     ],
 )
 def test_a_line_that_is_none_is_named_with_what_is_wrong(tmp_path, text, why):

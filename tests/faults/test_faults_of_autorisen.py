@@ -142,7 +142,7 @@ def test_a_config_var_that_takes_the_app_down_is_put_back_on_the_road(project: P
     project.commit("Know two environments", {"app/web.py": web.removesuffix("main()\n") + refuses})
     project.deployed()
     said = project.json("config", "--set", "ENV", env={"ENV": "production"}, code=1)
-    assert "put the config vars back" in said["line"]
+    assert "restored the config vars" in said["line"]
     assert project.json("verify")["details"]["differences"] == []
     assert "ENV" not in project.api("GET", f"/apps/{project.staging}/config-vars")
 

@@ -83,7 +83,7 @@ def test_a_credential_of_production_is_found_wherever_it_stands():
 
 def test_an_uploaded_package_is_looked_at_to_its_last_step():
     plan = replace(plan_of("deploy"), steps=(ReleasePackage(NEW), ReleasePackage(NEW, "latest")))
-    assert refused(ask("package_is_pinned", plan, facts_of("deploy")), "no slug id")
+    assert refused(ask("package_is_pinned", plan, facts_of("deploy")), "not a slug id")
     plan = replace(plan, steps=(ReleasePackage(NEW), ReleasePackage(NEW, SLUG)))
     assert ask("package_is_pinned", plan, facts_of("deploy")).outcome == "pass"
     plan = replace(

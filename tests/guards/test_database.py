@@ -36,7 +36,7 @@ def test_a_database_that_is_elsewhere_refuses_and_says_both_ways_on():
 
 def test_a_database_of_which_nobody_knows_where_it_is_refuses_and_says_why():
     said = asked("database_is_as_recorded", "deploy", revision=GONE)
-    assert refused(said, "cannot be told: two heads;", "invoke rollback --env prod")
+    assert refused(said, "revision is unknown: two heads;", "invoke rollback --env prod")
 
 
 def test_a_schema_that_is_not_the_journals_is_something_to_adopt_once_anything_was_verified():

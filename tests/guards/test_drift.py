@@ -26,7 +26,9 @@ def test_without_drift_it_passes_and_on_drift_it_says_what_who_when_and_what_to_
 def test_a_deploy_of_what_should_run_puts_it_back_and_any_other_refuses():
     same = History((deployed(NEW),), "0002")
     verdict = asked(RULE, "deploy", history=same, drift=(RELEASE,))
-    assert verdict.outcome == "n/a" and "puts back" in verdict.reason and "bob@example.org" in verdict.reason
+    assert (
+        verdict.outcome == "n/a" and "this restores" in verdict.reason and "bob@example.org" in verdict.reason
+    )
     assert refused(asked(RULE, "deploy", history=History((deployed(OLD), deployed(NEW))), drift=(RELEASE,)))
     assert refused(asked(RULE, "deploy", history=History(), drift=(RELEASE,)))
 

@@ -100,7 +100,7 @@ def test_what_is_to_be_approved_is_named_to_the_last_migration_with_its_kind_and
 
 @pytest.mark.parametrize("reference", ["a\nb", "x" * 201, "CAB-17\x1b[2J", "--", "…"])
 def test_an_approval_that_is_no_reference_refuses(reference):
-    assert refused(asked("migration_is_approved", "migrate", plan={"approval": reference}), "no reference")
+    assert refused(asked("migration_is_approved", "migrate", plan={"approval": reference}), "not a reference")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_rollback_over_a_migration_that_older_code_cannot_live_with_refuses(de
     verdict = asked(
         "migrations_can_be_rolled_back", "rollback", migrations=applied, revision="0004", **back_to("0002")
     )
-    assert refused(verdict, f"0003 ({declared or 'undeclared'})", "a person", "backup")
+    assert refused(verdict, f"0003 ({declared or 'undeclared'})", "by hand", "backup")
     assert "0004" not in verdict.reason
 
 
@@ -148,7 +148,7 @@ def test_a_migration_from_before_the_target_is_not_in_the_way():
 
 def test_a_target_of_unknown_revision_refuses_once_a_migration_is_applied():
     verdict = asked("migrations_can_be_rolled_back", "rollback", revision="0002", **back_to(None))
-    assert refused(verdict, "not recorded", "0002")
+    assert refused(verdict, "the journal has no revision for", "0002")
     assert (
         asked("migrations_can_be_rolled_back", "rollback", revision=None, **back_to(None)).outcome == "pass"
     )
@@ -156,7 +156,7 @@ def test_a_target_of_unknown_revision_refuses_once_a_migration_is_applied():
 
 def test_a_database_of_unknown_revision_refuses():
     verdict = asked("migrations_can_be_rolled_back", "rollback", revision=None, **back_to("0002"))
-    assert refused(verdict, "0002", "not known")
+    assert refused(verdict, "0002", "current revision is unknown")
 
 
 def test_nothing_to_go_back_to_refuses():
@@ -193,7 +193,7 @@ def test_a_deploy_that_goes_back_over_expanding_migrations_passes():
 @pytest.mark.parametrize("plan", [{}, {"replay": True}, {"maintenance": True}])
 def test_a_deploy_that_goes_back_over_a_migration_that_older_code_cannot_live_with_refuses(declared, plan):
     verdict = asked("migrations_can_be_rolled_back", "deploy", plan=plan, **behind(safe_under=declared))
-    assert refused(verdict, f"0003 ({declared or 'undeclared'})", "a person", "backup")
+    assert refused(verdict, f"0003 ({declared or 'undeclared'})", "by hand", "backup")
     assert "0004" not in verdict.reason
 
 
@@ -201,7 +201,7 @@ def test_a_deploy_that_goes_forward_is_no_way_back():
     verdict = asked("migrations_can_be_rolled_back", "deploy")
     assert (verdict.outcome, verdict.reason) == (
         "n/a",
-        "no later migration than the package's own is applied",
+        "the database is not ahead of the package's migrations",
     )
 
 

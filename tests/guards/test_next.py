@@ -66,7 +66,7 @@ def test_what_a_commit_holds_is_not_asked_for_again(context: Context) -> None:
 def test_what_cannot_be_told_is_no_reason_for_another_commit(context: Context) -> None:
     said = named(context, "deploy", "staging", "migrations_are_safe", "cannot tell: nobody answered")
     assert said == (f"invoke deploy --env staging --commit {git.resolve(ROOT, None)}",)
-    reason = "where the database is cannot be told: nobody answered"
+    reason = "the database revision is unknown: nobody answered"
     assert named(context, "deploy", "prod", "database_is_as_recorded", reason)[0].endswith(
         "invoke rollback --env prod"
     )

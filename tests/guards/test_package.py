@@ -118,7 +118,7 @@ def test_a_slug_that_the_journal_knows_as_another_package_refuses():
 
 @pytest.mark.parametrize("slug", ["latest", SLUG.upper(), SLUG + "\n", "../" + SLUG])
 def test_a_slug_that_is_no_id_refuses(slug):
-    assert refused(with_slug(slug, KNOWN["history"]), "no slug id")
+    assert refused(with_slug(slug, KNOWN["history"]), "not a slug id")
 
 
 def phase(line: str, declared: str = "", action: str = "deploy") -> Verdict:
@@ -240,7 +240,7 @@ def test_an_image_that_was_built_on_record_may_go_to_production():
 
 
 def test_an_image_that_was_found_refuses_and_names_where_anybody_may_push():
-    assert refused(built_here(FOUND), "registry.example/team/web", "commit again")
+    assert refused(built_here(FOUND), "registry.example/team/web", "make a new commit")
     several = Package.together((replace(IMAGE, component="web"), replace(FOUND, component="worker")))
     assert refused(built_here(several), "found in")
 

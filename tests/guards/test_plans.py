@@ -175,7 +175,7 @@ def test_a_rollback_to_what_runs_does_nothing_unless_people_are_kept_out():
 
 
 def test_a_rollback_to_nothing_says_so():
-    with pytest.raises(NoPackage, match="no verified package of prod is known"):
+    with pytest.raises(NoPackage, match="prod has no verified package to roll back to"):
         planned("rollback", back=None)
 
 

@@ -57,7 +57,7 @@ def test_deploy_guard_refuses_with_42_without_exactly_yes(action, value):
 
 def test_deploy_guard_does_not_apply_to_staging():
     verdict = asked("deploy_guard", "deploy", STAGING, plan={"keys": Keys()})
-    assert (verdict.outcome, verdict.reason) == ("n/a", "autorisen is no production app")
+    assert (verdict.outcome, verdict.reason) == ("n/a", "autorisen is not a production app")
 
 
 def test_deploy_guard_refuses_a_plan_for_an_app_that_is_not_of_its_environment():

@@ -32,7 +32,7 @@ def test_a_valid_certificate_of_this_package_and_commit_passes():
 
 
 def test_an_environment_that_asks_for_no_certificate_is_not_held_up():
-    assert asked("staging_is_certified", "deploy", STAGING).reason == "staging asks for no certificate"
+    assert asked("staging_is_certified", "deploy", STAGING).reason == "staging needs no certificate"
 
 
 AGAIN = "invoke certify --env staging"

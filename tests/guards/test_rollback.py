@@ -54,7 +54,9 @@ def test_an_unknown_target_refuses_and_is_quoted():
 def test_a_plan_that_releases_something_else_than_the_verified_target_refuses():
     for package in (NEW, None):
         plan = replace(plan_of("rollback"), package=package)
-        assert refused(ask("rollback_target_was_verified", plan, facts_of("rollback")), "plan again")
+        assert refused(
+            ask("rollback_target_was_verified", plan, facts_of("rollback")), "run the command again"
+        )
 
 
 def test_a_target_that_can_be_had_passes():

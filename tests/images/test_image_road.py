@@ -232,7 +232,7 @@ def test_an_image_that_was_found_says_so_for_ever_and_does_not_go_to_production(
     assert project.repository in told["buildDefinition"]["internalParameters"]["mayBeFrom"]
     assert told["runDetails"]["builder"]["id"].endswith("/builder/unknown")
     refused = project.invoke("deploy", "--env", "prod", "--json", env=KEYS)
-    assert refused.code == 3 and "no build is on record" in json.dumps(refused.said["reasons"])
+    assert refused.code == 3 and "has no recorded build" in json.dumps(refused.said["reasons"])
     project.json("test")
     project.json("deploy")  # staging may try it
 
@@ -243,4 +243,4 @@ def test_what_a_recorded_test_run_has_built_is_not_strange_to_a_later_build(proj
     project.json("intake")
     assert "found" not in project.json("build")["line"]
     refused = project.invoke("deploy", "--env", "prod", "--json", env=KEYS)
-    assert refused.code == 3 and "no build is on record" not in json.dumps(refused.said["reasons"])
+    assert refused.code == 3 and "has no recorded build" not in json.dumps(refused.said["reasons"])

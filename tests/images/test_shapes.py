@@ -158,7 +158,7 @@ def test_an_entrypoint_that_swallows_its_words_is_not_accepted_and_shown_with_wh
     project.json("build")
     project.json("test")
     said = json.dumps(project.json("accept", code=1)["reasons"])
-    assert "exited with 7" in said and "ENTRYPOINT" in said and "has to run its words" in said
+    assert "exited with 7" in said and "ENTRYPOINT" in said and "must run its arguments" in said
     assert "what comes after me is not run: " in said
 
 

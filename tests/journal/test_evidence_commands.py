@@ -153,12 +153,12 @@ def test_a_key_that_should_not_be_is_refused(root: Path, tmp_path: Path) -> None
     create_key(tmp_path / "other", "other")
     Path(shared).chmod(0o640)
     cases = {
-        "does not belong in the project": [
+        "must not be in the project": [
             ("x", str(root / "keys"), ""),
             ("x", "", str(inside)),
             ("x", str(tmp_path / "to-project" / "keys"), ""),
         ],
-        "there is a key release already": [("release", str(tmp_path / "elsewhere"), "")],
+        "key release exists already": [("release", str(tmp_path / "elsewhere"), "")],
         "cannot make the key": [("other", str(tmp_path / "other"), "")],
         "others can read": [("x", "", str(shared))],
         "under another name": [("x", "", str(key))],
@@ -201,7 +201,7 @@ def test_a_private_key_in_the_project_signs_nothing(live: Context, root: Path, t
             print(context(root, ROADWORTHY_SIGNING_KEY_FILE=said).signer)
     one_line = private.read_text().replace("\n", "\\n")
     (root / ".env").write_text(f'ROADWORTHY_SIGNING_KEY="{one_line}"\n')
-    with pytest.raises(UsageError, match=r"stands in \.env") as caught:
+    with pytest.raises(UsageError, match=r"is set in \.env") as caught:
         print(context(root).signer)
     assert secret_line(private) not in str(caught.value)
 
@@ -306,7 +306,7 @@ def test_a_release_is_exported_with_its_package(root: Path) -> None:
     assert (result.line, result.evidence) == ("3 stages of prod#2: see README.txt there", "out")
     digest = hashlib.sha256((root / "out" / "package.tgz").read_bytes()).hexdigest()
     assert digest in (root / "out" / "README.txt").read_text()
-    with pytest.raises(UsageError, match="say --to DIR"):
+    with pytest.raises(UsageError, match="--to is missing"):
         evidence.export(sandbox, "prod", "v7", "")
 
 

@@ -86,7 +86,7 @@ def test_a_key_is_revoked_at_the_heads_of_every_journal_that_it_signed(team: Tea
     assert team.toml.read_text() == RULES
     done = revoke.revoke(team.context(), "deployer", "its laptop was stolen")
     assert "is revoked from the heads of 3 journals on" in done.line
-    assert "live/prod: good up to #2; its newest is #1, note deploy" in team.said.getvalue()
+    assert "live/prod: valid up to #2; its newest is #1, note deploy" in team.said.getvalue()
     policy = Trust.load(team.state / "trust").policy
     ((_, heads),) = policy.revoked.items()
     assert policy.version == 5 and {place: seq for place, (seq, _) in heads.items()} == {

@@ -118,9 +118,9 @@ def without_source(app: App) -> None:
 def test_a_migration_that_was_not_read_is_a_no_with_its_name(app: App, hide: Callable[[App], None]):
     hide(app)
     first, second = app.problems()
-    assert first.startswith("the tool knows 0002 (")
-    assert first.endswith("which was not read")
-    assert second == "the tool's heads are 0002, those that were read 0001"
+    assert first.startswith("the migration tool finds 0002 (")
+    assert first.endswith("which is not in the package's folder")
+    assert second == "the migration tool's heads are 0002, the package's are 0001"
     assert not (app.root / "test.db").exists()  # what nobody read is not run either
 
 
@@ -129,7 +129,7 @@ def test_another_file_of_the_same_revision_is_a_no(app: App):
     app.write("app/alembic.ini", f"{INI}recursive_version_locations = true\n")
     app.write("app/migrations/versions/zz/0001.py", migration("0001", None))
     (problem,) = app.problems()
-    assert problem.startswith("the tool takes 0001 from ")
+    assert problem.startswith("the migration tool takes 0001 from ")
     assert problem.endswith("/zz/0001.py, not from app/migrations/versions/0001.py")
 
 
@@ -179,23 +179,23 @@ TOOL = (Listed("0002", ("0001",), "/x/versions/0002.py"), Listed("0001", (), "/x
     ("heads", "history", "expected"),
     [
         (("0002",), TOOL, []),
-        (("0002",), TOOL[:1], ["app/versions/0001.py declares 0001, which the tool does not know"]),
-        ((), TOOL, ["the tool's heads are none that can be read, those that were read 0002"]),
-        (("0002", "0009"), TOOL, ["the tool's heads are 0002, 0009, those that were read 0002"]),
+        (("0002",), TOOL[:1], ["app/versions/0001.py declares 0001, which the migration tool does not find"]),
+        ((), TOOL, ["the migration tool's heads are none, the package's are 0002"]),
+        (("0002", "0009"), TOOL, ["the migration tool's heads are 0002, 0009, the package's are 0002"]),
         (
             ("0002",),
             (Listed("0002", (), "/x/versions/0002.py"), TOOL[1]),
-            ["0002 follows nothing for the tool, not what app/versions/0002.py declares"],
+            ["the migration tool puts 0002 after nothing, not as app/versions/0002.py declares"],
         ),
         (
             ("0002",),
             (Listed("0002", ("0001",), "/y/versions/0002.py"), TOOL[1]),
-            ["the tool takes 0002 from /y/versions/0002.py, not from app/versions/0002.py"],
+            ["the migration tool takes 0002 from /y/versions/0002.py, not from app/versions/0002.py"],
         ),
         (
             ("0002",),
             (*TOOL, Listed("0002", ("0001",), "/x/versions/b/0002.py")),
-            ["the tool takes 0002 from /x/versions/b/0002.py, not from app/versions/0002.py"],
+            ["the migration tool takes 0002 from /x/versions/b/0002.py, not from app/versions/0002.py"],
         ),
     ],
 )

@@ -55,7 +55,7 @@ def test_what_does_not_hold_or_cannot_be_told_is_named(monkeypatch: pytest.Monke
     done = SimpleNamespace(criteria=("good", "bad", "broken"))
     asked: Any = SimpleNamespace(config=SimpleNamespace(done=done))
     found = action._unmet(asked, SimpleNamespace())  # type: ignore[arg-type]
-    assert found == {"bad": "it runs v3", "broken": "it cannot be told: the database does not answer"}
+    assert found == {"bad": "it runs v3", "broken": "unknown: the database does not answer"}
 
 
 # ---- which completion's files are left behind ----------------------------------------------------------------

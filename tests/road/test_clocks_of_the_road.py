@@ -76,7 +76,7 @@ def test_a_clock_that_the_platform_contradicts_writes_nothing(
         ("deploy", "--env", "prod"),
     ):  # the second would be refused by guards as well
         said = project.json(*command, code=3, env=KEYS)["line"]
-        assert f" s {'ahead of' if ahead > 0 else 'behind'} the platform's: set it right; " in said
+        assert f" s {'ahead of' if ahead > 0 else 'behind'} the platform's: correct it; " in said
     assert (project.kinds(), project.entries("prod")) == (kinds, [])
     project.json("evidence.clock", "--why", "the platform's clock is wrong, its status page says so")
     assert project.json("migrate")["outcome"] == "succeeded"

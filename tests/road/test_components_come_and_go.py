@@ -18,7 +18,7 @@ def test_the_added_component(project: Project):
     first = project.first
     add(project, health="sick")
     row = agreed(project)  # its app never ran, which is no failure of what runs
-    assert row["apart"] == [f"worker is no part of {first[:12]} and is left as it is: no package"]
+    assert row["apart"] == [f"worker is not part of {first[:12]} and was left unchanged: no package"]
     assert project.json("smoke")["line"].startswith("4 of 4 checks")
 
     project.json("test")
@@ -26,7 +26,7 @@ def test_the_added_component(project: Project):
     assert f"rolled back to {first[:12]}" in said["line"] and said["line"].endswith("verified healthy")
     assert (project.runs(), len(project.releases("staging worker"))) == (first, 4)
     row = agreed(project)
-    assert row["apart"][0].startswith(f"worker is no part of {first[:12]} and is left as it is: v4 (")
+    assert row["apart"][0].startswith(f"worker is not part of {first[:12]} and was left unchanged: v4 (")
     assert "already runs" in project.json("rollback", "--to", first)["line"]
 
     second = project.commit("Mend the worker")
@@ -36,11 +36,11 @@ def test_the_added_component(project: Project):
 
     before = releases(project, BOTH)
     said = project.json("rollback")
-    assert "worker is no part of it and stays as it is" in said["line"]
+    assert "worker is not part of it and was left unchanged" in said["line"]
     assert [project.runs(app) for app in BOTH] == [first, second]
     assert releases(project, BOTH) == [before[0] + 1, before[1]]
     assert agreed(project)["apart"] == [
-        f"worker is no part of {first[:12]} and is left as it is: v{before[1]} ({second[:12]})"
+        f"worker is not part of {first[:12]} and was left unchanged: v{before[1]} ({second[:12]})"
     ]
     assert "already runs" in project.json("rollback", "--to", first)["line"]
 
@@ -97,7 +97,7 @@ def test_a_component_that_is_declared_no_more_is_left_alone(pair: Project):
     agreed(pair)
     pair.json("rollback")
     assert [pair.runs(app) for app in BOTH] == [pair.first, pair.first]
-    assert "is not all that was built and accepted of it" in pair.json("complete", code=2)["line"]
+    assert "only some components of" in pair.json("complete", code=2)["line"]
     agreed(pair)
     audited(pair)
 
@@ -112,7 +112,7 @@ def test_what_is_done_by_hand_to_a_component_that_is_no_part_is_named_and_to_one
     project.json("rollback")
     worker = project.app("staging worker")
     project.api("PATCH", f"/apps/{worker}/config-vars", {"COLOUR": "red"})
-    assert ", which this road did not leave: v5 'Set COLOUR config vars'" in agreed(project)["apart"][0]
+    assert ", not left by roadworthy: v5 'Set COLOUR config vars'" in agreed(project)["apart"][0]
     project.api("PATCH", f"/apps/{project.staging}/config-vars", {"COLOUR": "red"})
     assert project.json("status", code=1)["details"]["environments"][0]["state"] == "drift"
     project.json("adopt", "--why", "the colour is ours")

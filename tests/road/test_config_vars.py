@@ -53,7 +53,9 @@ def test_what_is_so_already_changes_nothing(project: Project):
     project.deployed()
     change(project, "--set", "COLOUR", COLOUR="red")
     before = project.releases(), project.entries()
-    assert "so already" in change(project, "--set", "COLOUR", "--unset", "OTHER", COLOUR="red")["line"]
+    assert (
+        "these values already" in change(project, "--set", "COLOUR", "--unset", "OTHER", COLOUR="red")["line"]
+    )
     assert (project.releases(), project.entries()) == before
     change(project, "--unset", "COLOUR")
     assert "COLOUR" not in config_vars(project)
@@ -69,7 +71,7 @@ def test_one_that_does_harm_is_put_back(project: Project, how):
     project.deployed()
     change(project, "--set", "COLOUR", COLOUR="red")
     said = change(project, "--set", "COLOUR", "--set", "SIZE", code=1, COLOUR="black", SIZE="9")
-    assert "put the config vars back" in said["line"], said
+    assert "restored the config vars" in said["line"], said
     assert (config_vars(project)["COLOUR"], "SIZE" in config_vars(project)) == ("red", False)
     assert project.kinds()[-4:] == ["start config", "failed config", "start config", "end config"]
     assert project.json("verify")["details"]["differences"] == []
@@ -80,12 +82,12 @@ def test_one_that_does_harm_is_put_back(project: Project, how):
     ("words", "line"),
     [
         ((), "nothing to change"),
-        (("--set", "COLOUR=red"), "say --set COLOUR, with COLOUR in the environment"),
+        (("--set", "COLOUR=red"), "use --set COLOUR, with COLOUR in the environment"),
         (("--set", "COLOUR"), "COLOUR has no value"),
-        (("--set", "A-B"), "no name of a config var"),
-        (("--unset", "HEROKU_X"), "no name of a config var"),
-        (("--unset", MARKER), "no name of a config var"),
-        (("--unset", "ALLOW_PROD"), "no name of a config var"),
+        (("--set", "A-B"), "not a config var name"),
+        (("--unset", "HEROKU_X"), "not a config var name"),
+        (("--unset", MARKER), "not a config var name"),
+        (("--unset", "ALLOW_PROD"), "not a config var name"),
         (("--unset", "A", "--unset", "A"), "A is named twice"),
         (("--unset", "A", "--component", "nobody"), "unknown component 'nobody'"),
     ],

@@ -133,7 +133,7 @@ def test_e03_a_change_of_runtime_state_is_refused(project: Project):
 
 def test_e04_a_change_without_a_reason_is_rejected(project: Project):
     project.git("commit", "-q", "--allow-empty", "--allow-empty-message", "-m", "")
-    assert "says nothing of why" in project.json("intake", code=2)["line"]
+    assert "has no reason or change ID" in project.json("intake", code=2)["line"]
     taken = project.json("intake", "--why", "because of the audit", "--change", "WO-1")["details"]
     assert taken["change"] == {"id": "WO-1", "why": "because of the audit"}
 

@@ -158,7 +158,7 @@ def test_e10_e11_a_deployment_whose_packages_evidence_is_gone_is_not_complete(co
     (manifest,) = (item.sha256 for item in built.evidence if item.name == "manifest.json")
     (complete.root / ".release" / "journal" / "evidence" / manifest).unlink()
     said = complete.json("complete", code=1)
-    assert "the decision cannot be computed" in said["reasons"][0]
+    assert "cannot compute the decision" in said["reasons"][0]
     went_back(complete, said, "complete")
 
 
@@ -215,7 +215,7 @@ def test_e12_a_rollback_over_its_bound_says_so(complete: Project):
     complete.commit("Second")
     complete.deployed()
     complete.change_config(('rollback = "2m"', 'rollback = "1ms"'))
-    assert "later than the bound of 0.001 s" in complete.json("rollback", code=1)["line"]
+    assert "over the limit of 0.001 s" in complete.json("rollback", code=1)["line"]
     assert complete.runs() == complete.first
 
 

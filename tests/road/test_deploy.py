@@ -93,7 +93,7 @@ def test_a_first_deploy_that_fails_says_that_there_is_nothing_to_go_back_to(proj
     project.commit("Break health", health="degraded")
     project.json("test")
     said = project.json("deploy", code=1)
-    assert "no verified package to go back to" in said["line"]
+    assert "no verified package to roll back to" in said["line"]
     assert project.kinds() == ["start deploy", "failed deploy"]
 
 

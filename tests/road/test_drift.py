@@ -182,7 +182,7 @@ def test_what_the_journal_says_may_always_be_put_back(twice: Project, way):
     assert twice.runs() == second
     if way == "deploy":
         (verdict,) = (v for v in said["verdicts"] if v["guard"] == "platform_is_as_recorded")
-        assert verdict["outcome"] == "n/a" and "puts back what the journal says" in verdict["reason"]
+        assert verdict["outcome"] == "n/a" and "restores what the journal says" in verdict["reason"]
     recorded(twice)
 
 

@@ -109,7 +109,7 @@ def test_an_interrupted_certification_certifies_nothing(project: Project):
     interrupted(certify)
     until(lambda: project.revision() == "0001")
     until(lambda: project.invoke("reconcile").code == 0)
-    assert "certify again" in project.entries()[-1].record.details["problems"][0]
+    assert "`invoke certify` again" in project.entries()[-1].record.details["problems"][0]
     assert not list((project.root / ".release").glob("*_certified"))
     project.mood()
     project.json("certify")
@@ -219,6 +219,6 @@ def test_a_holder_that_was_given_up_while_it_lived_does_nothing_more(project: Pr
     project.json("lock.unlock", "--token", "1", "--reason", "a mistake")
     ran = ended(deploy)
     assert ran.code == 5, ran.text
-    assert "was given up while it ran" in ran.said["line"]
+    assert "was abandoned while it ran" in ran.said["line"]
     assert tokens(project) == []
     assert project.kinds() == ["start deploy", "abandon deploy"]

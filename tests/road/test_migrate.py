@@ -174,7 +174,7 @@ def test_a_revision_that_cannot_be_told_refuses_and_is_no_empty_database(
     for action in ("migrate", "certify"):
         said = deployed.json(action, code=3)
         assert said["outcome"] == "refused"
-        assert said["line"].startswith(f"where the database of {deployed.staging} is cannot be told")
+        assert said["line"].startswith(f"the database revision of {deployed.staging} is unknown: ")
         assert says in said["line"]
     assert deployed.revision() is None
     assert deployed.kinds()[-1] == "end deploy"

@@ -65,8 +65,8 @@ def test_alembic_in_the_package_is_no_project_without_migrations(bare: Project):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('test = "', 'migrate = "true"\ntest = "', 'package.migrations is "none", so take this out'),
-        ('test = "', 'revision = "true"\ntest = "', 'package.migrations is "none", so take this out'),
+        ('test = "', 'migrate = "true"\ntest = "', 'package.migrations is "none", so remove this key'),
+        ('test = "', 'revision = "true"\ntest = "', 'package.migrations is "none", so remove this key'),
         ('migrations = "none"', 'migrations = "migrations"', "the command is empty"),
     ],
 )

@@ -130,12 +130,12 @@ def test_to_drop_the_line_needs_the_word_that_it_asks_for(live: Live) -> None:
     assert "nobody with another key" in live.reason()
     approve(live.as_("approver"), "prod", "reviewed")
     said = live.reason()
-    assert "targets.live.approved_policy = false (was true)" in said and "nobody took commit" in said
+    assert "targets.live.approved_policy = false (was true)" in said and "has no intake" in said
 
 
 def test_only_a_commit_is_approved_and_only_by_a_key_that_may(live: Live) -> None:
     (live.root / "guards" / "one_head.py").write_text("")
-    with pytest.raises(UsageError, match=r"guards/one_head\.py: not as in commit "):
+    with pytest.raises(UsageError, match=r"guards/one_head\.py differs from commit "):
         approve(live.as_("approver"), "prod", "reviewed")
     live.git("checkout", "-q", "--", "guards")
     create_key(live.keys, "stranger")
@@ -150,7 +150,7 @@ def test_trust_files_are_compared_on_a_live_target(live: Live) -> None:
     live.start()
     path = live.root / ".release" / "trust" / "trust.toml"
     path.write_text(path.read_text().replace("version = 1", "version = 2"))
-    assert ".release/trust/trust.toml: not as in commit" in live.reason()
+    assert ".release/trust/trust.toml differs from commit" in live.reason()
 
 
 def test_the_sandbox_has_one_key_so_nobody_else_could_approve() -> None:

@@ -87,7 +87,7 @@ def test_a_line_that_is_not_committed_opens_nothing(released: Project, hidden: s
         assert "ALLOW_PROD_DEPLOY=YES" in reasons["deploy_guard"]
         reasons = refused(released, action, keys=True)
         said = reasons["policy_is_committed"]
-        assert said.startswith("release.toml: not as in commit "), said
+        assert said.startswith("release.toml differs from commit "), said
         assert "environments.prod.production = false (was true)" in said
         assert said.endswith("git checkout HEAD -- release.toml")
     for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
@@ -105,7 +105,7 @@ def test_what_the_journal_knows_as_production_stays_so_and_a_weaker_policy_is_ta
     released.change_config(UNLOCKED, ('certificate = "72h"', 'certificate = "900h"'))
     assert "ALLOW_PROD is not set" in refused(released, "rollback", keys=False)["production_is_unlocked"]
     (said,) = refused(released, "rollback", keys=True).values()
-    assert f"demands less than the policy of {before[:12]}" in said
+    assert f"is weaker than the policy of {before[:12]}" in said
     assert "environments.prod.production = false (was true)" in said
     assert "limits.certificate = 3240000 s (was 259200 s)" in said
     head = released.git("rev-parse", "HEAD")
@@ -187,7 +187,7 @@ def test_staging_goes_on_with_a_local_policy_and_says_so(project: Project):
     edit(project, ('verify = "2s"', 'verify = "3s"'))
     ran = project.invoke("config", "--set", "COLOUR", env={"COLOUR": "red"})
     assert ran.code == 0, ran.text
-    assert "release.toml is not as committed: it counts here, and production would refuse it" in ran.text
+    assert "release.toml differs from the commit: it is used here, but production would refuse it" in ran.text
 
 
 def test_every_start_names_the_files_that_judged_it_and_both_audits_accept_that(released: Project):

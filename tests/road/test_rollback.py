@@ -87,7 +87,7 @@ def test_a_package_that_is_incomplete_is_no_target_until_a_completion_says_yes(p
 @pytest.mark.later
 def test_a_failed_deploy_goes_back_to_what_ran_though_that_is_incomplete(project: Project):
     project.deployed()
-    assert "no verified package to go back to" in project.json("complete", code=1)["line"]
+    assert "no verified package to roll back to" in project.json("complete", code=1)["line"]
     project.commit("Worse", health="degraded")
     project.json("test")
     assert "rolled back" in project.json("deploy", code=1)["line"]
@@ -137,7 +137,7 @@ def test_a_rollback_over_a_contracting_migration_is_refused_with_what_a_person_m
     project.json("migrate")
     said = project.json("rollback", code=3)
     assert said["line"] == "refused by migrations_can_be_rolled_back"
-    assert "a person must restore a backup" in said["reasons"][0]
+    assert "restore an earlier backup by hand" in said["reasons"][0]
     assert project.kinds()[-1] == "refused rollback"
 
 
@@ -240,7 +240,7 @@ def test_the_plan_of_a_rollback_changes_nothing(twice: Project):
 def test_a_rollback_slower_than_its_bound_is_reported_as_a_failure(twice: Project):
     twice.change_config(('rollback = "2m"', 'rollback = "1ms"'))
     said = twice.json("rollback", code=1)
-    assert "later than the bound" in said["line"]
+    assert "over the limit" in said["line"]
     assert twice.runs() == twice.first
     assert twice.json("verify")["details"]["differences"] == []
 

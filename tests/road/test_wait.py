@@ -177,7 +177,7 @@ def test_a_rollback_by_itself_waits_for_nobody(project: Project, monkeypatch: py
 def test_a_wait_that_is_no_duration_is_one_line(untouched: Project, command: str, text: str):
     line = untouched.json(command, f"--wait={text}", code=2)["line"]
     assert line.startswith("--wait: ")
-    assert "is no duration" in line and "\n" not in line
+    assert "is not a duration" in line and "\n" not in line
 
 
 @pytest.mark.slow
@@ -229,7 +229,7 @@ def test_a_killed_holder_is_taken_over_and_the_outcome_is_what_the_platform_show
     project.json("test")
     said = project.process("deploy", "--wait", "20s", "--json")
     assert said.code == 0, said.text
-    assert f"(journal #{left.seq}) was cut off" in said.err
+    assert f"(journal #{left.seq}) was interrupted" in said.err
     assert project.kinds()[-3:] == [outcome, "start deploy", "end deploy"]
     assert project.entries()[-3].record.details["settles"] == left.seq
     assert starts(project)[-1].seq > left.seq

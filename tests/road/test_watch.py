@@ -131,8 +131,8 @@ def test_a_certain_failure_ends_the_window_at_once(project: Project):
     project.commit("Worse", later=FAILS)
     project.json("test")
     said = project.json("deploy", code=1)
-    assert "nothing is known of before" in said["reasons"][0]
-    assert "no verified package to go back to" in said["line"]  # the first deploy of all
+    assert "no baseline" in said["reasons"][0]
+    assert "no verified package to roll back to" in said["line"]  # the first deploy of all
     assert said["details"]["watched"]["rounds"] == FAILS["from"] - LOOK + 1
 
 

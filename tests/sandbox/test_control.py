@@ -179,7 +179,7 @@ def test_a_taken_port_is_one_line(place: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(UsageError, match=f"Port {port} cannot be used: Address already in use") as caught:
+        with pytest.raises(UsageError, match=f"port {port} cannot be used: Address already in use") as caught:
             control.up(place, port=port)
     assert "\n" not in str(caught.value)
     assert carriers(place) == []
@@ -216,7 +216,7 @@ def test_secrets_are_for_their_owner_only_and_in_no_words(place: Path) -> None:
 
 
 def test_the_environment_points_clients_here(place: Path) -> None:
-    with pytest.raises(UsageError, match="No sandbox runs"):
+    with pytest.raises(UsageError, match="no sandbox runs"):
         client.variables(place)
     address = control.up(place)
     found = client.variables(place)
@@ -239,6 +239,6 @@ def test_whoever_only_looks_whether_a_server_runs_is_no_other_server(tmp_path: P
     looking.start()
     with server._owned(tmp_path):
         assert lock.closed
-        with pytest.raises(UsageError, match="Another sandbox server runs"), server._owned(tmp_path):
+        with pytest.raises(UsageError, match="another sandbox server runs"), server._owned(tmp_path):
             pass
     looking.join()

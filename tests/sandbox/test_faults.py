@@ -203,7 +203,7 @@ def test_a_release_can_fail(heroku: Client, folder: Path, app: str) -> None:
      {"kind": "reset", "count": 0}, {"kind": "reset", "colour": "red"}],
 )  # fmt: skip
 def test_a_fault_that_is_none_is_refused(folder: Path, fault: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="The sandbox refused PUT /_sandbox/faults"):
+    with pytest.raises(UsageError, match="the sandbox refused PUT /_sandbox/faults"):
         control.set_faults(folder, [fault])
     assert control.get_faults(folder) == []
 

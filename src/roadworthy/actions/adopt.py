@@ -81,7 +81,7 @@ def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confir
         seen = (observed.current.order if observed.current else 0, observed.digest)
         same = seen == (plan.after["release"], plan.after["digest"])
         name = observed.current.name if observed.current else "no release"
-        return Confirmation(() if same else (f"the platform runs {name} by now: look with invoke status",))
+        return Confirmation(() if same else (f"the platform runs {name} now: run invoke status",))
     wait_for_start(context, plan.request.environment, plan.package)
     found = look(context, plan, releases(plan, ()))
     return replace(found, details={**found.details, "revision": revision_of(context, plan.app)})

@@ -133,5 +133,5 @@ ACTION = Action(
     confirm=confirm,
     effect=Effect.DATABASE,
     own_migrations=True,
-    again="the certification was cut off: certify again",
+    again="the certification was interrupted: run `invoke certify` again",
 )

@@ -41,8 +41,8 @@ def plan(request: Request, facts: Facts, config: Config) -> Plan:
     built = facts.standing.value.digest
     if built and built != package.digest:
         raise UsageError(
-            f"what runs of {package.commit[:12]} is not all that was built and accepted of it (a component was "
-            "given up since): it cannot be completed, so deploy a newer commit"
+            f"only some components of {package.commit[:12]} are running (one was removed "
+            "since): it cannot be completed, so deploy a newer commit"
         )
     if request.to and request.to != package.digest:
         raise Held(f"{package.name} was deployed to {request.environment} meanwhile: nothing was completed")
@@ -78,7 +78,7 @@ def confirm(context: World, plan: Plan, receipts: tuple[Receipt, ...]) -> Confir
         decision = decide.release(known, context.config.slo)
         attach = told.files_of(context, environment, known, decision)
     except JournalError as error:  # what is known of the package is no evidence, now or later: it is no YES
-        return Confirmation((f"the decision cannot be computed: {error}",), {**details, "decision": "NO"})
+        return Confirmation((f"cannot compute the decision: {error}",), {**details, "decision": "NO"})
     problems = tuple(f"{code}: {said}" for code, said in decision.reasons.items())
     return Confirmation(problems, {**details, "decision": decision.word}, attach)
 
@@ -94,7 +94,7 @@ def _unmet(context: World, plan: Plan) -> dict[str, str]:
         try:
             why = CRITERIA[name](context, plan)
         except RoadworthyError as error:
-            why = f"it cannot be told: {error}"
+            why = f"unknown: {error}"
         if why:
             found[name] = why
     return found

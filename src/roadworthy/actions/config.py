@@ -42,10 +42,10 @@ def wanted(names: list[str], gone: list[str], environ: Mapping[str, str]) -> dic
         if "=" in name:
             shown = name.partition("=")[0][:40]
             raise UsageError(
-                f"everyone here sees a value on a command line: say --set {shown}, with {shown} in the environment"
+                f"others can see values on a command line: use --set {shown}, with {shown} in the environment"
             )
         if not _NAME.fullmatch(name) or _OURS.fullmatch(name):
-            raise UsageError(f"{name[:40]!r} is no name of a config var of an app")
+            raise UsageError(f"{name[:40]!r} is not a config var name of an app")
         if [*names, *gone].count(name) > 1:
             raise UsageError(f"{name} is named twice")
     if missing := [name for name in names if name not in environ]:
@@ -78,7 +78,9 @@ def plan(request: Request, facts: Facts, config: Config) -> Plan:
         package=package,
         before=before(observed),
         after={**to, "vars": {**changed, **({"component": component} if component else {})}},
-        already="" if change else f"the config vars of {app or facts.environment.app} are so already",
+        already=""
+        if change
+        else f"the config vars of {app or facts.environment.app} have these values already",
     )
 
 
@@ -93,10 +95,10 @@ def undo(plan: Plan, facts: Facts) -> Undo:
     were = {name: now.get(name) for step in plan.steps if isinstance(step, SetConfig) for name in step.values}
     return Undo(
         replace(plan.request, config=were, why="a change of config vars failed"),
-        doing="putting the config vars back as they were",
-        done="put the config vars back",
-        undoing="putting them back",
-        by_hand="set the config vars of before",
+        doing="restoring the old config vars",
+        done="restored the config vars",
+        undoing="restoring the config vars",
+        by_hand="set the old config vars by hand",
     )
 
 
@@ -110,5 +112,5 @@ ACTION = Action(
     undone_by="config",
     asks_database=False,
     reads_vars=True,
-    lost="the old values are nowhere: set the config vars of before",
+    lost="the old values are not recorded: set the old config vars by hand",
 )

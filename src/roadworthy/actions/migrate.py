@@ -56,7 +56,7 @@ def told(facts: Facts) -> str | None:
     try:
         return facts.revision.value
     except MissingFact as error:
-        raise Refused(f"where the database of {facts.environment.app} is cannot be told: {error}") from error
+        raise Refused(f"the database revision of {facts.environment.app} is unknown: {error}") from error
 
 
 def steps(facts: Facts, config: Config) -> tuple[RunCommand, ...]:

@@ -27,6 +27,7 @@ class Patience:
         self._seen: dict[str, tuple[float, str]] = {}
 
     def __call__(self, component: str) -> str:
+        """Why the component's app cannot answer any more; "" while it may."""
         with self._lock:
             at, words = self._seen.get(component, (0.0, ""))
             if not at or time.monotonic() - at > LOOK_AGAIN:

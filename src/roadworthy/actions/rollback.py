@@ -47,7 +47,7 @@ def plan(request: Request, facts: Facts, config: Config) -> Plan:
     """
     target = facts.back.value
     if target is None:
-        raise NoPackage(f"no verified package of {facts.name} is known to go back to")
+        raise NoPackage(f"{facts.name} has no verified package to roll back to")
     history, observed, there = facts.history.value, facts.observed.value, target.deployed
     package = there.package
     already = ""
@@ -106,7 +106,7 @@ def back_to(deployed: Deployed | None, failed: Request) -> Undo | None:
     why = f"{failed.action} of {failed.commit[:12]} failed"
     return Undo(
         replace(failed, action=ACTION.name, to=package.digest, why=why),
-        doing=f"going back to {commit}, the last verified package",
+        doing=f"rolling back to {commit}, the last verified package",
         done=f"rolled back to {commit}",
         undoing="the rollback",
         by_hand=f"`invoke rollback --env {failed.environment}`",
@@ -117,7 +117,7 @@ def left(plan: Plan) -> str:
     """The components that are no part of the package, and stay as they are."""
     ran, to = ([one["name"] for one in of.get("components", ())] for of in (plan.before, plan.after))
     apart = [name for name in ran[0 if to else 1 :] if name not in to]
-    return f"; {', '.join(apart)} is no part of it and stays as it is" if apart else ""
+    return f"; {', '.join(apart)} is not part of it and was left unchanged" if apart else ""
 
 
 ACTION = Action(

@@ -94,7 +94,7 @@ def runs_now(context: World, environment: str) -> str:
     try:
         seen = observe(context, environment)
     except (RoadworthyError, KeyboardInterrupt) as error:
-        return f"what {app} runs now was not seen ({error or 'interrupted'}): run `invoke status`"
+        return f"cannot see what {app} runs now ({error or 'interrupted'}): run `invoke status`"
     shown = names(seen)
     closed = ", in maintenance mode" if seen.maintenance else ""
     return f"{app} runs {seen.commit[:12] or 'no package'} as {shown} now{closed}"

@@ -62,7 +62,7 @@ def _worse(
     was_failed, was_asked = (before.failed, before.asked) if before else (0, 1)
     # failed / of > was_failed / was_asked + errors / 100, in integers
     if 100 * failed * was_asked > (100 * was_failed + watch.errors * was_asked) * of:
-        known = f"{was_failed} of {was_asked} before the deploy" if before else "nothing is known of before"
+        known = f"{was_failed} of {was_asked} before the deploy" if before else "no baseline"
         yield (
             f"check {name} failed in {failed} of {len(counted)} rounds, {_statuses(failures)} ({known}; "
             f"at most {watch.errors} percentage points more are forgiven)"

@@ -126,7 +126,7 @@ def run(
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    late = "no whole answer before the deadline"
+    late = "no complete answer before the deadline"
     answered = dict(found)
     return [answered.get(index) or _result(check, address(check), late) for index, check in enumerate(checks)]
 
@@ -198,7 +198,7 @@ def _sent(check: HttpCheck, environ: Mapping[str, str]) -> dict[str, str]:
     for name, variable in check.send_from.items():
         value = environ.get(variable, "")
         if not (value and value.isascii() and value.isprintable() and value == value.strip()):
-            what = "holds no value of a header" if value else "is not set"
+            what = "is not a valid header value" if value else "is not set"
             raise CheckFailed(f"the variable {variable}, which it sends as {name}, {what}")
         headers[name] = value
     return {**headers, **check.send}
@@ -268,7 +268,7 @@ def _json_mismatch(check: HttpCheck, body: bytes, commit: str) -> str:
         if isinstance(expected, str):
             expected = expected.replace("{commit}", commit)
         if value is answers.MISSING:
-            return f"{path} is not there, expected {_short(expected)}"
+            return f"{path} is missing, expected {_short(expected)}"
         if type(value) is not type(expected) or value != expected:
             return f"{path} is {_short(value)}, expected {_short(expected)}"
     return ""

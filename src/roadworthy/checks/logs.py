@@ -135,8 +135,8 @@ def _bounded() -> Iterator[list[str]]:
 
     def end(*_: object) -> None:
         raise CheckFailed(
-            f"log rule {asking[0]!r} takes more than {MOST_SECONDS:.0f} s: it repeats what "
-            "repeats already, as in (a+)+; write its pattern without that"
+            f"log rule {asking[0]!r} takes more than {MOST_SECONDS:.0f} s: remove nested "
+            "repetition, such as (a+)+, from its pattern"
         )
 
     before = signal.signal(signal.SIGVTALRM, end)

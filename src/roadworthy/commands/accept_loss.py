@@ -33,13 +33,15 @@ def accept(context: Context, environment: str, why: str) -> Result:
     place = f"{context.target}/{environment}"
     lost = _lost(context, environment)
     if lost is None:
-        return Result(Outcome.SUCCEEDED, f"there is nothing to accept: {place} holds all that is known of it")
+        return Result(Outcome.SUCCEEDED, f"nothing to accept: {place} has all entries that are known")
     if lost.another:
-        raise UsageError(f"{lost}: what lies there is another journal, and cannot go on from the lost one")
+        raise UsageError(
+            f"{lost}: the journal found there is a different one and cannot continue the lost one"
+        )
     require(context, environment, (ACCEPTS_LOSS,))
     head = _newest(lost.head, newest_on_platform(context, environment))
     on = ((head.seq + SPARE) // STEP + 1) * STEP + 1
-    context.changes(f"accept that entries of {place} up to #{head.seq} were lost, and let it go on at #{on}")
+    context.changes(f"accept the loss of entries of {place} up to #{head.seq}, and continue it at #{on}")
     said = {
         "lost": {"seq": head.seq, "sha256": head.sha256, "from": _plain(head.told)},
         "goes_on_at": on,
@@ -54,8 +56,8 @@ def accept(context: Context, environment: str, why: str) -> Result:
     except JournalError:
         if _lost(context, environment):
             raise
-        return Result(Outcome.SUCCEEDED, f"somebody else has just accepted it: {place} goes on")
-    line = f"#{entry.seq} of {place} accepts that entries up to #{head.seq} were lost; it goes on at #{on}: {PAGE}"
+        return Result(Outcome.SUCCEEDED, f"somebody else has just accepted the loss: {place} continues")
+    line = f"#{entry.seq} of {place} accepts the loss of entries up to #{head.seq}; it continues at #{on}: {PAGE}"
     evidence = evidence_of(context, environment, entry)
     return Result(Outcome.SUCCEEDED, line, seq=entry.seq, evidence=evidence, next=("invoke status",))
 

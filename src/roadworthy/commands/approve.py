@@ -24,7 +24,7 @@ def approve(context: Context, environment: str, why: str) -> Result:
     files = context.policy_files
     if differs := differing(files, committed(context.paths.root, head)):
         raise UsageError(
-            f"{', '.join(differs[:3])}: not as in commit {head[:12]}: commit it, for that is approved"
+            f"{', '.join(differs[:3])} differs from commit {head[:12]}: commit it first: you approve a commit"
         )
     told = {
         "change": {"id": head[:12], "why": why},

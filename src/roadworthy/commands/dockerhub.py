@@ -54,14 +54,14 @@ def _publish(
 ) -> Result:
     root, environ = context.paths.root, context.environ
     if latest not in ("", BACK):
-        raise UsageError(
-            f"LATEST {latest[:60]!r}: say {BACK} to let it go back to an older image, or nothing"
-        )
+        raise UsageError(f"LATEST {latest[:60]!r}: expected {BACK}, which allows an older image, or nothing")
     commit = git.resolve(root, said)
     version = versions.version(tag, git.describe(root, commit))
     rules = _rules(context, repository, platforms)
     if context.signer is None:
-        raise UsageError("there is no signing key to note what is published: set ROADWORTHY_SIGNING_KEY_FILE")
+        raise UsageError(
+            "there is no signing key to record what is published: set ROADWORTHY_SIGNING_KEY_FILE"
+        )
     require(context, place_of(commit), ("publish",))
     built_by = engine.version(engine.find(rules.engine, environ), environ)
     names = versions.tags(version, built_by, git.short(root, commit))
@@ -69,8 +69,10 @@ def _publish(
     given, found_by, kind = (names, names[3], "release") if platforms else (names[:2], names[0], "push")
     if taken := registry.tagged(rules.repository, version, environ=environ):
         image.check_commit(taken, commit, environ)
-    context.changes(f"build {commit[:12]}, or find it, and publish it as {', '.join(given)} of {repository}")
-    with context.screen.step(f"building and pushing {commit[:12]}, or finding it"):
+    context.changes(
+        f"build {commit[:12]} unless it is built, and publish it as {', '.join(given)} of {repository}"
+    )
+    with context.screen.step(f"building and pushing {commit[:12]} unless it is published"):
         store = _store(context, rules.repository, kind)
         _forget_unpublished(context, store, commit)
         made = image.find_or_build(root, commit, rules=rules, store=store, environ=environ, tag=found_by)

@@ -33,16 +33,16 @@ def keys(context: Context, name: str, folder: str, existing: str = "") -> Result
     place = Path(folder or "~/.config/roadworthy").expanduser() / name
     place = Path(existing).expanduser() if existing else place
     if place.resolve().is_relative_to(root.resolve()):
-        raise UsageError("a private key does not belong in the project: keep it in a folder outside of it")
+        raise UsageError("a private key must not be in the project: keep it in a folder outside")
     public = root / ".release" / "trust" / f"{name}.pub"
     if public.exists():
-        raise UsageError(f"there is a key {name} already, .release/trust/{name}.pub: choose another --name")
+        raise UsageError(f"key {name} exists already (.release/trust/{name}.pub): choose another --name")
     context.changes(f"{'take in' if existing else 'make'} the key {name}")
     signer: Signer = load_signer(place) if existing else create_key(place.parent, name)
     if signer.keyid in Trust.load(public.parent).keys:
         raise UsageError(f"{signer.keyid} is in .release/trust already, under another name")
     write_atomically(public, f"{signer.public} {name}\n".encode())
-    line = f"key {signer.keyid}: sign with ROADWORTHY_SIGNING_KEY_FILE={place}; say in trust.toml what it may sign"
+    line = f"key {signer.keyid}: sign with ROADWORTHY_SIGNING_KEY_FILE={place}; list in trust.toml what it may sign"
     return Result(Outcome.SUCCEEDED, line, evidence=f".release/trust/{name}.pub")
 
 
@@ -57,7 +57,7 @@ def clock(context: Context, place: str, why: str) -> Result:
     require(context, place, ("clock",))
     log = context.log(place)
     refuse_if_lost(context, log)
-    context.changes(f"say that {place} goes on by this machine's clock")
+    context.changes(f"confirm that {place} continues with this machine's clock")
     told = {"change": {"id": "", "why": why}, "actor": lock.this_process(), "clock_why": why}
     record = Record("note", "clock", "clock", place, context.target, "none", "", told)
     entry = log.append(record)
@@ -70,9 +70,9 @@ def export(context: Context, environment: str, said: str, to: str) -> Result:
     from ..journal import export as exporter
 
     if not to:
-        raise UsageError("say --to DIR, the folder to make")
+        raise UsageError("--to is missing: name the folder to create")
     if context.signer is None:
-        raise UsageError("an export is signed: there is no signing key (ROADWORTHY_SIGNING_KEY_FILE)")
+        raise UsageError("there is no signing key for the export: set ROADWORTHY_SIGNING_KEY_FILE")
     certified_in = context.config.environment(environment).certified_in
     say_open(context, context.log(environment))
     release = exporter.gather(

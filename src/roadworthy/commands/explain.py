@@ -31,7 +31,7 @@ def explain(context: Context, request: Request) -> Result:
         for one, _ in guards:
             context.screen.line(f"       {one.__name__}")
             context.screen.line(f"       rule   {guard.rule_of(one)}")
-        line = f"{len(guards)} guards of {request.action}, none asked, for it would stop before them: {error}"
+        line = f"{len(guards)} guards of {request.action}, none evaluated, because it would stop earlier: {error}"
         return Result(Outcome.SUCCEEDED, line)
     verdicts = guard.judge(context, plan, facts)
     for verdict in verdicts:

@@ -41,14 +41,14 @@ def _runs(context: Context, environment: str, app: str) -> str:
     try:
         runs = observe(context, environment)
     except RoadworthyError as error:
-        return f"what {app} runs now was not seen ({error})"
+        return f"cannot see what {app} runs now ({error})"
     now = f"{runs.current.name}, {runs.commit[:12] or 'no package'}" if runs.current else "nothing"
     return f"{app} runs {now}{' in maintenance mode' if runs.maintenance else ''}"
 
 
 def _nothing_open(context: Context, environment: str, app: str) -> Result:
     """Nothing is to be settled. What arrived after its start was settled is named: people look for it here."""
-    line = f"nothing of {app} is open"
+    line = f"{app} has no unfinished action"
     found = drift(environment, history_of(context, context.log(environment)), observe(context, environment))
     if not found:
         return Result(Outcome.SUCCEEDED, line, next=("invoke status",))

@@ -68,7 +68,7 @@ def rehearse(context: Context, keep: bool) -> Result:
     before = git.parent(root, head)
     if before is None or git.show(root, before, f"{context.config.package.path}/{START_FILE}") is None:
         raise UsageError(
-            "a rehearsal needs a parent commit with the app in it, to roll back to: commit once more"
+            "a rehearsal rolls back to the parent of HEAD, which must have the app in it: commit once more"
         )
     state = root / STATE
     environ = {
@@ -77,7 +77,7 @@ def rehearse(context: Context, keep: bool) -> Result:
         "ROADWORTHY_TARGET": "sandbox",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
-    context.changes(f"take {head[:12]} down the whole road on a sandbox of its own, in {STATE}")
+    context.changes(f"rehearse a full release of {head[:12]} on a separate sandbox in {STATE}")
     control.down(state / "sandbox")
     shutil.rmtree(state, ignore_errors=True)
     screen.title(f"rehearse {head[:12]}: {git.subject(root, head)}")
@@ -89,7 +89,7 @@ def rehearse(context: Context, keep: bool) -> Result:
             row = _walk(step, root, environ, screen)
             walked.append(row)
             if row["exit"] != step.expect:
-                problem = f"{step.typed!r} ended with {row['exit']}, not {step.expect}"
+                problem = f"{step.typed!r} exited with {row['exit']}, expected {step.expect}"
                 break
         told = _json(root, environ, "status").get("details", {})  # while the sandbox is up
     page = _page(context, head, walked, problem, environ, told.get("environments", []))
@@ -98,7 +98,7 @@ def rehearse(context: Context, keep: bool) -> Result:
         return Result(Outcome.FAILED, problem, evidence=context.shown(page), code=1)
     if keep:
         _say_what_is_kept(context, state)
-    line = f"{head[:12]} went the whole road in {took:.0f} s"
+    line = f"rehearsed a full release of {head[:12]} in {took:.0f} s"
     return Result(Outcome.SUCCEEDED, line, evidence=context.shown(page))
 
 
@@ -156,7 +156,7 @@ def _walk(step: Step, root: Path, environ: Mapping[str, str], screen: Any) -> di
         errors="replace",
     ) as process:
         if process.stdout is None:
-            raise CheckFailed("a command without output cannot be followed")
+            raise CheckFailed("the command has no output to follow")
         for line in process.stdout:
             screen.line(f"  {line.rstrip()}")
             lines.append(line.rstrip())

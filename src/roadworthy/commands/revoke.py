@@ -69,15 +69,15 @@ def revoke(context: Context, said: str, why: str, number: int = 0) -> Result:
     for one in found:
         record = one.last.record
         newest = f"its newest is #{one.last.seq}, {record.kind} {record.action}, {one.last.at[:19]}Z"
-        context.screen.line(f"  {one.place}: good up to #{one.head.seq}; {newest}")
+        context.screen.line(f"  {one.place}: valid up to #{one.head.seq}; {newest}")
         if one.open:
-            context.screen.line(f"  {one.place}: its start is open, and another key must settle it")
+            context.screen.line(f"  {one.place} has an open start, which another key must settle")
     path = folder / "trust.toml"
     dated = f"{context.now():%Y-%m-%d}: {why}"
     text = _written(path.read_text(encoding="utf-8"), policy.names[key], dated, found, number)
     if len(text.encode()) > POLICY_LIMIT:
         raise UsageError(
-            f"{SHOWN} would be longer than {POLICY_LIMIT} bytes: take rules and heads out that ended long ago"
+            f"{SHOWN} would be longer than {POLICY_LIMIT} bytes: remove rules and heads that ended long ago"
         )
     context.changes(f"end {what} at {len(found)} heads, as version {policy.version + 1} of {SHOWN}")
     write_atomically(path, text.encode())
@@ -104,7 +104,7 @@ def _rule(trust: Trust, key: str, number: int) -> Rule:
     if not 1 <= number <= len(rules) or rules[number - 1].keyid != key:
         mine = ", ".join(str(at) for at, one in enumerate(rules, 1) if one.keyid == key) or "none"
         raise UsageError(
-            f"rule {number} of {SHOWN} is none of {trust.policy.name(key)}: its rules are {mine}"
+            f"rule {number} of {SHOWN} does not belong to {trust.policy.name(key)}, whose rules are {mine}"
         )
     return rules[number - 1]
 

@@ -89,7 +89,7 @@ def session(as_json: bool, plan: bool = False) -> Iterator[Context]:
             traceback.print_exc()
         raise Exit(code=1) from error
     except KeyboardInterrupt as error:
-        line = "interrupted between two steps: `invoke status` shows what is so"
+        line = "interrupted between two steps: run `invoke status` to see the current state"
         stop(screen, _failed(line, 130), context)
         raise Exit(code=130) from error
     finally:
@@ -102,7 +102,7 @@ def _internal(error: Exception) -> str:
     """What went wrong in this package, without the error's own text: it may hold anything, a secret too."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     what = f"internal error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
-    return f"{what}; `invoke status` shows what is so, and {DEBUG}=1 with the command where it came from"
+    return f"{what}; run `invoke status` to see the current state; {DEBUG}=1 with the command prints the traceback"
 
 
 def _failed(line: str, code: int = 1) -> Result:
@@ -145,7 +145,7 @@ def asking(
     name = context.config.name_of(env)
     if to is not None and not to:
         raise UsageError(
-            f"--to (REL) is empty: say {RELEASE_EXAMPLE}, a commit or a package digest; see `invoke history`"
+            f"--to (REL) is empty: give {RELEASE_EXAMPLE}, a commit or a package digest; see `invoke history`"
         )
     full = git.resolve(root, commit)
     request = Request(
@@ -200,7 +200,7 @@ def _plainly(action: str, to: str | None) -> str:
 def require(name: str, text: str) -> None:
     """Raise UsageError when a person has not said what only they can say."""
     if not _said(name, text):
-        raise UsageError(f"--{name} is missing: say it in one line, it is signed")
+        raise UsageError(f"--{name} is missing: give it in one line; it is signed into the journal")
 
 
 def look(context: Context, request: Request, only_plan: bool) -> Result:

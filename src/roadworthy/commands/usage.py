@@ -78,7 +78,7 @@ def list_in_groups(groups: Mapping[str, Sequence[str]]) -> None:
         for title, names in (*groups.items(), *others.items()):
             print(f"{title}:\n")
             program.print_columns([(name.ljust(width), lines[name]) for name in names if name in lines])
-        print("`invoke COMMAND -h` tells the options of one.")
+        print("`invoke COMMAND -h` shows the options of a command.")
 
     setattr(Program, "list_flat", list_flat)  # noqa: B010 - as above
 

@@ -171,7 +171,9 @@ def _moment(said: str) -> datetime:
             return datetime.fromisoformat(f"{said}T00:00:00Z") + timedelta(days=1, microseconds=-1)
         moment = datetime.fromisoformat(said)
     except ValueError as error:
-        raise UsageError(f"--at {said[:40]!r} is no time: say 2026-11-01 or 2026-11-01T14:30:00Z") from error
+        raise UsageError(
+            f"--at {said[:40]!r} is not a time: write 2026-11-01 or 2026-11-01T14:30:00Z"
+        ) from error
     if moment.tzinfo is None:
         raise UsageError(f"--at {said[:40]!r} names no time zone: end it with Z for UTC")
     return moment

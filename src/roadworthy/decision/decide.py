@@ -43,10 +43,12 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def yes(self) -> bool:
+        """Whether nothing stands against it."""
         return not self.reasons
 
     @property
     def word(self) -> str:
+        """YES or NO, as the contract's files write it."""
         return "YES" if self.yes else "NO"
 
 
@@ -150,6 +152,7 @@ class Told(msgspec.Struct, frozen=True):
 
     @property
     def deploy_required(self) -> bool:
+        """Whether the change needs a deployment."""
         return not self.no_deploy
 
     @property
@@ -181,14 +184,17 @@ class Release(msgspec.Struct, frozen=True):
 
     @property
     def yes(self) -> bool:
+        """Whether the release is good."""
         return self.decision.yes
 
     @property
     def word(self) -> str:
+        """YES or NO, as the contract's files write it."""
         return self.decision.word
 
     @property
     def reasons(self) -> Mapping[str, str]:
+        """Each code against the release, with its sentence."""
         return self.decision.reasons
 
     @property

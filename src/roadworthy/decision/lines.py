@@ -50,6 +50,7 @@ class Line(msgspec.Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
+        """Whether the next stage may begin: this one is done or not needed."""
         return self.state in (State.DONE, State.NOT_NEEDED)
 
     @property

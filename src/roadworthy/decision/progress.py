@@ -89,7 +89,7 @@ def _named(asked: Asked) -> tuple[str, ...]:
     try:
         return tuple(map(str, asked.pending()))
     except RoadworthyError as error:
-        return (f"it cannot be told: {error}",)
+        return (f"unknown: {error}",)
 
 
 def _is_ours(asked: Asked, end: Settled) -> bool:
@@ -172,7 +172,7 @@ def _migrations(asked: Asked, ours: Running | None) -> Line:
     try:
         pending = asked.pending()
     except RoadworthyError as error:
-        return Line(MIGRATIONS, State.NOT_REACHED, why=f"what is pending cannot be told: {error}")
+        return Line(MIGRATIONS, State.NOT_REACHED, why=f"the pending migrations are unknown: {error}")
     doubts = ours.doubts if ours else ()
     given_up = [o for o in doubts if o.action == "migrate" and o.kind == "abandon"]
     if not pending and not given_up:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def anchor(context: World, environment: str, to: str = "", timestamp: str = "") -> Result:
     """Anchor the head of an environment's journal: as a git tag, or in the file `to`, which the authority at
-    the address `timestamp` may sign (RFC 3161)."""
+    the address `timestamp` may sign (RFC 3161).
+    """
     from ..journal import anchor as anchors
 
     context.config.environment(environment)

@@ -27,7 +27,7 @@ def refuse_wrong_clock(context: World, log: Log, environment: str) -> None:
         return
     how = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'}"
     raise Refused(
-        f"this machine's clock says {context.now():%Y-%m-%dT%H:%M:%SZ}, {how} the platform's: set it right; "
+        f"this machine's clock says {context.now():%Y-%m-%dT%H:%M:%SZ}, {how} the platform's: correct it; "
         f'if it is right, run `invoke evidence.clock --env {environment} --why "…"`, then this command again'
     )
 

@@ -43,7 +43,7 @@ T = TypeVar("T")
 # answers come within half a second; where it is far or slow, each takes longer. How long ago the holder died is not
 # known: its last beat says that it lived then, and silence since then proves nothing.
 LOOKS: Final = 10
-NOTHING: Final = "the platform has no release of it: nothing was changed"
+NOTHING: Final = "the platform has no release from it: nothing was changed"
 ON_ITS_WAY: Final = 2.0
 
 
@@ -110,8 +110,8 @@ def _found(context: World, plan: Plan, start: Entry) -> dict[str, PlatformReleas
     told = plan.after.get("components", ({"name": ""},))
     if gone := [one["name"] for one in told if one["name"] not in apps]:
         raise OutcomeUnknown(
-            f"{start.record.action} #{start.seq} is about {', '.join(gone)}, too, which release.toml declares no "
-            f"more: reconcile from a checkout of {plan.request.commit[:12]}"
+            f"{start.record.action} #{start.seq} includes {', '.join(gone)}, which release.toml no longer "
+            f"declares: reconcile from a checkout of {plan.request.commit[:12]}"
         )
     names = [one["name"] for one in told if "release" not in one]
     if changed := plan.after.get("vars"):
@@ -151,11 +151,11 @@ def _released(
     for component, made in found.items():
         of = f" of component {component}" if component else f" of {plan.app}"
         if made is None:
-            problems.append(f"the platform has no release{of}: it was cut off before")
+            problems.append(f"the platform has no release{of}: it was interrupted before")
         elif made.status == "pending":
-            raise OutcomeUnknown(f"{made.name}{of} is still pending: look again later")
+            raise OutcomeUnknown(f"{made.name}{of} is still pending: run the command again later")
         elif made.status != "succeeded":
-            problems.append(f"{made.name}{of} {made.status}, says the platform")
+            problems.append(f"{made.name}{of} is {made.status} on the platform")
     if problems:
         return Confirmation(tuple(problems))
     wait_for_start(context, plan.request.environment, package_of(plan))
@@ -171,11 +171,13 @@ def _released(
 def _revision(context: World, plan: Plan) -> str | None:
     """Where the database is now, once no one-off process runs any more."""
     if busy := _busy(context, plan.app):
-        raise OutcomeUnknown(f"{', '.join(busy)} of {plan.app} still runs: look again when it has ended")
+        raise OutcomeUnknown(
+            f"{', '.join(busy)} of {plan.app} still runs: run the command again when it has ended"
+        )
     try:
         return revision_of(context, plan.app)
     except CheckFailed as error:
-        raise OutcomeUnknown(f"the database of {plan.app} does not tell its revision: {error}") from error
+        raise OutcomeUnknown(f"cannot read the database revision of {plan.app}: {error}") from error
 
 
 def _busy(context: World, app: str) -> list[str]:

@@ -39,15 +39,13 @@ def recover(context: World, facts: Facts, failed: Result, run: Run) -> Result:
         observed = observe(context, plan.request.environment)
     except (RoadworthyError, KeyboardInterrupt) as error:
         what = str(error) or "interrupted"
-        return replace(
-            failed, line=f"{failed.line}; what runs now was not seen ({what}): run `invoke status`"
-        )
+        return replace(failed, line=f"{failed.line}; cannot see what runs now ({what}): run `invoke status`")
     untouched = observed.current is None or numbers(observed) == numbers(facts.observed.value)
     if action.effect is Effect.RELEASES and untouched:
         return replace(failed, line=f"{failed.line}; nothing was changed")
     undo = action.undo(plan, facts)
     if undo is None:
-        return replace(failed, line=f"{failed.line}; there is no verified package to go back to")
+        return replace(failed, line=f"{failed.line}; there is no verified package to roll back to")
     began = time.monotonic()
     context.screen.line(undo.doing)
     # Nobody is waited for: who came in between acts on what is there now, and going back would undo that.
@@ -67,7 +65,7 @@ def recover(context: World, facts: Facts, failed: Result, run: Run) -> Result:
         return replace(
             failed, details=details, line=f"{failed.line}; {going} {result.outcome}: {result.line}"
         )
-    late = f", later than the bound of {bound:.0f} s" if took > bound else ""
+    late = f", over the limit of {bound:.0f} s" if took > bound else ""
     line = f"{failed.line}; {undo.done} in {took:.1f} s{late}, verified healthy"
     return replace(failed, details=details, line=line)
 
@@ -80,7 +78,7 @@ def kept_out(context: World, plan: Plan, failed: Result) -> Result:
         if not observe(context, plan.request.environment).maintenance:
             return failed
     except (RoadworthyError, KeyboardInterrupt):
-        return replace(failed, line=f"{failed.line}; whether {plan.app} is in maintenance was not seen")
+        return replace(failed, line=f"{failed.line}; cannot see whether {plan.app} is in maintenance mode")
     return replace(
         failed, line=f"{failed.line}; {plan.app} is still in maintenance mode: deploy a package that works"
     )

@@ -132,7 +132,7 @@ def _run(context: World, log: Log, request: Request, *, only_plan: bool) -> Resu
     for one in plan.migrations:
         screen.fact("pending", one.described)
     if (policy := facts.policy.known) and policy.differs and not policy.production:
-        why = "is not as committed: it counts here, and production would refuse it"
+        why = "differs from the commit: it is used here, but production would refuse it"
         screen.fact("policy", f"{', '.join(policy.differs)} {why}")
     refused = guard.refusals(verdicts)
     if only_plan:
@@ -150,7 +150,7 @@ def _run(context: World, log: Log, request: Request, *, only_plan: bool) -> Resu
         proven = [one["action"] for one in named.get("proofs", ())]
         signing.require_proofs(context, request.environment, request.action, proven)
     if only_plan or plan.already:
-        line = plan.already or "the plan may go ahead; nothing was changed"
+        line = plan.already or "every guard passes; nothing was changed"
         return Result(Outcome.SUCCEEDED, line, plan, verdicts)
 
     plan = fetched(context, plan)
@@ -178,7 +178,7 @@ def _run(context: World, log: Log, request: Request, *, only_plan: bool) -> Resu
     if result.outcome is Outcome.FAILED:
         return kept_out(context, plan, recover(context, facts, result, run))
     if action.bounded and not request.automatic and took > bound:
-        late = f"{result.line} in {took:.1f} s, later than the bound of {bound:g} s"
+        late = f"{result.line} in {took:.1f} s, over the limit of {bound:g} s"
         return replace(result, outcome=Outcome.FAILED, line=late, code=1)
     return result
 
@@ -191,7 +191,7 @@ def _act(
     def fence() -> None:
         if log.open_start() != start:
             raise Held(
-                f"journal #{start.seq} was given up while it ran, so nothing more was done: "
+                f"journal #{start.seq} was abandoned while it ran, so this command stopped: "
                 f"run `invoke verify --env {plan.request.environment}`"
             )
 
@@ -339,7 +339,7 @@ def refuse_if_overtaken(log: Log, head: Entry | None, start: Entry) -> None:
     acted = next((e for e in since if e.seq < start.seq and e.record.kind in ACTED), None)
     if acted:
         raise Overtaken(
-            f"journal #{acted.seq} ({acted.record.action}) was written while this was being decided; "
+            f"journal #{acted.seq} ({acted.record.action}) was written while this command decided; "
             "nothing was changed: run the command again"
         )
 

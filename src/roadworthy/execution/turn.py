@@ -77,12 +77,12 @@ def _let_arrive(context: World, log: Log, start: Entry, deadline: float) -> None
     """
     within = context.config.limits.http
     short = time.monotonic() + within > deadline
-    with context.screen.step(f"giving what start #{start.seq} sent {within:g} s to arrive"):
+    with context.screen.step(f"waiting {within:g} s for late requests of start #{start.seq}"):
         left = min(within, max(deadline - time.monotonic(), 0.0))
         gone = until(lambda: log.open_start() != start or None, within=left, every=FOLDER_POLL)
     if short and not gone:
         said = lock.held(lock.holder(start), lock.seen_here(lock.holder(start)))
-        raise OutcomeUnknown(f"{said}; what it sent last may still arrive, for up to {within:g} s")
+        raise OutcomeUnknown(f"{said}; its last request may still arrive within {within:g} s")
 
 
 def _take_over(context: World, log: Log, request: Request, start: Entry) -> None:
@@ -90,7 +90,7 @@ def _take_over(context: World, log: Log, request: Request, start: Entry) -> None
     from .reconcile import reconcile
 
     context.screen.line(
-        f"the {start.record.action} of {request.environment} (journal #{start.seq}) was cut off"
+        f"the {start.record.action} of {request.environment} (journal #{start.seq}) was interrupted"
     )
     try:
         settled = reconcile(context, request.environment)

@@ -32,7 +32,7 @@ def adoptable(context: World, environment: str, history: History, observed: Obse
     if before:
         raise UsageError(f"{said} was never verified in {environment}, and {before} has to certify it first")
     if not commit:
-        raise UsageError(f"the platform does not say of which commit {said} was made")
+        raise UsageError(f"the platform does not report the commit of {said}")
     built = build(context, git.resolve(context.paths.root, commit))
     if built.digest != digest:
         raise UsageError(f"{said} is not what is built from {commit[:12]} ({built.digest[:12]})")

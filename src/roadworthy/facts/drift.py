@@ -59,8 +59,8 @@ def apart(environment: str, history: History, observed: Observed) -> tuple[str, 
         runs = seen.current.name if seen.current and seen.digest else "no package"
         runs += f" ({seen.commit[:12]})" if seen.digest and seen.commit else ""
         strange = next((one.seen for one in _drift(environment, history.of(name), seen)), "")
-        by = f", which this road did not leave: {strange}" if strange else ""
-        lines.append(f"{name} is no part of {package.commit[:12]} and is left as it is: {runs}{by}")
+        by = f", not left by roadworthy: {strange}" if strange else ""
+        lines.append(f"{name} is not part of {package.commit[:12]} and was left unchanged: {runs}{by}")
     return tuple(lines)
 
 
@@ -111,7 +111,7 @@ def _release(environment: str, history: History, observed: Observed, release: Pl
         and (release.order, release.artifact) == (running.release, running.artifact)
         and not observed.digest
     ):
-        gone = f"{release.name}, whose image is not found in its registry (any more): it cannot start again"
+        gone = f"{release.name}, whose image is no longer in its registry: it cannot start again"
         return Drift("release", f"{journal} with package {running.package.digest[:12]}", gone, "", "", back)
     who = repr(release.user[:SHOWN])[1:-1] or "somebody unknown"
     when = release.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

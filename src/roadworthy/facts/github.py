@@ -250,12 +250,12 @@ def run_state(
     one, of the run `run` that people find at `url`.
     """
     if not re.fullmatch(r"[1-9][0-9]{0,18}", run):
-        raise MissingFact("the number of its run makes no sense")
+        raise MissingFact("the number of its run is invalid")
     deadline = time.monotonic() + within
     found = next(pages(github, f"actions/runs/{run}", {}, token, session, deadline, _Run))
     ours = found.repository.full_name.lower() == github.repository.lower()
     if not ours or (str(found.id), found.html_url) != (run, url):
-        raise MissingFact(f"GitHub tells of another run than {url[:200]}")
+        raise MissingFact(f"GitHub reports another run than {url[:200]}")
     if found.run_attempt < attempt:
         raise MissingFact(f"GitHub does not know attempt {attempt} of run {run} yet")
     return found.status or "no status"

@@ -185,7 +185,8 @@ class Migrations(msgspec.Struct, frozen=True):
 
 def migrations_at(root: Path, commit: str, path: str) -> Migrations:
     """The migrations in the folder `path` (relative to `root`) at a commit. Raises UsageError as
-    `read_migrations` does, and when there is no such folder or a migration is a symlink."""
+    `read_migrations` does, and when there is no such folder or a migration is a symlink.
+    """
     found = {}
     for entry in git.entries(root, commit, path, recursive=False):
         name = entry.name.decode(errors="backslashreplace")
@@ -237,7 +238,8 @@ def _read(file: str, source: bytes) -> Migration:
 
 def _declarations(file: str, source: bytes) -> tuple[dict[str, int], dict[str, Any], str]:
     """Line and value of each declaration, and the docstring's first line. UsageError when a declaration is not a
-    literal, or is made twice."""
+    literal, or is made twice.
+    """
     if len(source) > MAX_FILE:
         raise UsageError(f"{file}: {len(source)} bytes are more than a migration may have ({MAX_FILE})")
     try:

@@ -186,4 +186,5 @@ def named(file: str, component: str) -> str:
 
 
 def stored_as(digest: str) -> str:
+    """The name of a package's bytes in the store; `digest` is their SHA-256 in hex."""
     return f"packages/{digest}"

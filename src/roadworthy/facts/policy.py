@@ -73,8 +73,8 @@ def _problem(state: PolicyState, environment: str) -> str:
         less = f" ({_few(state.weaker)})" if state.weaker else ""
         names = " ".join(state.differs[:3])
         return (
-            f"{_few(state.differs)}: not as in commit {head}{less}; commit it, and take it through the stages, "
-            f"or put it back: git checkout HEAD -- {names}"
+            f"{_few(state.differs)} differs from commit {head}{less}; commit it and run the stages, "
+            f"or restore it: git checkout HEAD -- {names}"
         )
     if state.needs_approval and state.approved is None:
         return (
@@ -83,12 +83,12 @@ def _problem(state: PolicyState, environment: str) -> str:
         )
     if not state.weaker:
         return ""
-    less = f"it demands less than the policy of {state.before[:12]}, which counted last: {_few(state.weaker)}"
+    less = f"it is weaker than the policy of {state.before[:12]}, the last one in force: {_few(state.weaker)}"
     if not state.on_top:
         return f"{less}; commit {head} was not made on top of that one: check out a newer commit"
     if not state.taken_in:
         return (
-            f"{less}; nobody took commit {head} in: run `invoke intake --commit {state.commit}`, "
+            f"{less}; commit {head} has no intake: run `invoke intake --commit {state.commit}`, "
             f"or check out {state.before[:12]}"
         )
     return ""
@@ -133,7 +133,7 @@ def read_policy(context: World, request: Request, log: Log, history: History, he
         old = committed(root, before)
     except UsageError as error:
         raise UsageError(
-            f"the policy that counted last is that of commit {before[:12]}, which cannot be read here: {error}"
+            f"the last policy in force is that of commit {before[:12]}, which cannot be read here: {error}"
         ) from error
     less = weaker(deciding(old), deciding(files), trust=trust)
     asked = state.needs_approval or _asks_for_approval(context, old)

@@ -70,7 +70,7 @@ def read_facts(context: World, request: Request, action: Action) -> Facts:
     drifts = drift(request.environment, history, observed)
     if drifts and log.head() != head:
         raise Overtaken(
-            "another release went on while the facts were read, nothing was changed: run the command again"
+            "another release ran while the facts were read; nothing was changed: run the command again"
         )
     policy = _fact("policy", lambda: read_policy(context, request, log, history, tree.commit))
     # What cannot be told may be production.
@@ -209,7 +209,7 @@ def _package(
     if action.takes is Takes.TARGET:
         target = back.value
         if target is None:
-            raise NoPackage(f"no verified package of {request.environment} is known to go back to")
+            raise NoPackage(f"{request.environment} has no verified package to roll back to")
         return target.deployed.package
     return _running(request, history)
 
@@ -287,7 +287,7 @@ def _asked(context: World, to: str, app: str, history: History) -> Deployed:
             raise UsageError(f"{to} of {app} has no package (any more): see `invoke history`")
     elif not _HEX.fullmatch(to):
         raise UsageError(
-            f"{to[:60]!r} names no package: say {RELEASE_EXAMPLE}, a 40-character commit or a 64-character digest"
+            f"{to[:60]!r} is not a package: give {RELEASE_EXAMPLE}, a 40-character commit or a 64-character digest"
         )
     for deployed in history.deployed:
         if digest in (deployed.package.digest, deployed.package.each[0].digest, deployed.package.commit):

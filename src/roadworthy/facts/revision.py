@@ -83,7 +83,7 @@ def read_revision(
         return Fact(name, history.revision, assumed=f"{why}: {recorded}")
 
     if history.running is None and not there:
-        return Fact(name, history.revision)  # nothing ever ran there, so that nothing is known of before
+        return Fact(name, history.revision)  # nothing ever ran there, so that no baseline
     if not action.asks_database:
         return assumed(f"{action.name} does not ask the database")
     if not there:

@@ -102,7 +102,8 @@ def examine(signed: Signed, sha256: str, seq: int, log: Log, walk: Walk) -> None
 
 def _proven(proof: dict[str, Any], name: str, digest: str, log: Log) -> None:
     """The entry that a start names is there, of a key that might sign it, and says that its action succeeded with
-    this package, in the log where that belongs: of a certificate an environment's, else the package's own."""
+    this package, in the log where that belongs: of a certificate an environment's, else the package's own.
+    """
     action, place, seq, sha256 = proof["action"], proof["environment"], proof["seq"], proof["sha256"]
     shown, known = f"{place}/{seq:08d}.json", (place, seq, sha256)
     if known not in log.followed:

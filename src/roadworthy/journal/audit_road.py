@@ -53,7 +53,8 @@ class Start(Struct, frozen=True):
 
 class Loss(Struct, frozen=True):
     """A note that accepts the loss of entries: its number, the newest one known of those that went and its digest,
-    where that was known from, where the log goes on, and the reason that somebody gave."""
+    where that was known from, where the log goes on, and the reason that somebody gave.
+    """
 
     seq: int
     last: int

@@ -24,7 +24,8 @@ _SMALL, _KEY, _TAGS = 64 * 1024, 16 * 1024, 64 * 1024**2
 
 class Keys(Struct, frozen=True):
     """Raw public keys by id, file stems by id; the policy's number, digest and rules, and by revoked key and
-    log the last good entry and its digest. So is `good` of a rule that is over, by log."""
+    log the last good entry and its digest. So is `good` of a rule that is over, by log.
+    """
 
     raw: dict[str, bytes]
     stems: dict[str, str]

@@ -66,6 +66,7 @@ class Kept:
             return None  # there is none, it is not ours alone, or another version of this code wrote it
 
     def keep(self, path: Path, said: msgspec.Struct, rest: bytes = b"") -> None:
+        """Write a file of this machine's state, with its MAC. Does nothing where the state must not be kept."""
         from ..files import write_atomically
 
         if not self._may_keep:

@@ -84,6 +84,7 @@ class Bucket:
         self._overwrites = True
 
     def put(self, name: str, data: bytes) -> bool:
+        """See `Store.put`."""
         doing = f"write {self.place}/{checked(name)}"
         unsure = ""
         for pause in PAUSES:
@@ -111,10 +112,12 @@ class Bucket:
         raise _unknown(doing, unsure)
 
     def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
+        """See `Store.get`."""
         checked(name)
         return self._patiently(f"read {self.place}/{name}", lambda: self._fetch(name, limit))
 
     def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
+        """See `Store.get_all`."""
         from collections import deque
         from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -141,6 +144,7 @@ class Bucket:
             pool.shutdown(cancel_futures=True)
 
     def names(self, prefix: str, after: str = "") -> list[str]:
+        """See `Store.names`."""
         checked(prefix)
 
         def listed() -> set[str]:
@@ -157,9 +161,11 @@ class Bucket:
         return sorted(self._patiently(f"list {self.place}/{prefix}", lambda: ask(listed)))
 
     def stamp(self, prefix: str) -> str:
+        """See `Store.stamp`."""
         return ""
 
     def beat(self, place: str, token: int) -> None:
+        """See `Store.beat`."""
         # One object, unless nothing may be overwritten in this bucket: then one for each beat.
         if self._overwrites:
             try:
@@ -173,6 +179,7 @@ class Bucket:
         ask(lambda: self._brief.put(name, b"", mode="create"))
 
     def last_beat(self, place: str, token: int) -> float | None:
+        """See `Store.last_beat`."""
         of_it = self._patiently(f"read {self.place}/{_last_beat(place)}", lambda: self._beaten(place, token))
         if of_it is not None:
             return of_it

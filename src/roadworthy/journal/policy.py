@@ -84,6 +84,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
+        """The journal that the entry is for: `target/environment`."""
         return f"{self.target}/{self.environment}"
 
 

@@ -85,6 +85,7 @@ class Folder:
         return [path for path in folders if path.is_dir() and path.stat().st_mode & stat.S_IWOTH]
 
     def put(self, name: str, data: bytes) -> bool:
+        """See `Store.put`."""
         where, _, last = checked(name).rpartition("/")
         with _storage(f"cannot write {self.root / name}"), self._open(where, make=True) as folder:
             if where not in self._swept:
@@ -94,10 +95,12 @@ class Folder:
         return written or self.get(name) == data
 
     def get(self, name: str, limit: int = EVIDENCE_LIMIT) -> bytes | None:
+        """See `Store.get`."""
         (data,) = self.get_all([name], limit)
         return data
 
     def get_all(self, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
+        """See `Store.get_all`."""
         # The folder of one log is opened once, and not for each of its entries.
         for where, inside in groupby(names, lambda name: checked(name).rpartition("/")[0]):
             with contextlib.ExitStack() as opened:
@@ -112,6 +115,7 @@ class Folder:
                     yield data
 
     def names(self, prefix: str, after: str = "") -> list[str]:
+        """See `Store.names`."""
         known = after.removeprefix(f"{prefix}/")
         try:
             with _storage(f"cannot list {self.root / prefix}"), self._open(checked(prefix)) as folder:
@@ -121,6 +125,7 @@ class Folder:
             return []
 
     def stamp(self, prefix: str) -> str:
+        """See `Store.stamp`."""
         try:
             with _storage(f"cannot read {self.root / prefix}"), self._open(checked(prefix)) as folder:
                 about = os.fstat(folder)
@@ -131,6 +136,7 @@ class Folder:
         return f"{about.st_dev} {about.st_ino} {about.st_ctime_ns}" if old else ""
 
     def beat(self, place: str, token: int) -> None:
+        """See `Store.beat`."""
         name = f"{token:08d}"
         with _storage("cannot leave a beat"), self._open(checked(f"beats/{place}"), make=True) as folder:
             fd = os.open(name, os.O_WRONLY | os.O_CREAT | _REGULAR, 0o644, dir_fd=folder)
@@ -144,6 +150,7 @@ class Folder:
                     os.unlink(other, dir_fd=folder)
 
     def last_beat(self, place: str, token: int) -> float | None:
+        """See `Store.last_beat`."""
         try:
             with _storage("cannot look for a beat"), self._open(checked(f"beats/{place}")) as folder:
                 about = os.stat(f"{token:08d}", dir_fd=folder, follow_symlinks=False)

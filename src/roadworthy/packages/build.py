@@ -28,13 +28,20 @@ class Site(Protocol):
     """What a build uses of a command's context."""
 
     @property
-    def config(self) -> Config: ...
+    def config(self) -> Config:
+        """The configuration of the project."""
+
     @property
-    def paths(self) -> Paths: ...
+    def paths(self) -> Paths:
+        """The project's folders."""
+
     @property
-    def environ(self) -> Mapping[str, str]: ...
+    def environ(self) -> Mapping[str, str]:
+        """The process environment, with `.env` below it."""
+
     @property
-    def screen(self) -> Reporter: ...
+    def screen(self) -> Reporter:
+        """Where progress is shown."""
 
 
 def build(site: Site, commit: str) -> Package:
@@ -54,7 +61,7 @@ def _build(site: Site, commit: str, rules: Packaged) -> Package:
             raise UsageError(
                 f"package.platforms names {len(rules.platforms)}, and {settings.several(traits)}"
             )
-        with site.screen.step(f"building the image of {commit[:12]}, or finding it"):
+        with site.screen.step(f"building the image of {commit[:12]} unless it is built"):
             built = image.find_or_build(root, commit, rules=rules, store=store, environ=site.environ)
         package = of_image(built, rules.component)
         live = site.config.target != "sandbox"

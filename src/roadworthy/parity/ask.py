@@ -29,7 +29,7 @@ from .report import Noise
 
 MOST_WORKERS: Final = 16
 MOST_BODY: Final = 4 << 20
-LATE: Final = "no whole answer before the deadline"
+LATE: Final = "no complete answer before the deadline"
 _ORDER: Final = (Verdict.MISSING, Verdict.WORSE, Verdict.NEW, Verdict.IMPROVED, Verdict.SAME)
 
 

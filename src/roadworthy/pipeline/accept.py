@@ -59,6 +59,7 @@ class Findings:
     problems: list[str] = field(default_factory=list)
 
     def note(self, name: str, problems: list[str]) -> None:
+        """Record the result of a check: success unless there are problems."""
         self.results[name] = "failure" if problems else decide.SUCCESS
         self.problems += [f"{name}: {problem}" for problem in problems]
 
@@ -182,10 +183,12 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
             found.note(LOAD, [str(error)])
             return found
         place = places[0]  # the first component's: the database is its own
-        with context.screen.step("acceptance: its start on an empty database, which must stay empty") as step:
+        with context.screen.step(
+            "acceptance: starting the app on an empty database, which must stay empty"
+        ) as step:
             started = starting.on_empty(context, places)
             step.fail(started)
-        with context.screen.step("acceptance: migrations, twice, on an empty database") as step:
+        with context.screen.step("acceptance: running the migrations twice on an empty database") as step:
             said: list[bytes] = []
             made = accept_migrations.problems(context, place, said)
             step.fail(made)
@@ -193,11 +196,11 @@ def _examine(context: Context, package: Package, required: tuple[str, ...]) -> F
         found.note(MIGRATION, [*started, *made])
         urls: dict[str, str] = {}
         if not made:
-            with context.screen.step("acceptance: the app, on its own") as step:
+            with context.screen.step("acceptance: checking the running app") as step:
                 urls = _serve(context, package, places, found, stack)
                 step.fail(found.results.get(API) != decide.SUCCESS)
         else:
-            found.note(API, ["its database could not be made"])
+            found.note(API, ["cannot create its database"])
         for name, command in _own(context):
             if command and (name in required or name == BROWSER):
                 with context.screen.step(f"acceptance: {command}") as step:

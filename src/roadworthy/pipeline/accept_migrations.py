@@ -44,22 +44,27 @@ def differences(own: Migrations, heads: Sequence[str], history: Sequence[Listed]
     `folder` is where the migrations lie in the package; the tool's paths must lead there, and nowhere else.
     """
     found = [
-        f"the tool knows {one.revision} ({one.path}), which was not read" for one in _unread(own, history)
+        f"the migration tool finds {one.revision} ({one.path}), which is not in the package's folder"
+        for one in _unread(own, history)
     ]
     for one in own.all:
         listed = [other for other in history if other.revision == one.revision]
         if not listed:
-            found.append(f"{one.file} declares {one.revision}, which the tool does not know")
+            found.append(f"{one.file} declares {one.revision}, which the migration tool does not find")
         for other in listed:
             if other.parents != tuple(sorted(one.down_revision)):
                 parents = ", ".join(other.parents) or "nothing"
-                found.append(f"{one.revision} follows {parents} for the tool, not what {one.file} declares")
+                found.append(
+                    f"the migration tool puts {one.revision} after {parents}, not as {one.file} declares"
+                )
             name = PurePosixPath(one.file).name
             if not f"/{other.path}".endswith(f"{folder}/{name}"):
-                found.append(f"the tool takes {one.revision} from {other.path}, not from {one.file}")
+                found.append(
+                    f"the migration tool takes {one.revision} from {other.path}, not from {one.file}"
+                )
     if tuple(heads) != own.heads():
-        seen = ", ".join(heads) or "none that can be read"
-        found.append(f"the tool's heads are {seen}, those that were read {', '.join(own.heads())}")
+        seen = ", ".join(heads) or "none"
+        found.append(f"the migration tool's heads are {seen}, the package's are {', '.join(own.heads())}")
     return found
 
 
@@ -84,9 +89,7 @@ def _run(context: Context, place: Trial, head: str | None, said: list[bytes]) ->
         output = tuple(_output(place, asked, said))
         revision = revision_in(Receipt(asked, 0, exit_status=0, output=output))
         if revision != head:
-            return [
-                f"after the {time} run the database is at {revision}, not at {head}, the head of what was read"
-            ]
+            return [f"after the {time} run the database is at {revision}, not at {head}, the package's head"]
     return []
 
 

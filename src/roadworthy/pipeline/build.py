@@ -75,7 +75,7 @@ def _keep(context: Context, package: Package) -> dict[str, bytes]:
         return {}  # the registry has it
     file = Path(package.file)
     if not context.store.put(stored_as(package.digest), file.read_bytes()):
-        raise UsageError(f"the store holds other bytes under the name of package {package.digest[:12]}")
+        raise UsageError(f"the store has different bytes under the name of package {package.digest[:12]}")
     return {named(DESCRIBED, package.component): file.with_suffix(".json").read_bytes()}
 
 
@@ -102,7 +102,7 @@ def manifest_of(context: Context, done: Done, commit: str) -> dict[str, Any]:
     if path.is_file() and _digest_of(path) != done.evidence[MANIFEST]:
         raise Refused(
             f"RELEASE_PACKAGE_MANIFEST_ALTERED: {context.shown(path)} is not what the build of {commit[:12]} "
-            f"wrote (journal #{done.seq}): remove it, and `invoke build` brings it back"
+            f"wrote (journal #{done.seq}): delete it, and run `invoke build` to restore it"
         )
     return manifest
 

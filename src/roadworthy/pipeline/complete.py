@@ -85,7 +85,7 @@ def decision_of(context: Context, request: Request) -> Result:
 
 def _decided(context: Context, environment: str, commit: str, decision: decide.Release) -> Result:
     evidence = context.shown(artifacts.path_of(context, artifacts.DECISION, commit))
-    codes = ", ".join(decision.reasons) or "every stage says so"
+    codes = ", ".join(decision.reasons) or "every stage succeeded"
     line = f"{decision.word}: {commit[:12]} in {environment}: {codes}"
     outcome = Outcome.SUCCEEDED if decision.yes else Outcome.FAILED
     reasons = tuple(decision.reasons.values())

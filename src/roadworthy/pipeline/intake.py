@@ -66,10 +66,10 @@ def _looked_at(context: Context, request: Request) -> tuple[Scope, DocsDrift, di
     commit, environment = request.commit, request.environment
     why = request.why or git.subject(context.paths.root, commit)
     if not why.strip() or not request.change:
-        raise UsageError(f"{commit[:12]} says nothing of why: give --why and --change")
+        raise UsageError(f"{commit[:12]} has no reason or change ID: give --why and --change")
     scope = scope_of(context, environment, commit)
     if state := [path for path in scope.changed if path.startswith(RUNTIME_STATE)]:
-        raise UsageError(f"{state[0]} is runtime state, and is never deployed: take it out of the commit")
+        raise UsageError(f"{state[0]} is runtime state and is never deployed: remove it from the commit")
     drift = docs_drift(context.config.docs_drift, scope.changed)
     known = standing_of(context, commit).intake
     told = {

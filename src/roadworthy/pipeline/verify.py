@@ -105,13 +105,13 @@ def compare(context: Context, environment: str) -> Result:
     waits = _pending(context, environment)
     details = {"differences": [msgspec.to_builtins(d) for d in differences], "pending": waits}
     if differences:
-        line = f"{app} is not as the journal says"
+        line = f"{app} differs from the journal"
         from .what_next import of_drift
 
         back = of_drift(context, environment, ())
         reasons = tuple(map(str, differences))
         return Result(Outcome.FAILED, line, reasons=reasons, details=details, code=1, next=back)
-    line = f"{app} is as the journal says{said_of(waits, environment)}"
+    line = f"{app} matches the journal{said_of(waits, environment)}"
     return Result(Outcome.SUCCEEDED, line, details=details)
 
 
@@ -121,7 +121,7 @@ def _pending(context: Context, environment: str) -> tuple[str, ...]:
     try:
         found = progress_of_what_runs(context, environment)
     except RoadworthyError as error:  # what runs is as recorded, whatever cannot be told of its package
-        return (f"it cannot be told: {error}",)
+        return (f"unknown: {error}",)
     return found.pending if found else ()
 
 

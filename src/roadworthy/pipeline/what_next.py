@@ -63,7 +63,7 @@ AT_FIRST: Final[Mapping[str, str]] = {
     "package_is_running": "invoke deploy --env {env}",
 }
 UNTOLD: Final[Mapping[str, str]] = {"database_is_as_recorded": "invoke rollback --env {env}"}
-"""What leads on where a guard refuses because it cannot be told what is so."""
+"""The next command where a guard refuses because it cannot see the current state."""
 AS_WELL: Final[Mapping[str, Mapping[str, str]]] = {"migration_is_approved": {"approval": "REF"}}
 NOT_AGAIN: Final = (
     "adopted_package_is_proven",
@@ -208,7 +208,7 @@ def _mends(guard: str, reason: str, words: Mapping[str, str]) -> list[str]:
     def known(command: str) -> bool:
         return all(value for name, value in words.items() if f"{{{name}}}" in command)
 
-    if guard in UNTOLD and "cannot be told" in reason:
+    if guard in UNTOLD and "revision is unknown: " in reason:
         return [UNTOLD[guard].format(**words)]
     named = [] if guard in FIRST and guard != "policy_is_committed" else _NAMED.findall(reason)
     if named:

@@ -56,6 +56,7 @@ class Step:
         self.failed = False
 
     def __call__(self, phrase: str) -> None:
+        """Show what the step is doing now."""
         self._say(phrase)
 
     def fail(self, problem: object = True) -> None:

@@ -14,6 +14,7 @@ from ..errors import RoadworthyError
 
 
 def main() -> int:
+    """Run the sandbox in a folder until it is stopped; the exit code of the process."""
     parser = argparse.ArgumentParser(prog="python -m roadworthy.sandbox")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, default=0)

@@ -46,6 +46,8 @@ class Address(Masked, frozen=True):
 
 
 class AppStatus(msgspec.Struct, frozen=True):
+    """One app of the running sandbox; `release` is the number of the release it runs, None before the first."""
+
     name: str
     web_url: str
     release: int | None
@@ -54,6 +56,8 @@ class AppStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
+    """The running sandbox: its address, its process and its apps."""
+
     url: str
     pid: int
     apps: tuple[AppStatus, ...]
@@ -79,18 +83,18 @@ def up(
     not come up.
     """
     if not 0 <= port <= 65535:
-        raise UsageError(f"Port {port} cannot be used: ports are 0 (any) to 65535.")
+        raise UsageError(f"port {port} cannot be used: ports are 0 (any) to 65535")
     folder = folder.resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"The sandbox's folder {folder} cannot be used: {error.strerror}.") from error
+        raise UsageError(f"the sandbox's folder {folder} cannot be used: {error.strerror}") from error
     with _one_at_a_time(folder):
         address = _running(folder)
         if address is None:
             address = _start(folder, database, port, boot_timeout, registry)
         elif port and address.url.rpartition(":")[2] != str(port):
-            raise UsageError(f"The sandbox already runs at {address.url}: take it down to change its port.")
+            raise UsageError(f"the sandbox already runs at {address.url}: take it down to change its port")
         known = {app["name"] for app in _call(address, "GET", "/_sandbox")["apps"]}
         for name in apps:
             if name not in known:
@@ -139,6 +143,7 @@ def set_faults(folder: Path, faults: Sequence[Mapping[str, object]]) -> None:
 
 
 def clear_faults(folder: Path) -> None:
+    """Disarm all faults. Raises UsageError when the sandbox is not running."""
     set_faults(folder, [])
 
 
@@ -157,7 +162,7 @@ def address(folder: Path) -> Address:
     """The address of the server on this folder. Raises UsageError when none runs."""
     here = _running(folder)
     if here is None:
-        raise UsageError(f"No sandbox runs on {folder}: start one with `invoke sandbox.up`.").then(
+        raise UsageError(f"no sandbox runs on {folder}: start one with `invoke sandbox.up`").then(
             "invoke sandbox.up"
         )
     return here
@@ -221,14 +226,14 @@ def _start(folder: Path, database: str, port: int, boot_timeout: float, registry
         if done:
             words = log.read_text("utf-8", "replace").strip().splitlines() or ["it said nothing"]
             kind = UsageError if os.waitstatus_to_exitcode(code) == UsageError.code else CheckFailed
-            raise kind(f"The sandbox did not start: {words[-1]} (see {log})")
+            raise kind(f"the sandbox did not start: {words[-1]} (see {log})")
         return _running(folder)
 
     if address := until(answering, within=START_DEADLINE, every=POLL):
         return address
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    raise CheckFailed(f"The sandbox did not answer within {START_DEADLINE:.0f} s (see {log})")
+    raise CheckFailed(f"the sandbox did not answer within {START_DEADLINE:.0f} s (see {log})")
 
 
 def _end(folder: Path, pid: int) -> None:
@@ -239,7 +244,7 @@ def _end(folder: Path, pid: int) -> None:
             with suppress(ChildProcessError):  # ours to reap only if we started it
                 os.waitpid(pid, 0)
             return
-    raise CheckFailed(f"The sandbox's server {pid} does not end.")
+    raise CheckFailed(f"the sandbox's server {pid} does not end")
 
 
 def _call(address: Address, method: str, path: str, body: object = None) -> Any:
@@ -252,12 +257,12 @@ def _call(address: Address, method: str, path: str, body: object = None) -> Any:
         response = connection.getresponse()
         content = json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise CheckFailed(f"The sandbox at {address.url} did not answer {method} {path}: {error}") from error
+        raise CheckFailed(f"the sandbox at {address.url} did not answer {method} {path}: {error}") from error
     finally:
         connection.close()
     if response.status >= 400:
         kind = UsageError if response.status < 500 else CheckFailed
-        raise kind(f"The sandbox refused {method} {path}: {content.get('message', response.status)}")
+        raise kind(f"the sandbox refused {method} {path}: {content.get('message', response.status)}")
     return content
 
 

@@ -155,7 +155,7 @@ def database(url: str, folder: Path) -> Sqlite | Postgres | None:
         return Postgres(url.partition("://")[0], f"postgresql://{match[2]}")
     raise CheckFailed(
         "DATABASE_URL of [acceptance] names neither a SQLite file nor a PostgreSQL database: "
-        "whether the app changes its schema when it starts cannot be told"
+        "cannot tell whether the app changes its schema when it starts"
     )
 
 

@@ -63,7 +63,7 @@ class Trial(msgspec.Struct, frozen=True):
         if ran.well or not first:
             return ran
         return replace(
-            ran, how=f"{ran.how}, after the image's ENTRYPOINT {first[:60]!r}, which has to run its words"
+            ran, how=f"{ran.how}, after the image's ENTRYPOINT {first[:60]!r}, which must run its arguments"
         )
 
     def run_beside(self, command: str, more: Mapping[str, str]) -> apart.Ran:

@@ -108,7 +108,8 @@ class Log:
         **said: Any,
     ) -> Log:
         """One entry more. `edit` is of the statement, `payload` of what is signed, `envelope` and `data` of what
-        was signed. `number` is another one than the next; a subject "" is no package."""
+        was signed. `number` is another one than the next; a subject "" is no package.
+        """
         seq = number or self.seq + 1
         whole = {**({"policy": dict(self.policy)} if self.policy else {}), **(details or {})}
         predicate = {

@@ -41,6 +41,7 @@ class Step(NamedTuple):
 
     @property
     def script(self) -> str:
+        """The shell script of the step; "" when it runs none."""
         return str(self.keys.get("run") or "")
 
 

@@ -70,9 +70,11 @@ class Heroku:
     # ---- reads ---------------------------------------------------------------------------------------
 
     def url(self, app: str) -> str:
+        """See `Platform.url`."""
         return self._urls.get(app) or str(self._api.get(f"/apps/{app}")["web_url"]).rstrip("/")
 
     def observe(self, app: str) -> Observed:
+        """See `Platform.observe`."""
         here = self._releases.app(app)
         releases = self._releases.of(here)
         dynos = self._api.read(here.dynos, f"dynos of {app}")
@@ -88,6 +90,7 @@ class Heroku:
         return replace(seen, digest=digest, commit=commit)
 
     def package_of(self, app: str, release: PlatformRelease) -> tuple[str, str]:
+        """See `Platform.package_of`."""
         if not release.artifact:
             return "", ""
         if "-" in release.artifact:  # a UUID; an image's id has none
@@ -95,9 +98,11 @@ class Heroku:
         return self._images.package_of(app, release.artifact)
 
     def named(self, app: str, text: str) -> PlatformRelease | None:
+        """See `Platform.named`."""
         return self._releases.named(app, text)
 
     def accepts(self, app: str, package: Package) -> str:
+        """See `Platform.accepts`."""
         if package.kind != "image":
             return ""
         try:
@@ -111,40 +116,49 @@ class Heroku:
         )
 
     def find(self, app: str, claim: Claim) -> Sought:
+        """See `Platform.find`."""
         if claim.marked and self.config(app).get(MARKER) != claim.token:
             return Absent()
         return self._releases.find(app, claim)
 
     def repository(self, app: str) -> str:
+        """See `Platform.repository`."""
         return self._images.repository(app)
 
     def query(self, app: str, command: str) -> Receipt:
+        """See `Platform.query`."""
         return self._dynos.run(app, command, again=True)
 
     def logs(self, app: str, since: datetime, release: PlatformRelease | None = None) -> Sequence[bytes]:
+        """See `Platform.logs`."""
         lines = self._dynos.logs(app, since)
         # The API tells the second only; the log's own line tells where in that second the release began.
         begins = re.compile(rb"\S+ app\[api\]: Release v%d created by " % (release.order if release else 0))
         return lines[next((number for number, line in enumerate(lines) if begins.match(line)), 0) :]
 
     def config(self, app: str) -> Mapping[str, str]:
+        """See `Platform.config`."""
         here = self._releases.app(app)
         values: dict[str, str] = self._api.read(lambda: here.config().to_dict(), f"config of {app}")
         return values
 
     def mask(self, app: str) -> Mask:
+        """See `Platform.mask`."""
         return Mask((*self.config(app).values(), self._key))
 
     @property
     def clock_ahead(self) -> float | None:
+        """See `Platform.clock_ahead`."""
         return self._api.clock_ahead
 
     def take_attempts(self) -> list[dict[str, Any]]:
+        """See `Platform.take_attempts`."""
         return self._api.take_attempts()
 
     # ---- the one verb that changes -------------------------------------------------------------------
 
     def apply(self, app: str, step: Step, *, token: str, progress: Progress) -> Receipt:
+        """See `Platform.apply`."""
         match step:
             case ReleasePackage():
                 return self._release(app, step, token, progress)

@@ -38,6 +38,8 @@ Fate = Literal["pending", "failed"]
 
 @dataclass(slots=True)
 class Platform:
+    """The apps of one sandbox: their state on disk and their processes."""
+
     folder: Path
     state: State
     logs: LogStore
@@ -65,6 +67,7 @@ class Platform:
                     self.log(app, "release", f"Release v{current.version} cannot be started: {error}")
 
     async def stop(self) -> None:
+        """Stop all processes and databases, and close the state."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(runtime.stop() for runtime in self.runtimes.values()), *self._tasks,
@@ -115,6 +118,7 @@ class Platform:
             self.state.remove(App, id=app.id)
 
     async def set_maintenance(self, app: App, on: bool) -> App:
+        """Turn maintenance mode of an app on or off."""
         self.runtime(app).set_maintenance(on)
         return self.state.change(app, maintenance=on)
 
@@ -174,10 +178,11 @@ class Platform:
     def runtime(self, app: App) -> AppRuntime:
         """The app's processes. Raises UsageError while the app is being deleted."""
         if app.id not in self.runtimes:
-            raise UsageError(f"{app.name} is being deleted.")
+            raise UsageError(f"{app.name} is being deleted")
         return self.runtimes[app.id]
 
     def current(self, app: App) -> Release | None:
+        """The app's current release; None before the first."""
         return self.state.one(Release, app=app.id, version=app.current) if app.current else None
 
     def config(self, app: App, release: Release | None = None) -> dict[str, str]:
@@ -185,15 +190,18 @@ class Platform:
         return {**(release.config if release else app.config), **self.addon_config(app)}
 
     def addon_config(self, app: App) -> dict[str, str]:
+        """The config vars that the app's add-ons provide, such as DATABASE_URL."""
         found: dict[str, str] = {}
         for addon in self.state.all(Addon, app=app.id):
             found |= self.databases.variables(addon.engine, app.name, addon.secret)
         return found
 
     def formation(self, app: App) -> list[Formation]:
+        """The process types of an app, with their quantities."""
         return self.state.all(Formation, app=app.id)
 
     async def scale(self, app: App, quantities: Mapping[str, int]) -> None:
+        """Set the quantity of process types, and start or stop their processes."""
         for row in self.formation(app):
             if row.type in quantities and quantities[row.type] != row.quantity:
                 self.state.change(row, quantity=quantities[row.type])
@@ -207,7 +215,7 @@ class Platform:
             return self._container(app, release)
         slug = self.state.one(Slug, id=release.slug) if release.slug else None
         if slug is None:
-            raise UsageError(f"{app.name} v{release.version} has no slug to run.")
+            raise UsageError(f"{app.name} v{release.version} has no slug to run")
         folder, commit = await self._unpacked(app, slug), slug.commit_id or ""
         env = {**self._env(app, release), "HEROKU_SLUG_COMMIT": commit, "HEROKU_BUILD_COMMIT": commit}
         return Runnable(release.version, folder, await self._processes(app, slug), env)
@@ -234,9 +242,11 @@ class Platform:
         }
 
     def blob(self, slug: Slug) -> Path:
+        """The file with the bytes of a slug."""
         return self.folder / "slugs" / slug.id
 
     def log(self, app: App, dyno: str, text: str) -> None:
+        """Add a line to an app's log, as the process `dyno` of the platform."""
         self.logs.append(app.name, "app" if dyno == "api" else PLATFORM, dyno, text)
 
     async def _open(self, app: App) -> App:
@@ -303,7 +313,7 @@ class Platform:
     async def _unpacked(self, app: App, slug: Slug) -> Path:
         """The slug's files, a copy for each app, so that what one app writes no other app sees."""
         if slug.size is None:
-            raise UsageError(f"The slug {slug.id} has no blob yet: PUT it to the URL that its creation gave.")
+            raise UsageError(f"the slug {slug.id} has no blob yet: PUT it to the URL that its creation gave")
         target = self.folder / "apps" / app.id / slug.id
         return await asyncio.to_thread(slugs.unpack, self.blob(slug), target, slug.checksum)
 

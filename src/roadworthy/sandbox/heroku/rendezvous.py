@@ -48,6 +48,7 @@ class Session:
             await writer.drain()
 
     def serve(self, runtime: AppRuntime, dyno_id: str, name: str) -> None:
+        """Serve the session for one process of `runtime`, in a task of its own."""
         self._task = asyncio.create_task(self._serve(runtime, dyno_id, name))
 
     async def _serve(self, runtime: AppRuntime, dyno_id: str, name: str) -> None:
@@ -94,6 +95,8 @@ class Session:
 
 
 class Rendezvous:
+    """A TLS server on loopback for attached one-off processes; it starts with the first session."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._sessions: dict[str, Session] = {}
@@ -123,6 +126,7 @@ class Rendezvous:
         await session.attach(reader, writer)
 
     async def stop(self) -> None:
+        """Accept no more sessions."""
         if self._server is not None:
             self._server.close()
 

@@ -149,7 +149,7 @@ def _owned(folder: Path) -> Iterator[None]:
 
         # Whoever looks whether a server runs shares the lock for an instant: that is no other server.
         if not until(take, within=LOOKED_AT, every=0.01):
-            raise UsageError(f"Another sandbox server runs on {folder}.")
+            raise UsageError(f"another sandbox server runs on {folder}")
         (folder / SERVER_FILE).unlink(missing_ok=True)
         yield
 
@@ -168,7 +168,7 @@ def _listen(port: int, state: State) -> socket.socket:
         except OSError as error:
             listener.close()
             if candidate == wanted[-1]:
-                raise UsageError(f"Port {candidate} cannot be used: {error.strerror}.") from error
+                raise UsageError(f"port {candidate} cannot be used: {error.strerror}") from error
             continue
         state.put(Setting("port", str(listener.getsockname()[1])))
         return listener

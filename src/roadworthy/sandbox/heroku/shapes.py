@@ -26,6 +26,7 @@ PLANS = {"sqlite": "sandbox-sqlite:file", "postgres": "heroku-postgresql:essenti
 
 
 def account() -> Shape:
+    """An account, as the API shows it."""
     return {
         "allow_tracking": False,
         "beta": False,
@@ -49,6 +50,7 @@ def account() -> Shape:
 
 
 def authorization(row: Authorization) -> Shape:
+    """An OAuth authorization, as the API shows it."""
     return {
         "access_token": {"expires_in": row.expires_in, "id": row.token_id, "token": row.token},
         "client": None,
@@ -65,6 +67,7 @@ def authorization(row: Authorization) -> Shape:
 
 
 def app(row: App, slug: Slug | None, released_at: str | None) -> Shape:
+    """An app, as the API shows it; `slug` is that of its current release."""
     return {
         "acm": False,
         "archived_at": None,
@@ -92,10 +95,12 @@ def app(row: App, slug: Slug | None, released_at: str | None) -> Shape:
 
 
 def web_url(row: App) -> str:
+    """The address of an app, with a slash at its end."""
     return f"http://127.0.0.1:{row.port}/"
 
 
 def release(row: Release, owner: App, addons: list[Addon]) -> Shape:
+    """A release, as the API shows it."""
     return {
         "addon_plan_names": [PLANS[addon.engine] for addon in addons],
         "app": {"id": owner.id, "name": owner.name},
@@ -115,6 +120,7 @@ def release(row: Release, owner: App, addons: list[Addon]) -> Shape:
 
 
 def slug(row: Slug, method: str, url: str) -> Shape:
+    """A slug, as the API shows it; `method` and `url` are those of its blob."""
     return {
         "blob": {"method": method, "url": url},
         "buildpack_provided_description": row.buildpack_description,
@@ -148,6 +154,7 @@ def formation(row: Formation, owner: App, command: str, image: str | None = None
 
 
 def addon(row: Addon, owner: App, config_vars: Mapping[str, str]) -> Shape:
+    """An add-on, as the API shows it; `config_vars` are those that it provides."""
     service = PLANS[row.engine].partition(":")[0]
     return {
         "actions": [],

@@ -32,6 +32,8 @@ PART = ".part"
 
 @dataclass(frozen=True, slots=True)
 class Blob:
+    """An uploaded file: its size in bytes and its SHA-256 in hex."""
+
     size: int
     sha256: str
 
@@ -48,14 +50,14 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, checksum: str | No
             async for chunk in chunks:
                 size += len(chunk)
                 if size > BLOB_LIMIT:
-                    raise UsageError(f"The slug is larger than {BLOB_LIMIT} bytes.")
+                    raise UsageError(f"the slug is larger than {BLOB_LIMIT} bytes")
                 digest.update(chunk)
                 file.write(chunk)
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
         found = f"SHA256:{digest.hexdigest()}"
         if checksum is not None and found.lower() != checksum.lower():
-            raise UsageError(f"The blob is {found}, but the slug was announced as {checksum}.")
+            raise UsageError(f"the blob is {found}, but the slug was announced as {checksum}")
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -69,6 +71,7 @@ def remove_parts(folder: Path) -> None:
 
 
 def sha256(blob: Path) -> str:
+    """The SHA-256 of a file, in hex."""
     with blob.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -83,7 +86,7 @@ def unpack(blob: Path, target: Path, checksum: str | None = None) -> Path:
     """
     if not target.exists():
         if checksum is not None and (found := f"SHA256:{sha256(blob)}").lower() != checksum.lower():
-            raise UsageError(f"The stored blob is {found}, but the slug was announced as {checksum}.")
+            raise UsageError(f"the stored blob is {found}, but the slug was announced as {checksum}")
         part = target.with_name(f"{target.name}.{uuid4().hex}{PART}")
         try:
             part.mkdir(parents=True)
@@ -93,7 +96,7 @@ def unpack(blob: Path, target: Path, checksum: str | None = None) -> Path:
                 archive.extractall(part, members=_within_limits(archive), filter="data")
             part.rename(target)
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            raise UsageError(f"The slug cannot be unpacked: {error}") from error
+            raise UsageError(f"the slug cannot be unpacked: {error}") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
     entries = [entry.name for entry in target.iterdir()]
@@ -115,5 +118,5 @@ def _within_limits(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
         members.append(member)
         size += member.size
         if len(members) > MEMBER_LIMIT or size > UNPACKED_LIMIT:
-            raise UsageError(f"The slug unpacks to more than {MEMBER_LIMIT} files or {UNPACKED_LIMIT} bytes.")
+            raise UsageError(f"the slug unpacks to more than {MEMBER_LIMIT} files or {UNPACKED_LIMIT} bytes")
     return members

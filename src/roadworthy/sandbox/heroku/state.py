@@ -26,6 +26,8 @@ from ...errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class App:
+    """A row of the table of apps. Times are UTC, as the API writes them."""
+
     id: str
     name: str
     created_at: str
@@ -40,6 +42,8 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Release:
+    """A row of the table of releases; `status` is pending, succeeded or failed."""
+
     id: str
     app: str
     version: int
@@ -55,6 +59,8 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Slug:
+    """A row of the table of slugs; `size` is None until the bytes are uploaded."""
+
     id: str
     app: str
     created_at: str
@@ -72,6 +78,8 @@ class Slug:
 
 @dataclass(frozen=True, slots=True)
 class Formation:
+    """A row of the table of process types: how many processes of one type an app should run."""
+
     id: str
     app: str
     type: str
@@ -82,6 +90,8 @@ class Formation:
 
 @dataclass(frozen=True, slots=True)
 class Addon:
+    """A row of the table of add-ons; each is a database."""
+
     id: str
     app: str
     name: str
@@ -125,10 +135,12 @@ UNIQUE = {App: "UNIQUE(name)", Release: "UNIQUE(app, version)", Formation: "UNIQ
 
 
 def now() -> str:
+    """The UTC time, as the API writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def new_id() -> str:
+    """A new random id."""
     return str(uuid4())
 
 
@@ -146,6 +158,7 @@ class State:
                 self._db.execute(f"CREATE TABLE IF NOT EXISTS {table.__name__} ({', '.join(columns)})")
 
     def close(self) -> None:
+        """Close the database file."""
         self._db.close()
 
     @contextmanager
@@ -172,10 +185,12 @@ class State:
         return [_row(kind, values) for values in found]
 
     def one(self, kind: type[Row], **where: object) -> Row | None:
+        """The first row whose columns have these values; None when there is none."""
         rows = self.all(kind, **where)
         return rows[0] if rows else None
 
     def add(self, row: Row) -> Row:
+        """Insert a row and return it."""
         marks = ", ".join("?" for _ in fields(row))
         with self.transaction():
             self._db.execute(f"INSERT INTO {type(row).__name__} VALUES ({marks})", _values(row))
@@ -198,10 +213,11 @@ class State:
         with self.transaction():
             fresh = self.one(type(row), id=row.id)
             if fresh is None:
-                raise UsageError(f"{type(row).__name__} {row.id} was deleted.")
+                raise UsageError(f"{type(row).__name__} {row.id} was deleted")
             return self.put(replace(fresh, **values, updated_at=now()))
 
     def remove(self, kind: type[Row], **where: object) -> None:
+        """Delete the rows whose columns have these values."""
         clause = " AND ".join(f"{column} = ?" for column in where)
         with self.transaction():
             self._db.execute(f"DELETE FROM {kind.__name__} WHERE {clause}", list(where.values()))

@@ -14,11 +14,17 @@ class Cluster(Protocol):
     """A running PostgreSQL server."""
 
     @property
-    def port(self) -> int: ...
+    def port(self) -> int:
+        """The port on loopback that the server listens on."""
 
-    async def create(self, name: str, password: str) -> None: ...
-    async def drop(self, name: str) -> None: ...
-    async def stop(self) -> None: ...
+    async def create(self, name: str, password: str) -> None:
+        """Create a database, and a role of the same name with this password."""
+
+    async def drop(self, name: str) -> None:
+        """Drop a database and its role."""
+
+    async def stop(self) -> None:
+        """Stop the server."""
 
 
 @dataclass(slots=True)

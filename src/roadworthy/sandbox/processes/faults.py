@@ -48,6 +48,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 1.0
 
     def matches(self, method: str, path: str) -> bool:
+        """Whether the fault is meant for this request; method and path may have `*`."""
         return fnmatchcase(method, self.method.upper()) and fnmatchcase(path, self.path)
 
 
@@ -58,9 +59,11 @@ class Connections:
         self._open: dict[tuple[str, int], asyncio.Transport] = {}
 
     def opened(self, transport: asyncio.Transport) -> None:
+        """Remember an open connection."""
         self._open[_peer(transport)] = transport
 
     def closed(self, transport: asyncio.Transport) -> None:
+        """Forget a connection."""
         self._open.pop(_peer(transport), None)
 
     def reset(self, client: tuple[str, int]) -> None:
@@ -93,6 +96,7 @@ class Faults:
         self._set_anew = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI), or meet the armed fault that it matches."""
         self._log.begin(scope)
         fault = self._take(scope)
         if fault is None or fault.kind in ("release_pending", "release_failed"):

@@ -41,9 +41,11 @@ class AccessLog:
         self._path = path
 
     def begin(self, scope: Scope) -> None:
+        """Note when a request began."""
         scope["roadworthy.began"] = _now()
 
     def write(self, scope: Scope, status: int | None, fault: str | None = None) -> None:
+        """Add a line for an request that is not read-only; `status` is None without an answer."""
         if scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"].startswith(OURS):
             return
         entry = {
@@ -72,11 +74,13 @@ class RateLimit:
     at: float = field(default_factory=time.monotonic)
 
     def remaining(self) -> int:
+        """The requests that are left now; the limit refills evenly over the hour."""
         then, self.at = self.at, time.monotonic()
         self.left = min(float(HOURLY_LIMIT), self.left + (self.at - then) * HOURLY_LIMIT / 3600)
         return int(self.left)
 
     def take(self) -> bool:
+        """Take one request; False when none is left."""
         if self.remaining() < 1:
             return False
         self.left -= 1
@@ -92,6 +96,8 @@ def _nobody(key: bytes, method: str, path: str) -> ApiError | None:
 
 
 class Gate:
+    """Middleware that checks the API key and the rate limit, and logs each request."""
+
     def __init__(
         self, app: ASGIApp, key: str, limit: RateLimit, log: AccessLog, others: Others | None = None
     ) -> None:
@@ -99,6 +105,7 @@ class Gate:
         self._others = others or _nobody
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI) that has the key and is within the limit."""
         if scope["type"] != "http":
             return
         status: int | None = None

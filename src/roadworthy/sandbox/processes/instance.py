@@ -36,7 +36,8 @@ CANNOT_START = 127
 @dataclass(frozen=True, slots=True)
 class Runnable:
     """A release that can run: its unpacked files, the commands of its process types, its config vars; or the
-    image's `container`."""
+    image's `container`.
+    """
 
     version: int
     folder: Path
@@ -109,6 +110,7 @@ class LiveInstance:
         return self.upstream is not None and self.state == "up" and not self.leaving
 
     def snapshot(self) -> Instance:
+        """What is known of the process now, as an immutable value."""
         return Instance(
             id=self.id,
             name=self.name,

@@ -43,6 +43,8 @@ class _Account:
 
 @dataclass(frozen=True, slots=True)
 class PostgresCluster:
+    """A PostgreSQL server of its own on loopback; `password` is that of its superuser."""
+
     port: int
     password: str
     process: Process
@@ -145,7 +147,7 @@ def _programs() -> Path:
     packaged = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()]
     folders += sorted(packaged, key=lambda path: int("0" + path.parent.name.partition(".")[0]), reverse=True)
     if not folders:
-        raise UsageError("PostgreSQL's server programs (initdb, postgres) are not installed: use sqlite.")
+        raise UsageError("PostgreSQL's server programs (initdb, postgres) are not installed: use sqlite")
     return folders[0]
 
 
@@ -158,14 +160,14 @@ def _account(folder: Path) -> _Account:
         entry = pwd.getpwnam("postgres")
     except KeyError as error:
         raise UsageError(
-            "PostgreSQL refuses to run as root and there is no user postgres: use another user, or sqlite."
+            "PostgreSQL refuses to run as root and there is no user postgres: use another user, or sqlite"
         ) from error
     folder.parent.chmod(0o711)
     for parent in folder.parents:
         if not parent.stat().st_mode & 0o001:
             raise UsageError(
                 f"PostgreSQL refuses to run as root, and the user postgres may not enter {parent}: "
-                "use another folder, another user, or sqlite."
+                "use another folder, another user, or sqlite"
             )
     for path in (folder, *folder.iterdir()):
         os.chown(path, entry.pw_uid, entry.pw_gid)

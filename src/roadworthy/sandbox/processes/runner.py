@@ -44,6 +44,7 @@ class LineSink:
         self._rest = b""
 
     async def __call__(self, data: bytes) -> None:
+        """Write the whole lines of the next piece of the stream."""
         began = time.monotonic()
         *lines, self._rest = (self._rest + data).split(b"\n")
         while len(self._rest) >= TEXT_LIMIT:

@@ -38,6 +38,7 @@ class Wire:
 
     @classmethod
     def accepted(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Wire:
+        """The server's side of a connection."""
         return cls(h11.Connection(h11.SERVER, REQUEST_HEAD), reader, writer)
 
     @classmethod
@@ -60,6 +61,7 @@ class Wire:
             self._out.append(data)
 
     async def flush(self) -> None:
+        """Send what is buffered. Raises PeerGone when the other side has closed."""
         if self._out:
             data = b"".join(self._out)
             self._out.clear()
@@ -93,6 +95,7 @@ class Wire:
                     most -= len(data)
 
     def close(self) -> None:
+        """Close the connection."""
         self._writer.close()
 
     def abort(self) -> None:

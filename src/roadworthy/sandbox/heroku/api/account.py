@@ -12,11 +12,13 @@ from .wire import endpoint, reply
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /account`."""
     return reply(shapes.account())
 
 
 @endpoint
 async def rate_limits(request: Request) -> Response:
+    """`GET /account/rate-limits`: the requests that are left in this hour."""
     return reply({"remaining": request.app.state.limit.remaining()})
 
 

@@ -27,16 +27,19 @@ def _shapes(request: Request, apps: list[App]) -> list[dict[str, Any]]:
 
 @endpoint
 async def index(request: Request) -> Response:
+    """`GET /addons`: those of all apps."""
     return page(request, _shapes(request, platform(request).state.all(App)), KEYS)
 
 
 @endpoint
 async def of_app(request: Request) -> Response:
+    """`GET /apps/{app}/addons`."""
     return page(request, _shapes(request, [find_app(request)]), KEYS)
 
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /addons/{addon}` and `GET /apps/{app}/addons/{addon}`, by id or name."""
     apps = [find_app(request)] if "app" in request.path_params else platform(request).state.all(App)
     identity = request.path_params["addon"]
     for shape in _shapes(request, apps):

@@ -21,10 +21,14 @@ APP_LIMIT = 100
 
 
 class Create(msgspec.Struct):
+    """The body of `POST /apps`."""
+
     name: str | None = None
 
 
 class Update(msgspec.Struct):
+    """The body of `PATCH /apps/{app}`."""
+
     maintenance: bool | int | None = None
     name: str | None = None
 
@@ -38,17 +42,20 @@ def _shape(request: Request, app: App) -> dict[str, Any]:
 
 @endpoint
 async def index(request: Request) -> Response:
+    """`GET /apps`."""
     apps = [_shape(request, app) for app in platform(request).state.all(App)]
     return page(request, apps, ("name", "id", "updated_at"))
 
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /apps/{app}`, by id or name."""
     return reply(_shape(request, find_app(request)))
 
 
 @endpoint
 async def create(request: Request) -> Response:
+    """`POST /apps`: an app with a database and no release."""
     body, here = await read(request, Create), platform(request)
     name = body.name or f"sandbox-{secrets.token_hex(5)}"
     if not NAME.fullmatch(name):
@@ -68,6 +75,7 @@ async def create(request: Request) -> Response:
 
 @endpoint
 async def update(request: Request) -> Response:
+    """`PATCH /apps/{app}`: turn maintenance mode on or off."""
     app, body = find_app(request), await read(request, Update)
     if body.name not in (None, app.name):
         raise invalid("This sandbox does not rename apps: create another.")
@@ -78,6 +86,7 @@ async def update(request: Request) -> Response:
 
 @endpoint
 async def delete(request: Request) -> Response:
+    """`DELETE /apps/{app}`: stop its processes and delete its data."""
     app = find_app(request)
     shape = _shape(request, app)
     await platform(request).delete_app(app)

@@ -21,6 +21,8 @@ LONGEST: Final = 100 * 365 * 24 * 3600
 
 
 class Wanted(msgspec.Struct):
+    """The body of `POST /oauth/authorizations`."""
+
     scope: list[str]
     description: str = ""
     expires_in: int | None = None
@@ -57,6 +59,7 @@ def may(state: State, key: bytes, method: str, path: str) -> ApiError | None:
 
 @endpoint
 async def create(request: Request) -> Response:
+    """`POST /oauth/authorizations`: a new API key."""
     wanted = await read(request, Wanted)
     if wanted.client is not None:
         raise invalid("OAuth clients are not part of this sandbox.")
@@ -82,16 +85,19 @@ async def create(request: Request) -> Response:
 
 @endpoint
 async def listed(request: Request) -> Response:
+    """`GET /oauth/authorizations`."""
     return reply([shapes.authorization(one) for one in platform(request).state.all(Authorization)])
 
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /oauth/authorizations/{id}`."""
     return reply(shapes.authorization(_found(request)))
 
 
 @endpoint
 async def delete(request: Request) -> Response:
+    """`DELETE /oauth/authorizations/{id}`: revoke its key."""
     row = _found(request)
     platform(request).state.remove(Authorization, id=row.id)
     return reply(shapes.authorization(row))

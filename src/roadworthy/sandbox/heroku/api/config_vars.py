@@ -18,11 +18,13 @@ SIZE_LIMIT = 64 * 1024
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /apps/{app}/config-vars`: those of the app and its add-ons."""
     return reply(platform(request).config(find_app(request)))
 
 
 @endpoint
 async def update(request: Request) -> Response:
+    """`PATCH /apps/{app}/config-vars`: set values, remove those given as null, and make a release."""
     app, changes, here = find_app(request), await read(request, dict[str, str | None]), platform(request)
     for key, value in changes.items():
         if not KEY.fullmatch(key) or "\0" in (value or ""):

@@ -26,6 +26,8 @@ _numbers = count(secrets.randbelow(9000))
 
 
 class Create(msgspec.Struct):
+    """The body of `POST /apps/{app}/dynos`."""
+
     command: str
     attach: bool | None = False
     env: dict[str, str] | None = None
@@ -51,6 +53,7 @@ def _shape(request: Request, app: App, dyno: Instance, attach_url: str | None = 
 
 @endpoint
 async def index(request: Request) -> Response:
+    """`GET /apps/{app}/dynos`."""
     app = find_app(request)
     dynos = platform(request).runtime(app).instances()
     return page(request, [_shape(request, app, dyno) for dyno in dynos], ("name", "id", "updated_at"))
@@ -58,6 +61,7 @@ async def index(request: Request) -> Response:
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /apps/{app}/dynos/{dyno}`, by id or name."""
     app = find_app(request)
     return reply(_shape(request, app, _find(request, app)))
 
@@ -94,6 +98,7 @@ async def create(request: Request) -> Response:
 
 @endpoint
 async def restart_all(request: Request) -> Response:
+    """`DELETE /apps/{app}/dynos`: restart all processes of the app."""
     app = find_app(request)
     await platform(request).runtime(app).restart()
     return reply({}, 202)
@@ -113,6 +118,7 @@ async def restart(request: Request) -> Response:
 
 @endpoint
 async def stop(request: Request) -> Response:
+    """`POST /apps/{app}/dynos/{dyno}/actions/stop`."""
     app = find_app(request)
     await platform(request).runtime(app).stop_instance(_find(request, app).name)
     return reply({}, 202)

@@ -21,15 +21,21 @@ IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Change(msgspec.Struct):
+    """The body of `PATCH /apps/{app}/formation/{type}`."""
+
     quantity: int | str | None = None
     docker_image: str | None = None
 
 
 class TypedChange(Change, kw_only=True):
+    """One change of a batch, with its process type."""
+
     type: str
 
 
 class Batch(msgspec.Struct):
+    """The body of `PATCH /apps/{app}/formation`."""
+
     updates: list[TypedChange]
 
 
@@ -52,16 +58,19 @@ def _of_images(request: Request) -> bool:
 
 @endpoint
 async def index(request: Request) -> Response:
+    """`GET /apps/{app}/formation`."""
     return page(request, await _shapes(request, find_app(request)), ("type", "id", "updated_at"))
 
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /apps/{app}/formation/{type}`."""
     return reply(await _one(request, find_app(request), request.path_params["type"]))
 
 
 @endpoint
 async def update(request: Request) -> Response:
+    """`PATCH /apps/{app}/formation/{type}`: scale one process type."""
     app, body = find_app(request), await read(request, Change)
     row = _row(request, app, request.path_params["type"])
     if body.quantity is not None:
@@ -71,6 +80,7 @@ async def update(request: Request) -> Response:
 
 @endpoint
 async def batch(request: Request) -> Response:
+    """`PATCH /apps/{app}/formation`: scale several process types, or release images."""
     app, body = find_app(request), await read(request, Batch)
     if _of_images(request):
         return await _release_images(request, app, body.updates)

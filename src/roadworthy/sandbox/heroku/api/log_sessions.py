@@ -25,6 +25,8 @@ SESSION_LIMIT = 10_000
 
 
 class Create(msgspec.Struct):
+    """The body of `POST /apps/{app}/log-sessions`."""
+
     lines: int | None = None
     source: str | None = None
     dyno: str | None = None
@@ -35,6 +37,8 @@ class Create(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """One log session; its URL is valid `until` a time of time.monotonic()."""
+
     app: str
     lines: int
     source: str | None
@@ -45,6 +49,7 @@ class Session:
 
 @endpoint
 async def create(request: Request) -> Response:
+    """`POST /apps/{app}/log-sessions`: the URL of a log stream, valid for a short time."""
     app, body = find_app(request), await read(request, Create)
     sessions: dict[str, Session] = request.app.state.log_sessions
     for old in [key for key, session in sessions.items() if session.until < time.monotonic()]:
@@ -71,6 +76,7 @@ async def create(request: Request) -> Response:
 
 @endpoint
 async def stream(request: Request) -> Response:
+    """The lines of a session, as plain text or as server-sent events."""
     session = request.app.state.log_sessions.get(request.path_params["session"])
     if session is None or session.until < time.monotonic():
         raise ApiError(404, "not_found", "This log session has ended.")

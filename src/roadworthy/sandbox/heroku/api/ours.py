@@ -16,6 +16,7 @@ from .wire import endpoint, platform, read, reply
 
 @endpoint
 async def status(request: Request) -> Response:
+    """The sandbox's own address, process and apps."""
     here = platform(request)
     apps: list[dict[str, Any]] = [
         {
@@ -32,6 +33,7 @@ async def status(request: Request) -> Response:
 
 @endpoint
 async def get_faults(request: Request) -> Response:
+    """The faults that are armed."""
     return reply(request.app.state.faults.armed)
 
 

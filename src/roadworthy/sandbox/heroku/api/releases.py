@@ -16,6 +16,8 @@ from .wire import endpoint, fate, find_app, invalid, not_found, note_release, pl
 
 
 class Create(msgspec.Struct):
+    """The body of `POST /apps/{app}/releases`."""
+
     slug: str | None = None
     release: str | None = None
     description: str | None = None
@@ -23,6 +25,7 @@ class Create(msgspec.Struct):
 
 @endpoint
 async def index(request: Request) -> Response:
+    """`GET /apps/{app}/releases`."""
     app, state = find_app(request), platform(request).state
     addons = state.all(Addon, app=app.id)
     releases = [shapes.release(row, app, addons) for row in state.all(Release, app=app.id)]
@@ -31,18 +34,21 @@ async def index(request: Request) -> Response:
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /apps/{app}/releases/{release}`, by id or version."""
     app = find_app(request)
     return reply(_shape(request, app, _find(request, app, request.path_params["release"])))
 
 
 @endpoint
 async def config_vars(request: Request) -> Response:
+    """`GET /apps/{app}/releases/{release}/config-vars`."""
     app = find_app(request)
     return reply(platform(request).config(app, _find(request, app, request.path_params["release"])))
 
 
 @endpoint
 async def create(request: Request) -> Response:
+    """`POST /apps/{app}/releases`: release a slug, or roll back to an earlier release."""
     app, body, here = find_app(request), await read(request, Create), platform(request)
     if (body.slug is None) == (body.release is None):
         raise invalid("Give either slug, to release it, or release, to roll back to it.")

@@ -22,6 +22,8 @@ TYPE = re.compile(r"[-\w]{1,128}", re.ASCII)
 
 
 class Create(msgspec.Struct):
+    """The body of `POST /apps/{app}/slugs`."""
+
     process_types: dict[str, str]
     checksum: str | None = None
     commit: str | None = None
@@ -31,6 +33,7 @@ class Create(msgspec.Struct):
 
 @endpoint
 async def create(request: Request) -> Response:
+    """`POST /apps/{app}/slugs`: announce a slug; the answer has the URL to upload its bytes to."""
     app, body = find_app(request), await read(request, Create)
     if body.checksum is not None and not CHECKSUM.fullmatch(body.checksum):
         raise invalid("Checksum must be SHA256: and 64 hexadecimal digits.")
@@ -55,6 +58,7 @@ async def create(request: Request) -> Response:
 
 @endpoint
 async def info(request: Request) -> Response:
+    """`GET /apps/{app}/slugs/{slug}`."""
     find_app(request)
     slug = platform(request).state.one(Slug, id=request.path_params["slug"])
     if slug is None:
@@ -84,6 +88,7 @@ async def upload(request: Request) -> Response:
 
 @endpoint
 async def download(request: Request) -> Response:
+    """The bytes of a slug, at the secret URL that its description names."""
     slug = _by_secret(request)
     if slug.size is None:
         raise not_found("blob")

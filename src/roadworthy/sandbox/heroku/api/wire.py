@@ -37,10 +37,12 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def not_found(what: str) -> ApiError:
+    """The API's 404 answer for a missing resource, such as "app"."""
     return ApiError(404, "not_found", f"Couldn't find that {what}.")
 
 
 def invalid(message: str) -> ApiError:
+    """The API's 422 answer to a request with invalid parameters."""
     return ApiError(422, "invalid_params", message)
 
 
@@ -60,11 +62,13 @@ async def read(request: Request, kind: type[Body]) -> Body:
 
 
 def platform(request: Request) -> Platform:
+    """The platform that this server serves."""
     found: Platform = request.app.state.platform
     return found
 
 
 def base_url(request: Request) -> str:
+    """The address of this server, without a slash at its end."""
     found: str = request.app.state.url
     return found
 
