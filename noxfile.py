@@ -44,6 +44,19 @@ UNITS = (
     "test_wait.py",
     "trial",
 )
+# Files of them that start many processes, wait, or try one thing in hundreds of ways.
+NO_UNITS = (
+    "checks/test_http_checks.py",
+    "checks/test_smoke_script.py",
+    "facts/test_git.py",
+    "journal/test_audit_mutated.py",
+    "journal/test_audit_pieces.py",
+    "journal/test_index.py",
+    "journal/test_objects.py",
+    "journal/test_packs.py",
+    "packages/test_slug.py",
+    "packages/test_store.py",
+)
 _installed: dict[str, str] = {}
 CODE = ("src", "guards", "app", "tests", "tasks.py", "noxfile.py")
 
@@ -66,8 +79,9 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """What needs no sandbox and no shell auditor, with fewer examples: for the moments between two edits."""
     parts = [f"tests/{name}" for name in UNITS]
-    few = "--hypothesis-profile=edit"
-    session.run("python", "-m", "pytest", *EACH_CORE, "-m", QUICK, few, *parts, *session.posargs)
+    others = [f"--ignore=tests/{name}" for name in NO_UNITS]
+    words = ("-n", "auto", "--dist", "worksteal", "-m", QUICK, "--hypothesis-profile=edit")
+    session.run("python", "-m", "pytest", *words, *parts, *others, *session.posargs)
 
 
 @nox.session

@@ -299,7 +299,7 @@ def test_no_file_within_the_limit_takes_the_machine(text: str):
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=2 * settings().max_examples)
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes):
     path = tmp_path_factory.getbasetemp() / "release.toml"
     path.write_bytes(data)
@@ -313,7 +313,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=40), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=settings().max_examples * 3 // 2)
 def test_any_shuffled_file_is_read_or_refused_in_one_line(pieces: list[str], chance):
     lines = GOOD.splitlines(keepends=True)
     for piece in pieces:
@@ -333,7 +333,7 @@ VALUES = st.recursive(
 
 
 @given(st.sampled_from([*config.Config.__struct_fields__, "nope"]), VALUES)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=2 * settings().max_examples)
 def test_any_value_in_any_place_is_read_or_refused(key: str, value: object):
     import unittest.mock
 

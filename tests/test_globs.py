@@ -90,7 +90,7 @@ PARTS = st.one_of(st.just("**"), st.text("ab*?.", min_size=1, max_size=6).filter
     st.lists(PARTS, min_size=1, max_size=6).filter(lambda parts: "." not in parts and ".." not in parts),
     st.lists(st.text("ab.", min_size=1, max_size=5), min_size=1, max_size=6),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 def test_the_expression_is_the_definition(glob: list[str], path: list[str]):
     assert problem("/".join(glob)) == ""
     assert matches(("/".join(glob),), "/".join(path)) == slowly(collapsed(glob), path)

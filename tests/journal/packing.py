@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from bench_long import AT, chain, proofs_of
@@ -104,10 +105,20 @@ def packs(root: Path) -> list[Path]:
 
 def _another(root: Path, pack: Path) -> None:
     """The pack of the same numbers, of a journal that the same key wrote: good entries, and not ours."""
-    other = root / "other"
-    shutil.copytree(root / "keys", other / "keys")
-    packed(long(other, seed="e"))
-    shutil.copyfile(other / "journal" / PACKS / pack.name, pack)
+    keys = tuple(sorted((path.name, path.read_bytes()) for path in (root / "keys").iterdir()))
+    pack.write_bytes(_packs_of_another(keys)[pack.name])
+
+
+@cache
+def _packs_of_another(keys: tuple[tuple[str, bytes], ...]) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        other = Path(name)
+        (other / "keys").mkdir(mode=0o700)
+        for file, data in keys:
+            (other / "keys" / file).touch(0o600)
+            (other / "keys" / file).write_bytes(data)
+        packed(long(other, seed="e"))
+        return {path.name: path.read_bytes() for path in packs(other)}
 
 
 def _lines(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[Path, Path], None]:

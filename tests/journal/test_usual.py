@@ -61,7 +61,7 @@ def test_nothing_that_is_not_canonical_is_usual(data: bytes) -> None:
     assert usual(data) is None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(
     VALUES,
     st.integers(0, 200),
