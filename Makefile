@@ -131,7 +131,7 @@ heroku-rollback: $(READY)  ## roll production back (REL=vNNN ALLOW_PROD=1)
 
 require-prod:  ## fail unless both production keys are given
 	@. scripts/keys.sh $@ $(GIVEN); if [ "$${ALLOW_PROD-}" != 1 ] || [ "$${ALLOW_PROD_DEPLOY-}" != YES ]; then \
-	  echo "production is locked: to unlock it, add ALLOW_PROD=1 to this command line" >&2; exit 2; fi
+	  echo "production is locked: to unlock it, give ALLOW_PROD the value 1 on this command line" >&2; exit 2; fi
 
 # ---- either environment (HEROKU_APP_NAME=autorisen) --------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from invoke import Collection
+from msgspec.structs import replace
 from road.project import NOT_INHERITED, Project, Ran
 
 from roadworthy.execution import run as release
@@ -224,7 +225,6 @@ def test_an_error_nobody_thought_of_is_one_line_without_its_text(
     assert "Traceback" in seen.err and seen.code == 1
 
 
-@pytest.mark.later
 def test_after_the_start_such_an_error_leaves_the_outcome_unknown(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ):
@@ -232,7 +232,7 @@ def test_after_the_start_such_an_error_leaves_the_outcome_unknown(
 
     project.json("test")
     with monkeypatch.context() as patch:
-        patch.setattr(deploy, "confirm", broken)
+        patch.setattr(deploy, "ACTION", replace(deploy.ACTION, confirm=broken))
         ran = project.invoke("deploy", "--json")
     assert (ran.code, ran.said["outcome"]) == (4, "unknown")
     assert "is unknown: RuntimeError. Run `invoke reconcile --env staging`" in ran.said["line"]

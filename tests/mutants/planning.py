@@ -23,10 +23,8 @@ _DECIDING = {
     "commands": ("adopt", "certify", "reconcile"),
     "execution": ("holding", "reconcile", "recover", "run", "turn"),
     "packages": ("manifest",),
-    "pipeline": (
-        *("accept", "accept_migrations", "commit_stage", "complete", "contract_files", "decide", "progress"),
-        *("ship", "times"),
-    ),
+    "decision": ("commit_stage", "contract_files", "decide", "progress", "times"),
+    "pipeline": ("accept", "accept_migrations", "complete", "ship"),
     "facts": (
         *("drift", "standing", "history", "scope", "github", "migrations", "observe", "schema"),
         *("newer", "policy", "revision", "weaker"),
