@@ -209,6 +209,18 @@ class PlatformRelease(Renamed, msgspec.Struct, frozen=True):
     image: bool = False
 
 
+class Fence(msgspec.Struct, frozen=True):
+    """What keeps a late request of a start from having an effect, once it is closed; it never holds the secret.
+
+    `kind` is `credential`: a key of the start's own, which is revoked. `id` is the platform's name of it, `expires`
+    the moment at which it ends by itself (UTC).
+    """
+
+    kind: str
+    id: str
+    expires: str
+
+
 class Claim(msgspec.Struct, frozen=True):
     """What a start says by which its release can be recognised: its `token`, which stands on the release.
 

@@ -433,16 +433,18 @@ def lock_status(c, env="staging", commit=None, json=False):
         "commit": HELD_COMMIT,
         "token": "number of the start entry that holds the lock",
         "reason": "how you know that its holder is dead",
+        "unfenced": "do not close its fence: what it sent may still have its effect",
         "plan": PLAN,
         "json": JSON,
     },
 )
-def lock_unlock(c, env="staging", commit=None, token=0, reason="", plan=False, json=False):
+def lock_unlock(c, env="staging", commit=None, token=0, reason="", unfenced=False, plan=False, json=False):
     """Release a lock whose holder is dead; a signed entry records who did it and why."""
     from .execution import holding
 
     with session(json, plan) as context:
-        finish(context, holding.unlock(context, holding.place_held(context, env, commit), token, reason))
+        place = holding.place_held(context, env, commit)
+        finish(context, holding.unlock(context, place, token, reason, unfenced=unfenced))
 
 
 @task(name="keys", help={"name": "key name", "folder": "folder for the private key",

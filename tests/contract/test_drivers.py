@@ -22,6 +22,7 @@ from roadworthy.model import (
     Absent,
     CannotTell,
     Claim,
+    Fence,
     Found,
     Maintenance,
     Package,
@@ -470,3 +471,64 @@ def test_the_platforms_clock_is_compared_with_ours(driver: Platform, app: str) -
     driver.observe(app)
     assert driver.clock_ahead is not None
     assert abs(driver.clock_ahead) < 30
+
+
+# ---- fences ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fenced(driver: Platform) -> Iterator[Fence]:
+    fence = driver.open_fence(60.0)
+    assert fence, "this site's credential may make one"
+    yield fence
+    driver.close_fence(fence)
+
+
+def test_under_a_fence_every_step_works(
+    driver: Platform, running: tuple[str, Package], fenced: Fence
+) -> None:
+    app, package = running
+    assert fenced.kind != "none" and fenced.expires > f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    apply(driver, app, Maintenance(True))
+    apply(driver, app, Maintenance(False))
+    assert apply(driver, app, RunCommand("true")).exit_status == 0
+    apply(driver, app, ReleasePackage(package))
+    apply(driver, app, SetConfig({"UNDER": "fence"}))
+
+
+def test_after_the_fence_is_closed_nothing_that_was_sent_under_it_has_an_effect(
+    site: Site, running: tuple[str, Package]
+) -> None:
+    """The holder does not know that somebody closed it: a request of its is on its way."""
+    app, package = running
+    holder, other = site.driver(), site.driver()
+    fence = holder.open_fence(60.0)
+    assert fence and other.close_fence(fence) == "revoked"
+    before = newest(other, app)
+    for step in (ReleasePackage(package), SetConfig({"LATE": "1"}), RunCommand("true"), Maintenance(True)):
+        with pytest.raises(CheckFailed):
+            apply(holder, app, step)
+    assert newest(other, app) == before and not other.observe(app).maintenance
+    assert holder.close_fence(fence) == "gone"
+    apply(holder, app, Maintenance(False))  # with its own credential again
+
+
+def test_a_fence_is_closed_twice_and_ends_by_itself(site: Site, driver: Platform) -> None:
+    fence = driver.open_fence(1.0)
+    assert fence and driver.close_fence(fence) == driver.close_fence(fence) == "revoked"
+    assert site.driver().close_fence(fence) == "gone"
+
+
+def test_whether_a_fence_is_closed_is_not_guessed(site: Site, driver: Platform) -> None:
+    fence = driver.open_fence(60.0)
+    assert fence
+    with pytest.raises(OutcomeUnknown):
+        site.driver(reachable=False, limits=SHORT).close_fence(fence)
+    assert driver.close_fence(fence) == "revoked"
+
+
+def test_without_a_platform_no_fence_is_made(site: Site) -> None:
+    with pytest.raises((CheckFailed, UsageError)):
+        site.driver(reachable=False, limits=SHORT).open_fence(60.0)
+    with pytest.raises(UsageError):
+        site.driver(credential="wrong").open_fence(60.0)

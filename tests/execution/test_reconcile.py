@@ -237,6 +237,7 @@ def test_what_was_settled_is_said_and_what_is_nowhere_too(
     monkeypatch.setattr("roadworthy.journal.lock.HeldBy", lambda *_: OutcomeUnknown("held"))
     monkeypatch.setattr("roadworthy.execution.holding.fate", lambda *_: SimpleNamespace(dead=dead))
     monkeypatch.setattr(module, "require_settling", lambda *_: asked.append("may settle?"))
+    monkeypatch.setattr(module.fence, "drained", lambda *_: asked.append("nothing arrives any more"))
     plan = plan_of(action, **{"from": {"revision": "0001", "deployment": 4}})
     monkeypatch.setattr(module, "recorded", lambda _: plan)
     monkeypatch.setattr(
@@ -256,7 +257,7 @@ def test_what_was_settled_is_said_and_what_is_nowhere_too(
         assert asked == []
         return
     found = module.reconcile(context, "prod")  # type: ignore[arg-type]
-    assert asked == ["may settle?", "may change?"]
+    assert asked == ["may settle?", "may change?", "nothing arrives any more"]
     assert found is not None and found.line == line
     nowhere = ("the old values are not recorded: set the old config vars by hand",) if lost else ()
     assert found.reasons == ("v5 failed", *nowhere)

@@ -24,14 +24,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("action", ["deploy", "rollback"])
-def test_a_release_that_comes_after_the_kill_is_seen(place: Site, action: str) -> None:
+def test_a_release_that_comes_after_the_kill_and_before_the_reconcile_is_seen(
+    place: Site, action: str
+) -> None:
     project = place.project
     before = len(project.releases())
     act = place.prepare(action)
     assert ended(place.start(act, "late:/releases:1")).code == -signal.SIGKILL
     assert len(project.releases()) == before, "the effect came before the kill"
-    said = project.invoke("reconcile", "--json")
     until(lambda: len(project.releases()) > before)
+    said = project.invoke("reconcile", "--json")
     start, settled = project.entries()[-2:]
     assert project.releases()[-1]["description"].endswith(f"({token(start)})")
     assert (said.code, settled.record.kind) == (0, "end"), said.text
@@ -43,8 +45,9 @@ def test_the_rollback_that_is_offered_for_a_release_that_fails_later_goes_to_wha
     place: Site,
 ) -> None:
     project = place.project
-    act = place.prepare("sick")
+    act, before = place.prepare("sick"), len(project.releases())
     assert ended(place.start(act, "late:/releases:1")).code == -signal.SIGKILL
+    until(lambda: len(project.releases()) > before)
     said = project.invoke("reconcile", "--json")
     assert (said.code, project.kinds()[-1]) == (1, "failed deploy"), said.text
     assert said.said["next"][0] == "invoke rollback --env staging"
@@ -58,6 +61,7 @@ def test_a_migration_that_begins_after_the_kill_is_seen(place: Site) -> None:
     # The first one-off asks for the revision, the second one migrates.
     assert ended(place.start(act, "late:/dynos:2")).code == -signal.SIGKILL
     assert project.revision() != place.head, "the effect came before the kill"
+    until(lambda: project.one_offs() or project.revision() == place.head)
     said = until(lambda: (ran := project.invoke("reconcile", "--json")).code != 4 and ran)
     until(lambda: project.revision() == place.head)
     assert (said.code, project.kinds()[-1]) == (0, "end migrate"), said.text

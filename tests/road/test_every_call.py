@@ -61,6 +61,8 @@ ROADS: Mapping[str, Mapping[Call, int]] = {
     },
 }
 """The calls of a way to deploy, each with the number of its places."""
+FENCE: Mapping[Call, int] = {("POST", "/oauth/authorizations"): 1, ("DELETE", "/oauth/authorizations/*"): 1}
+"""Before the start, and before its second look."""
 LAST_LOOK: Mapping[Call, int] = {("GET", ""): 1, ("GET", "/releases"): 1, ("GET", "/slugs/*"): 1}
 """The places after the end, where a deploy looks for what comes next; what goes wrong there changes nothing."""
 FACTS = {
@@ -91,6 +93,7 @@ SHAPES = (
     (r"/slugs/[^/]+$", "/slugs/*"),
     (r"^/blobs/.*", "/blobs/*"),
     (r"^/logs/.*", "/logs/*"),
+    (r"^/oauth/authorizations/.*", "/oauth/authorizations/*"),
 )
 
 
@@ -182,7 +185,29 @@ def test_the_calls_of_a_good_deploy_are_those_that_go_wrong_here(ready: Project,
     polled = ("GET", "/dynos")
     assert made.pop(polled) >= ROADS[way][polled]
     wanted = Counter({call: number for call, number in ROADS[way].items() if call != polled})
-    assert made == wanted + Counter(LAST_LOOK)
+    assert made == wanted + Counter(LAST_LOOK) + Counter(FENCE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OF_WRITES)
+@pytest.mark.parametrize("way", [""])
+def test_without_its_fence_nothing_begins_and_with_it_closed_late_all_is_well(
+    ready: Project, way: str, kind: str
+):
+    """No start is written while nobody knows whether there is a fence; closing it is repeated."""
+    opening, closing = FENCE
+    before, again = ready.kinds(), kind == "429"
+    ready.faults_at(fault(opening, kind, 0))
+    said = ready.json(*words(way), code=0 if again else 1)
+    assert again or "nothing was changed" in said["line"]
+    assert again or ready.kinds() == before
+    if again:
+        ready.commit("Another change")
+        ready.json("test")
+    ready.faults_at(fault(closing, kind, 0))
+    ready.json(*words(way))
+    assert ready.armed() == []
+    assert ready.entries()[-1].record.details["fenced"]["how"] in ("revoked", "gone")
 
 
 @pytest.mark.slow

@@ -69,6 +69,11 @@ def ready(project: Project) -> Project:
     return project
 
 
+def unfenced(project: Project) -> None:
+    """The next action gets no key of its own: its late requests have their effect."""
+    project.faults_at({"kind": "status", "status": 403, "method": "POST", "path": "/oauth/*"})
+
+
 def reasons(project: Project, word: str, code: int = 1) -> str:
     return json.dumps(project.json(word, code=code)["reasons"])
 
@@ -80,6 +85,7 @@ def test_a_late_release_under_the_next_deploy_is_named_by_every_look(ready: Proj
     """It arrives between the next deploy's facts and its release: what runs is as recorded, and all the same."""
     b = ready.commit("B")
     ready.json("test")
+    unfenced(ready)
     post = killed(ready, tmp_path, "late:/releases:1", "deploy")
     seq = ready.entries()[-1].seq
     ready.json("reconcile")
@@ -106,6 +112,7 @@ def test_a_late_release_under_the_next_deploy_is_named_by_every_look(ready: Proj
 def test_what_a_late_change_of_settings_left_is_named_after_the_rollback_that_keeps_it(
     ready: Project, tmp_path: Path
 ) -> None:
+    unfenced(ready)
     post = killed(ready, tmp_path, "late:/config-vars:1", "config", "--set", "COLOUR", COLOUR="late")
     seq = ready.entries()[-1].seq
     ready.json("reconcile")
@@ -120,6 +127,112 @@ def test_what_a_late_change_of_settings_left_is_named_after_the_rollback_that_ke
     ready.json("status")
 
 
+# ---- the fence (V1, V4, V8, V13) ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("settled_by", ["reconcile", "unlock", "wait"])
+def test_what_a_killed_deploy_sent_has_no_effect_once_it_is_settled(
+    ready: Project, tmp_path: Path, settled_by: str, twice: bool
+) -> None:
+    ready.commit("B")
+    ready.released()
+    post = killed(ready, tmp_path, "late:/releases:1", "deploy")
+    start = ready.entries()[-1]
+    assert start.record.details["fence"]["kind"] == "credential"
+    if settled_by == "reconcile":
+        assert "changed nothing" in ready.json("reconcile")["line"]
+    elif settled_by == "unlock":
+        ready.json("lock.unlock", "--token", str(start.seq), "--reason", "its machine is lost")
+    else:
+        ready.json("deploy", "--wait", "30s")
+    settled = next(one for one in ready.entries() if one.record.details.get("settles") == start.seq)
+    assert settled.record.details["fenced"] == {"how": "revoked"}
+    before = ready.releases()
+    assert set(post.deliver("deliver twice" if twice else "deliver")) == {401}
+    assert ready.releases() == before
+    ready.json("deploy")
+    for word in ("status", "verify", "migrate", "complete"):
+        ready.json(word)
+
+
+@pytest.mark.parametrize("action", ["config", "migrate", "maintenance"])
+def test_what_any_other_killed_action_sent_has_no_effect_either(
+    ready: Project, tmp_path: Path, action: str
+) -> None:
+    files = {"app/migrations/0002.py": migration("0002", "0001", code_first=action != "maintenance")}
+    ready.commit("B", files)
+    ready.json("test")
+    if action == "migrate":
+        ready.json("deploy")
+    at, words = {
+        "config": ("late:/config-vars:1", ("config", "--set", "COLOUR")),
+        "migrate": ("late:/dynos:2", ("migrate",)),
+        "maintenance": (f"late:/apps/{ready.staging}:1", ("deploy", "--maintenance")),
+    }[action]
+    post = killed(ready, tmp_path, at, *words, COLOUR="late")
+    ready.json("reconcile")
+    before = ready.releases()
+    assert post.deliver() == [401]
+    assert ready.releases() == before and ready.revision() == "0001"
+    assert not ready.api("GET", f"/apps/{ready.staging}")["maintenance"]
+    ready.json("status")
+    ready.json("verify")
+
+
+def test_what_came_before_the_fence_was_closed_is_seen(ready: Project, tmp_path: Path) -> None:
+    b = ready.commit("B")
+    ready.json("test")
+    post = killed(ready, tmp_path, "late:/releases:1", "deploy")
+    assert post.deliver() == [201]
+    ready.json("reconcile")
+    assert ready.kinds()[-1] == "end deploy" and ready.runs() == b
+    ready.json("verify")
+
+
+def test_a_start_whose_fence_cannot_be_closed_stays_open_unless_a_person_says_otherwise(
+    ready: Project, tmp_path: Path
+) -> None:
+    ready.commit("B")
+    ready.json("test")
+    post = killed(ready, tmp_path, "late:/releases:1", "deploy")
+    token, before = str(ready.entries()[-1].seq), ready.kinds()
+    ready.faults_at({"kind": "status", "status": 503, "method": "DELETE", "path": "/oauth/*", "count": 99})
+    assert "could not be revoked" in ready.json("reconcile", code=4)["line"]
+    unlock = ("lock.unlock", "--token", token, "--reason", "its machine is lost")
+    ready.json(*unlock, code=4)
+    assert ready.kinds() == before
+    ready.json(*unlock, "--unfenced")
+    control.clear_faults(ready.sandbox)
+    assert ready.kinds()[-1] == "abandon deploy" and post.deliver() == [201]
+
+
+def test_who_was_unlocked_alive_changes_nothing_more(ready: Project) -> None:
+    """Its own look says that it still holds the environment; then it is unlocked, and then it sends."""
+    ready.commit("B")
+    ready.json("test")
+    ready.faults({"kind": "hold", "method": "POST", "path": "/releases"})
+    alive = ready.start("deploy", "--json")
+    until(lambda: ready.kinds()[-1] == "start deploy" and not ready.armed())
+    token = str(ready.entries()[-1].seq)
+    ready.json("lock.unlock", "--token", token, "--reason", "I believe that it is dead")
+    before = ready.releases()
+    control.clear_faults(ready.sandbox)
+    said = ended(alive)
+    assert said.code == 4, said.text
+    assert ready.releases() == before
+
+
+def test_where_the_key_may_make_no_other_a_deploy_says_so_and_goes_on(ready: Project) -> None:
+    ready.commit("B")
+    ready.json("test")
+    ready.faults_at({"kind": "status", "status": 403, "method": "POST", "path": "/oauth/*"})
+    ran = ready.invoke("deploy")
+    assert ran.code == 0 and "this key may not make another" in ran.text
+    assert ready.entries()[-2].record.details["fence"] == {"kind": "none"}
+    assert "fenced" not in ready.entries()[-1].record.details
+
+
 # ---- migrations (V5, V6, V7) --------------------------------------------------------------------------------
 
 
@@ -127,6 +240,7 @@ def test_a_late_migration_goes_no_further_than_it_was_approved_for(ready: Projec
     """B's migration arrives when C runs, whose contract step nobody approved."""
     ready.commit("B", {"app/migrations/0002.py": migration("0002", "0001")})
     ready.deployed()
+    unfenced(ready)
     post = killed(ready, tmp_path, "late:/dynos:2", "migrate")
     ready.json("reconcile")
     ready.commit("C", {"app/migrations/0003.py": migration("0003", "0002", "contract")})
@@ -147,6 +261,7 @@ def test_a_migration_that_ended_outside_its_start_is_recorded_by_the_next(
 ) -> None:
     project.released()
     project.json("deploy")
+    unfenced(project)
     post = killed(project, tmp_path, "late:/dynos:2", "migrate")
     if settled_by == "reconcile":
         project.json("reconcile")
@@ -198,6 +313,7 @@ def test_status_names_maintenance_that_a_deploy_left(ready: Project, tmp_path: P
     ready.json("test")
     late = cut == "before it closes the app"
     at = f"late:/apps/{ready.staging}:1" if late else "late:/slugs:1"
+    unfenced(ready)
     post = killed(ready, tmp_path, at, "deploy", "--maintenance")
     ready.json("reconcile", code=0 if late else 1)
     if late:

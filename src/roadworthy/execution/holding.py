@@ -11,6 +11,7 @@ from ..errors import RoadworthyError, UsageError
 from ..journal import lock
 from ..journal.entry import Record, place_of
 from ..model import Outcome, Result
+from . import fence
 from .signing import require_settling
 
 if TYPE_CHECKING:
@@ -98,8 +99,12 @@ def _silent(context: World, start: Entry) -> int | None:
     return None if beat is None else max(0, round(context.now().timestamp() - beat))
 
 
-def unlock(context: World, place: str, token: int, reason: str) -> Result:
-    """Write a signed `abandon` for the open start with this token; its outcome stays what the platform shows."""
+def unlock(context: World, place: str, token: int, reason: str, *, unfenced: bool = False) -> Result:
+    """Write a signed `abandon` for the open start with this token; its outcome stays what the platform shows.
+
+    Its fence is closed first, so that nothing it sent arrives later. Raises OutcomeUnknown when nobody can tell
+    whether it is; with `unfenced` the start is given up all the same, and what it sent may still have its effect.
+    """
     from ..lost import refuse_if_lost
 
     log = context.log(place)
@@ -113,7 +118,8 @@ def unlock(context: World, place: str, token: int, reason: str) -> Result:
         raise UsageError("--reason is missing: state in one line how you know that the holder is dead")
     require_settling(context, start)
     context.changes(f"abandon #{start.seq} of {place}")
-    details = {"settles": start.seq, "reason": reason.strip(), "actor": lock.this_process()}
+    fenced = {} if unfenced else fence.drained(context, start)
+    details = {"settles": start.seq, "reason": reason.strip(), "actor": lock.this_process(), **fenced}
     record = start.record
     entry = log.append(
         Record(

@@ -30,6 +30,7 @@ from ..model import Confirmation, Outcome, Plan, PlatformRelease, Receipt, Resul
 from ..platforms.mark import made_so_far
 from ..record import recorded, releases
 from ..wait import side_by_side, until
+from . import fence
 from . import run as release
 from .signing import require_settling
 
@@ -66,6 +67,7 @@ def reconcile(context: World, environment: str) -> Result | None:
         raise lock.HeldBy(holder, seen_of_it)
     require_settling(context, start)
     context.changes(f"look at {environment} and settle the {start.record.action} of journal #{start.seq}")
+    fence.drained(context, start)
     plan = recorded(start)
     receipts: tuple[Receipt, ...] = ()
     action = actions.named(start.record.action)

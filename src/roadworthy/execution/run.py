@@ -80,7 +80,7 @@ from ..record import (
     said,
     shown,
 )
-from . import signing
+from . import fence, signing
 from .ahead import judge_ahead
 from .anchor import anchor_head
 from .clock import refuse_wrong_clock
@@ -157,7 +157,12 @@ def _run(context: World, log: Log, request: Request, *, only_plan: bool) -> Resu
     told = {**said(plan, verdicts), **policy_said(facts), **named}
     if any(isinstance(step, ReleasePackage) for step in plan.steps):
         told |= phases(facts)
-    start = log.append(record(context, "start", action.stage, plan, told))
+    told |= fence.opened(context, plan)
+    try:
+        start = log.append(record(context, "start", action.stage, plan, told))
+    except (KeyboardInterrupt, Exception):
+        fence.given_back(context, told)
+        raise
     began = time.monotonic()
     receipts: list[Receipt] = []
     try:
@@ -188,7 +193,7 @@ def _act(
 ) -> Confirmation:
     """Do the steps, one by one, and look again. What surely did not work is a problem, not an error."""
 
-    def fence() -> None:
+    def still_ours() -> None:
         if log.open_start() != start:
             raise Held(
                 f"journal #{start.seq} was abandoned while it ran, so this command stopped: "
@@ -198,12 +203,12 @@ def _act(
     migrating = False
     try:
         for step in plan.steps:
-            fence()
+            still_ours()
             migrating = migrating or isinstance(step, RunCommand)
             with context.screen.step(name_of(step)) as say:
                 # A driver says what it does next before it does it: the moment to see whether it still may.
                 def progress(phrase: str, say: Progress = say) -> None:
-                    fence()
+                    still_ours()
                     say(phrase)
 
                 receipt = _do(context, plan, step, start, progress)
@@ -214,6 +219,7 @@ def _act(
                 raise CheckFailed(f"{receipt.step!r} exited with {receipt.exit_status}\n{last}")
             if action.undo and (stopped := before_the_next(context, plan, len(receipts))):
                 return stopped
+        fence.closed(context, start)
         return action.confirm(context, plan, tuple(receipts))
     except Unreachable:
         raise  # after the effect, not being able to look is not a failure
@@ -262,6 +268,10 @@ def settle(
 ) -> Result:
     """Write the outcome of an open start: `end` when the second look found no problem, else `failed`."""
     request = plan.request
+    try:
+        fenced = fence.closed(context, start)
+    except RoadworthyError as error:
+        raise _unknown(context, action, plan, start, error, attempted(context)) from error
     left = _left_behind(context, plan, start, receipts)
     behind = (Receipt("release", 0, one.order, one.artifact, component) for component, one in left.items())
     failed = {component for component, one in left.items() if one.status == "failed"}
@@ -272,6 +282,7 @@ def settle(
         "receipts": [msgspec.to_builtins(r) for r in receipts],
         **said(plan),
         **seen.details,
+        **fenced,
     }
     details |= (attempts := attempted(context))
     if to:

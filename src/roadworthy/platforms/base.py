@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ..config import Config
 from ..drivers import DRIVERS
 from ..mask import Mask
-from ..model import Claim, Observed, Package, Paths, PlatformRelease, Receipt, Sought, Step
+from ..model import Claim, Fence, Observed, Package, Paths, PlatformRelease, Receipt, Sought, Step
 
 Progress = Callable[[str], None]
 """Called with what comes next, before it is done. It may raise: then nothing more is to be done."""
@@ -69,6 +69,22 @@ class Platform(Protocol):
         Raises CheckFailed when it surely did not work: refused, never sent, failed, or died while it started, then
         with its last lines. Raises OutcomeUnknown when the effect may be there, or is not settled in time. Raises
         UsageError for an unknown app or a wrong credential. Never Unreachable.
+        """
+        ...
+
+    def open_fence(self, lasts: float) -> Fence | None:
+        """Make what the changes of one start depend on; `apply` uses it from now on, for at most `lasts` seconds.
+
+        None where the platform has none to give to this driver's credential. Raises CheckFailed or UsageError when
+        it could not be made: nothing was changed.
+        """
+        ...
+
+    def close_fence(self, fence: Fence) -> str:
+        """Close it: no request that `apply` sent under it and that arrives from now on has an effect.
+
+        Says how: `revoked`, or `gone` of one that was closed or had ended before. Twice is harmless. Raises
+        OutcomeUnknown when nobody can tell whether it is closed.
         """
         ...
 

@@ -55,6 +55,7 @@ class Api:
         self._plain = http.session(limits.http)
         self._attempts: list[dict[str, Any]] = []
         self.clock_ahead: float | None = None
+        self.acting = ""  # the key of the start that is being carried out; every change is sent with it
 
     def _hear(self, response: requests.Response, *_: object, **__: object) -> None:
         """Compare our clock with the one that an answer names (`Date`: RFC 9110, 6.6.1)."""
@@ -109,13 +110,18 @@ class Api:
         headers = {"Accept": accept} if accept else {}
         for attempt in range(1, WRITES + 1):
             try:
-                response = self._own.session.request(method, self._api + path, json=body, headers=headers)
+                response = self._own.session.request(
+                    method, self._api + path, json=body, headers=headers, auth=self._auth()
+                )
                 self._note(what, f"answered {response.status_code}", attempt)
                 response.raise_for_status()
                 return response.json()
             except requests.RequestException as error:
                 # An answer that cannot be read says nothing about what happened.
                 kind = "transient" if isinstance(error, requests.JSONDecodeError) else retry.classify(error)
+                if self.acting and getattr(error.response, "status_code", None) == 401:
+                    gone = f"{what}: the key of this start is revoked or has ended, so nothing was changed"
+                    raise CheckFailed(gone) from error
                 if error.response is None:
                     self._note(what, f"{kind}: {type(error).__name__}", attempt)
                 surely_not = kind == "rate-limited" or _never_sent(error)
@@ -130,6 +136,9 @@ class Api:
                     raise OutcomeUnknown(f"{what}: {_say(error)}; it may or may not have happened") from error
                 pause(wait)
         raise AssertionError("the loop returns or raises")
+
+    def _auth(self) -> tuple[str, str] | None:
+        return ("", self.acting) if self.acting else None
 
     def put(self, send: Callable[[requests.Session], requests.Response], what: str) -> None:
         """Send bytes to an address that the API named, without the key; repeating it is harmless."""

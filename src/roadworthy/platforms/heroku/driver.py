@@ -21,6 +21,7 @@ from ...mask import Mask
 from ...model import (
     Absent,
     Claim,
+    Fence,
     Maintenance,
     Observed,
     Package,
@@ -38,6 +39,7 @@ from ..mark import MARKER
 from . import slugs
 from .api import Api, known, millis
 from .dynos import Dynos
+from .fence import Fences
 from .images import ONE, Images
 from .releases import Releases
 
@@ -63,6 +65,7 @@ class Heroku:
         self._key = key
         self._urls = urls
         self._limits, self._poll = limits, poll
+        self._fences = Fences(self._api)
         self._releases = Releases(self._api, limits, poll)
         self._dynos = Dynos(self._api, limits, poll, self.mask)
         self._images = Images(self._api, self._releases, registry, environ or {})
@@ -154,6 +157,14 @@ class Heroku:
     def take_attempts(self) -> list[dict[str, Any]]:
         """See `Platform.take_attempts`."""
         return self._api.take_attempts()
+
+    # ---- the fence -----------------------------------------------------------------------------------
+
+    def open_fence(self, lasts: float) -> Fence | None:
+        return self._fences.open(lasts)
+
+    def close_fence(self, fence: Fence) -> str:
+        return self._fences.close(fence)
 
     # ---- the one verb that changes -------------------------------------------------------------------
 
