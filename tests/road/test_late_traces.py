@@ -140,6 +140,8 @@ def test_what_a_killed_deploy_sent_has_no_effect_once_it_is_settled(
     post = killed(ready, tmp_path, "late:/releases:1", "deploy")
     start = ready.entries()[-1]
     assert start.record.details["fence"]["kind"] == "credential"
+    keys = [one["access_token"]["token"].encode() for one in ready.api("GET", "/oauth/authorizations")]
+    assert keys
     if settled_by == "reconcile":
         assert "changed nothing" in ready.json("reconcile")["line"]
     elif settled_by == "unlock":
@@ -154,6 +156,10 @@ def test_what_a_killed_deploy_sent_has_no_effect_once_it_is_settled(
     ready.json("deploy")
     for word in ("status", "verify", "migrate", "complete"):
         ready.json(word)
+    kept = [path.read_bytes() for path in (ready.root / ".release").rglob("*") if path.is_file()]
+    assert kept and not [key for key in keys for data in kept if key in data], (
+        "a start's key was written down"
+    )
 
 
 @pytest.mark.parametrize("action", ["config", "migrate", "maintenance"])
