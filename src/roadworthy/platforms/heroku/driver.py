@@ -147,7 +147,7 @@ class Heroku:
 
     def mask(self, app: str) -> Mask:
         """See `Platform.mask`."""
-        return Mask((*self.config(app).values(), self._key))
+        return Mask((*self.config(app).values(), self._key, *filter(None, (self._api.acting,))))
 
     @property
     def clock_ahead(self) -> float | None:
@@ -161,9 +161,11 @@ class Heroku:
     # ---- the fence -----------------------------------------------------------------------------------
 
     def open_fence(self, lasts: float) -> Fence | None:
+        """See `Platform.open_fence`."""
         return self._fences.open(lasts)
 
     def close_fence(self, fence: Fence) -> str:
+        """See `Platform.close_fence`."""
         return self._fences.close(fence)
 
     # ---- the one verb that changes -------------------------------------------------------------------
