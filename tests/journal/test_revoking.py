@@ -125,7 +125,7 @@ actions = ["deploy"]
 
 
 def test_a_rule_is_over_at_the_heads_of_its_key(team: Team) -> None:
-    with pytest.raises(UsageError, match=r"rule 2 .* is none of deployer\.pub .*: its rules are 1"):
+    with pytest.raises(UsageError, match=r"rule 2 .* does not belong to deployer\.pub .*, whose rules are 1"):
         revoke.revoke(team.context(), "deployer", "narrower", 2)
     revoke.revoke(team.context(), "deployer", "narrower", 1)
     assert team.whole()
@@ -174,7 +174,7 @@ def test_while_the_project_says_sandbox_the_journals_of_live_are_read(team: Team
 def test_a_start_of_the_key_that_is_open_is_left_to_another_key(team: Team) -> None:
     team.log("staging").append(record("start", target="live", environment="staging"))
     revoke.revoke(team.context(), "deployer", "gone")
-    assert "live/staging: its start is open" in team.said.getvalue()
+    assert "live/staging has an open start" in team.said.getvalue()
     settled = record("end", target="live", environment="staging", settles=2)
     team.log("staging", "other").append(settled)
     assert team.whole()
