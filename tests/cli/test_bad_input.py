@@ -276,7 +276,7 @@ def test_bad_input_is_one_line_the_right_code_and_nothing_half_done(living: Proj
         assert "Traceback" not in ran.text and "internal error" not in ran.text
         assert not [s for s in secrets(living) if s in ran.text]
     after = so(living)
-    if name == "a second release meanwhile":
+    if name == "second release at the same time":
         row = Row(row.words, row.code, row.says, writes=())
         after["journal"]["staging"] = after["journal"]["staging"][:-2]
     place = "prod" if "prod" in row.words else "staging"
