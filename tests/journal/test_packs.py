@@ -255,7 +255,7 @@ def test_a_command_puts_packs_after_its_last_line_however_it_ends(
         if ends:
             raise ends
     assert [path.name for path in folder.iterdir()] == ["00000001-00000032"]
-    assert ("it was wrong" in capsys.readouterr().out) == isinstance(ends, UsageError)
+    assert ("it was wrong" in capsys.readouterr().err) == isinstance(ends, UsageError)
 
 
 def test_a_command_that_cannot_pack_ends_as_it_would(project: Path) -> None:

@@ -13,8 +13,8 @@ import roadworthy
 
 SOURCE = Path(roadworthy.__file__).parent
 WRITES = {"post", "put", "patch", "delete", "request"}
-# A check asks the app, with the method that release.toml names; a journal writes to its store and its anchors.
-MAY_WRITE = ("platforms/", "sandbox/", "checks/http.py", "journal/")
+# Checks and parity ask the app, with a method that a file names; a journal writes to its store and its anchors.
+MAY_WRITE = ("platforms/", "sandbox/", "checks/http.py", "parity/ask.py", "journal/")
 
 
 @cache

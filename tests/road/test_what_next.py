@@ -33,7 +33,7 @@ def follow(project: Project, said: dict, most: int = 12) -> list[str]:
 
 def test_a_screen_shows_them_in_order_before_the_last_line_and_never_breaks_them(project: Project):
     ran = project.invoke("deploy")
-    lines = ran.out.splitlines()
+    lines = ran.err.splitlines()
     assert lines[-3].strip() == f"next: invoke test --commit {project.first}"
     assert lines[-2].strip() == f"then: invoke deploy --env staging --commit {project.first}"
     assert "refused by" in lines[-1]
