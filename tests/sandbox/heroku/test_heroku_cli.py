@@ -76,7 +76,9 @@ def ours(folder: Path) -> Client:
 
 @pytest.fixture(scope="module")
 def heroku(folder: Path) -> CommandLine:
-    return CommandLine(folder)
+    line = CommandLine(folder)
+    line("apps:info")  # the first command in a new home shows a notice about the terms of service
+    return line
 
 
 def test_releases_are_listed(heroku: CommandLine) -> None:
