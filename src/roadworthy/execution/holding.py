@@ -119,6 +119,12 @@ def unlock(context: World, place: str, token: int, reason: str, *, unfenced: boo
     require_settling(context, start)
     context.changes(f"abandon #{start.seq} of {place}")
     fenced = {} if unfenced else fence.drained(context, start)
+    if log.open_start() != start:  # its holder lived, could change nothing more, and said so
+        return Result(
+            Outcome.SUCCEEDED,
+            f"#{start.seq} of {place} was settled by its own holder meanwhile",
+            next=_look(place),
+        )
     details = {"settles": start.seq, "reason": reason.strip(), "actor": lock.this_process(), **fenced}
     record = start.record
     entry = log.append(
@@ -135,5 +141,8 @@ def unlock(context: World, place: str, token: int, reason: str, *, unfenced: boo
     )
     then = "run its command again" if place.startswith("package-") else f"see `invoke verify --env {place}`"
     line = f"#{start.seq} of {place} is abandoned; {then}"
-    look = () if place.startswith("package-") else (f"invoke verify --env {place}",)
-    return Result(Outcome.SUCCEEDED, line, seq=entry.seq, next=look)
+    return Result(Outcome.SUCCEEDED, line, seq=entry.seq, next=_look(place))
+
+
+def _look(place: str) -> tuple[str, ...]:
+    return () if place.startswith("package-") else (f"invoke verify --env {place}",)
