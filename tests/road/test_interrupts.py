@@ -156,7 +156,7 @@ def test_a_living_holder_is_waited_for_and_named(project: Project):
     until(lambda: project.kinds() == ["start deploy"])
     for command in ("deploy", "migrate", "rollback", "certify", "adopt --why=x", "reconcile"):
         said = project.json(*command.split(), code=5)
-        assert f"(pid {deploy.pid})" in said["line"]
+        assert f", pid {deploy.pid}, since" in said["line"]
     assert "its process is gone" not in project.json("lock.status")["line"]
     assert ended(deploy).code == 0
     assert project.kinds() == ["start deploy", "end deploy"]

@@ -96,7 +96,7 @@ def test_who_waits_settles_nothing_that_may_still_arrive(project: Project):
     ended(process)
     before = project.kinds()
     said = project.json("deploy", "--wait", "300ms", code=4)
-    assert "may still arrive, for up to 2 s" in said["line"] and project.kinds() == before
+    assert "may still arrive within 2 s" in said["line"] and project.kinds() == before
     began = time.monotonic()
     project.json("deploy", "--wait", "30s")
     assert time.monotonic() - began >= 2

@@ -71,7 +71,10 @@ def test_a_package_that_is_incomplete_is_no_target_until_a_completion_says_yes(p
     before = project.changes()
     assert "no verified package" in project.json("rollback", code=2)["line"]
     (reason,) = project.json("rollback", "--to", second, code=3)["reasons"]
-    assert reason.startswith("rollback_target_was_verified: its completion said NO")
+    assert (
+        reason.startswith("rollback_target_was_verified: the completion of ")
+        and " was NO (journal #" in reason
+    )
     assert project.changes() == before
 
     project.released()

@@ -72,7 +72,7 @@ def test_the_second_waits_for_the_first_and_then_wins_with_a_higher_token(projec
     assert project.kinds() == ["start deploy", "end deploy"] * 2
     assert [start.seq for start in starts(project)] == [1, 3]
     assert starts(project)[1].record.details["from"]["commit"] == project.first, "the plan is stale"
-    assert f"(pid {first.pid})" in waiting.err
+    assert f", pid {first.pid}, since" in waiting.err
     assert "waiting for staging" in waiting.err
     truly(project, second)
 
