@@ -57,11 +57,11 @@ def test_every_command_says_exactly_one_json_object(project: Project):
     project.json("ship")
 
 
-@pytest.mark.parametrize(("action", "why"), [("rollback", "go back to"), ("migrate", "ever deployed")])
+@pytest.mark.parametrize(("action", "why"), [("rollback", "roll back to"), ("migrate", "ever deployed")])
 def test_rules_are_explained_also_where_nothing_runs_that_they_could_judge(project: Project, action, why):
     shown = project.invoke("guards.explain", "--action", action)
     assert shown.code == 0, shown
-    assert "none asked" in shown.out.splitlines()[-1]
+    assert "none evaluated" in shown.out.splitlines()[-1]
     assert why in shown.out.splitlines()[-1]
     assert shown.out.count("  rule   ") >= 5
     assert project.json(action, code=2)["line"] in shown.out
