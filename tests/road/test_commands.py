@@ -129,7 +129,7 @@ def test_keys_that_lie_in_a_file_refuse_production(project: Project):
 def test_the_exit_code_reaches_the_shell_and_the_reason_is_on_the_last_line(project: Project):
     ran = project.process("deploy", "--env", "prod", env={"ALLOW_PROD": "1"})
     assert ran.code == 42
-    assert "deploy_guard" in ran.out.splitlines()[-1]
+    assert "deploy_guard" in ran.err.splitlines()[-1]
     ran = project.process("deploy", "--env", "prod", "--json")
     assert (ran.code, ran.said["code"]) == (2, 2)
 
