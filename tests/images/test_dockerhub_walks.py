@@ -147,7 +147,7 @@ def test_latest_never_goes_back_unsaid(hub: Hub) -> None:
     assert "latest" not in older.details["tags"]
     assert f"; latest stays with {second[:12]}, which is newer: LATEST=back moves it" in older.line
     assert hub.tag("latest") == hub.tag("1.1.0") != hub.tag("1.0.0")
-    with pytest.raises(UsageError, match="LATEST 'yes': say back"):
+    with pytest.raises(UsageError, match="LATEST 'yes': expected back"):
         dockerhub.release(hub.context, first, hub.repository, "1.0.0", "linux/amd64", "yes")
     back = dockerhub.release(hub.context, first, hub.repository, "1.0.0", "linux/amd64", "back")
     assert f"; latest went back from {second[:12]}, which is newer" in back.line
