@@ -239,7 +239,7 @@ class Site:
             self._settled_truly(act, opened, said.code or int("changed nothing" in said.said["line"]))
         else:
             assert said.code == 0, said.text
-            assert "is open" in said.said["line"]
+            assert "has no unfinished action" in said.said["line"]
         project.json(*act.words, env=keys, code=self._code_again(act))
         assert self.upgrades() - upgrades - made <= once
         self.check(act)
