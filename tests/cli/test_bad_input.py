@@ -148,7 +148,7 @@ TABLE: dict[str, Row] = {
     "stray file": Row(("deploy",), 3, "tree_is_clean: .*", file("stray", b""), writes=("refused deploy",)),
     "empty commit": commit(""),
     "commit that is not hex": commit("z" * 40),
-    "too short commit": commit("abc", "commit 'abc' is too short: say 4 .*"),
+    "too short commit": commit("abc", "commit 'abc' is too short: give at least 4 .*"),
     "commit that begins none": commit("0" * 12, "no commit here begins with .*"),
     "unknown commit": commit("0" * 40, ".* is unknown here: check it, or git fetch"),
     "relative commit": commit("HEAD~1"),
