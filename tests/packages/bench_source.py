@@ -1,4 +1,4 @@
-"""The bar of the slug: building 2,000 files takes at most 1.5 × `git archive` of the same commit, in the same run.
+"""The bar of the source package: building 2,000 files takes at most 1.5 × `git archive` of the same commit, in the same run.
 
     PYTHONPATH=src python tests/packages/bench_source.py [--strict]
 
@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from packages.repository import PROCFILE, Repository
+from roadworthy.packages import source
 
 ROUNDS = 15
 BAR = 1.5
@@ -28,10 +29,10 @@ FILES = 2000
 
 
 def main() -> int:
-    source = random.Random(1)
+    draw = random.Random(1)
     sizes = (200, 1600, 6000, 18000)
     files = {
-        f"app/part{n % 20}/sub{n % 7}/file{n}.py": source.randbytes(source.choice(sizes) // 2).hex()
+        f"app/part{n % 20}/sub{n % 7}/file{n}.py": draw.randbytes(draw.choice(sizes) // 2).hex()
         for n in range(FILES)
     }
     with tempfile.TemporaryDirectory() as folder:
