@@ -1,4 +1,4 @@
-"""The bar of the source package: building 2,000 files takes at most 1.5 × `git archive` of the same commit, in the same run.
+"""The bar of the source package: 2,000 files take at most 1.5 × `git archive` of the same commit, in the same run.
 
     PYTHONPATH=src python tests/packages/bench_source.py [--strict]
 
