@@ -240,7 +240,7 @@ def test_an_expired_certificate_opens_nothing(staged: Project):
     staged.change_config(('certificate = "72h"', 'certificate = "1s"'))
     staged.json("certify")
     words = ("deploy", "--env", "prod", "--commit", staged.first, "--plan")
-    until(lambda: "expired" in staged.invoke(*words, env=KEYS).out, every=0.2)
+    until(lambda: "expired" in staged.invoke(*words, env=KEYS).text, every=0.2)
     assert staged.process(*words, env=KEYS).code == 3
 
 

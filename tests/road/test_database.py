@@ -88,7 +88,7 @@ def test_a_deploy_does_not_go_by_the_journal_when_nobody_can_ask(migrated: Proje
     said = migrated.json("test")
     said = migrated.json("deploy", code=3)
     reason = next(r for r in said["reasons"] if r.startswith("database_is_as_recorded"))
-    assert "cannot be told: " in reason
+    assert "the database revision is unknown: " in reason
     assert "exited with 7" in reason
     assert "invoke rollback --env staging" in reason
 

@@ -260,9 +260,11 @@ def test_of_many_who_take_over_one_settles_and_all_go_on(project: Project):
     waiting = [project.start("deploy", "--wait", "60s", "--json") for _ in range(3)]
     ran = [ended(process) for process in waiting]
     assert [r.code for r in ran] == [0, 0, 0], [r.text for r in ran]
-    kinds = project.kinds()
+    # Who comes second to close a fence that another has closed notes that its key was gone.
+    entries = [entry for entry in project.entries() if entry.record.kind != "note"]
+    kinds = [f"{entry.record.kind} {entry.record.action}" for entry in entries]
     assert kinds[:4] == ["start deploy", "failed deploy", "start deploy", "end deploy"]
-    overtaken = project.entries()[4:]  # who had decided already begins, sees it, and decides anew
+    overtaken = entries[4:]  # who had decided already begins, sees it, and decides anew
     assert kinds[4:] == ["start deploy", "failed deploy"] * (len(overtaken) // 2)
     assert all("was written while" in str(e.record.details["problems"]) for e in overtaken[1::2])
     assert project.json("evidence.audit")["outcome"] == "succeeded"
