@@ -28,11 +28,11 @@ from pathlib import Path
 from roadworthy.context import Context
 from roadworthy.report.terminal import Screen
 from roadworthy.commands import dockerhub
-from roadworthy.errors import CheckFailed
+from roadworthy.errors import RoadworthyError
 root, environ, words = json.load(sys.stdin)
 try:
     print(dockerhub.release(Context(Path(root), Screen(json=True), environ), *words).line)
-except CheckFailed as error:
+except RoadworthyError as error:
     sys.exit(str(error))
 """
 
