@@ -65,5 +65,6 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     of_ship: bool = False  # a ship goes through it: what comes next is what is left of its commit
     own_migrations: bool = False  # it runs those of its own package, whatever else the database knows
     bounded: bool = False  # it fails when it took longer than limits.rollback
+    opens_production: bool = False  # its proof lets production take the package
     again: str = ""  # what to say of one that was cut off, whose proof it has to see itself
     lost: str = ""  # what a person must do of one that was cut off, for the journal cannot tell

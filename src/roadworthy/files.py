@@ -56,16 +56,10 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if path.is_symlink():
-                raise UsageError(
-                    f"{path.name} is a symbolic link, and nothing is written through one: remove it"
-                )
-            with appearing(folder, path.name, mode) as out:
-                out.write(data)
-        finally:
-            os.close(folder)
+        if path.is_symlink():
+            raise UsageError(f"{path.name} is a symbolic link, and nothing is written through one: remove it")
+        with appearing(path, mode) as out:
+            out.write(data)
 
 
 def exclusive(path: Path) -> TextIO:
@@ -81,6 +75,19 @@ def exclusive(path: Path) -> TextIO:
 
 @contextmanager
 def appearing(
+    path: Path, mode: int = 0o644, *, replace: bool = True, unfinished: str = ".{}.part"
+) -> Iterator[BinaryIO]:
+    """`appearing_in` the folder of `path`, which must be there."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with appearing_in(folder, path.name, mode, replace=replace, unfinished=unfinished) as out:
+            yield out
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def appearing_in(
     folder: int, name: str, mode: int = 0o644, *, replace: bool = True, unfinished: str = ".{}.part"
 ) -> Iterator[BinaryIO]:
     """A new file in an open folder that gets its `name` only when the block ends well, and is on the disk then.

@@ -133,5 +133,6 @@ ACTION = Action(
     confirm=confirm,
     effect=Effect.DATABASE,
     own_migrations=True,
+    opens_production=True,
     again="the certification was interrupted: run `invoke certify` again",
 )

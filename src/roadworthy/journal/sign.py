@@ -175,13 +175,9 @@ def _create(folder: Path, name: str) -> Signer:
     text = _new_key()
     signer = _signer(text, name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # Another process sees no key, or a complete one.
-        with appearing(place, name, 0o600, replace=False) as file:
-            file.write(text)
-    finally:
-        os.close(place)
+    # Another process sees no key, or a complete one.
+    with appearing(folder / name, 0o600, replace=False) as file:
+        file.write(text)
     _write_public(folder, name, signer)
     return signer
 

@@ -21,7 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from ..files import appearing
+from ..files import appearing_in
 from .entry import EVIDENCE_LIMIT, JournalError
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
@@ -220,7 +220,7 @@ def checked(name: str) -> str:
 def _put_new(folder: int, name: str, data: bytes) -> bool:
     """Write a file whole. False when the name is taken."""
     try:
-        with appearing(folder, name, replace=False) as file:
+        with appearing_in(folder, name, replace=False) as file:
             file.write(data)
     except FileExistsError:
         return False

@@ -72,9 +72,7 @@ def _build(site: Site, commit: str, rules: Packaged) -> Package:
     from . import source
 
     made = source.find_or_build(root, commit, path=rules.path, store=store)
-    if any(
-        entry.name == IGNORE_FILE.encode() for entry in git.entries(root, commit, rules.path, recursive=False)
-    ):
+    if git.show(root, commit, f"{rules.path}/{IGNORE_FILE}") is not None:
         site.screen.line(f"  {IGNORE_FILE} is not applied: the package holds every file of the commit")
     return Package(made.commit, made.digest, made.size, str(made.file), component=rules.component)
 

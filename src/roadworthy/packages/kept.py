@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,12 +44,8 @@ def alone(store: Path, within: float) -> Iterator[None]:
 @contextmanager
 def appearing(file: Path) -> Iterator[IO[bytes]]:
     """A file that gets its name, and is on disk with it, only when the block ends well. It is read-only."""
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with files.appearing(folder, file.name, 0o444, unfinished=f"{BUILDING}{{}}") as out:
-            yield out
-    finally:
-        os.close(folder)
+    with files.appearing(file, 0o444, unfinished=f"{BUILDING}{{}}") as out:
+        yield out
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def _after(context: Context, request: Request | None, result: Result) -> Iterabl
         return (same,)  # it was the plan alone
     about = _about(request)
     if about and result.outcome is Outcome.SUCCEEDED and not about.of_ship:
-        return _into_production(context, env) if about.again else (f"invoke verify --env {env}",)
+        return _into_production(context, env) if about.opens_production else (f"invoke verify --env {env}",)
     if about and about.takes is Takes.COMMIT and result.plan and result.outcome is Outcome.FAILED:
         # What failed has to be mended in a commit; without --commit the newest is taken.
         return (f"invoke verify --env {env}", same if request.replay else f"invoke {action} --env {env}")
@@ -152,7 +152,7 @@ def _left(context: Context, request: Request) -> tuple[str, ...]:
     from ..decision.reading import progress_of
 
     commit, about = request.commit, _about(request)
-    if about and not (about.of_ship or about.again):
+    if about and not (about.of_ship or about.opens_production):
         return ()
     if about and about.takes is Takes.RUNNING:
         commit = _runs(context, request.environment)

@@ -276,14 +276,13 @@ class Screen:
         ).rstrip()
         try:
             with self._spinner.lock if self._spinner else nullcontext():
+                stream = self._stream
                 if self._spinner:
                     self._spinner.write(painted)
                 else:
-                    stream = (
-                        sys.stderr if wrong and self._stream is sys.stdout and sys.stderr else self._stream
-                    )
+                    stream = sys.stderr if wrong and stream is sys.stdout and sys.stderr else stream
                     stream.write(painted + "\n")
-                    stream.flush()
+                stream.flush()
         except OSError:
             self._fall_silent()
 
